@@ -1,0 +1,46 @@
+# Every target sets up what it needs; a second run starts at once.
+# Set-up runs again only when pyproject.toml or scripts/setup changes.
+VENV ?= .venv
+PYTHON ?=
+PYTEST_ARGS ?= -n 2
+bin := $(VENV)/bin
+stamp := $(VENV)/.align-agent-installed
+# Two test workers with one thread each: more threads only fight over the same cores.
+test_env := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check cov pocket card clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(stamp) ## make .venv and install everything (the others do it by themselves)
+
+$(stamp): pyproject.toml scripts/setup
+	@PYTHON='$(PYTHON)' scripts/setup '$(VENV)'
+	@touch $@
+
+demo: $(stamp) ## see it learn: a student corrects the agent, two nights, a rollback
+	@$(bin)/align-agent demo $(DEMO_ARGS)
+
+test: check ## lint, types, all tests, coverage of at least 90%
+	$(test_env) $(bin)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+check: $(stamp) ## lint and types
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+
+cov: $(stamp) ## tests with a browsable coverage report in htmlcov/
+	$(test_env) $(bin)/python -m pytest --cov --cov-report=html $(PYTEST_ARGS)
+
+pocket: $(stamp) ## train the pocket model again from scratch (up to an hour on 2 cores)
+	$(bin)/python -m align_agent.models.pocket.train
+	cd align_agent/models/pocket/weights && sha256sum *.json *.jinja *.safetensors > SHA256SUMS
+
+card: $(stamp) ## measure the pocket model: the table of its model card
+	$(bin)/python -m align_agent.models.pocket.card
+
+clean: ## remove caches and build output, keep .venv
+	rm -rf build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo
+	find align_agent tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,390 @@
+"""Which adapter versions there are, which one serves, and how that changes.
+
+Versions never change once registered; `champion`, `previous` and `candidate` are names that move
+over them, each move with who, why and when. Decides nothing about quality: that is `gate/`.
+Version 0 is the base model without an adapter.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from align_agent.adapters import files
+from align_agent.errors import (
+    AdapterDamaged,
+    AdapterError,
+    GateRefused,
+    NotFound,
+    PromotionHeld,
+    WrongBase,
+)
+from align_agent.paths import Home
+from align_agent.records import BASE_VERSION, Adapter, Alias, Verdict, version_label
+
+if TYPE_CHECKING:
+    from align_agent.store import Store
+
+log = logging.getLogger(__name__)
+
+HOLD = "promotion_hold"
+FALLBACK = "serving_fallback"
+FALLBACK_COUNTER = "serving_fallbacks"
+ALIASES: tuple[Alias, ...] = ("champion", "previous", "candidate")
+
+
+class Registry:
+    """The adapter versions of one home. One Registry per Store, so one per thread."""
+
+    def __init__(self, store: Store, home: Home) -> None:
+        self._store = store
+        self._home = home
+        self._verified: dict[int, object] = {}
+        self._last_good: tuple[int, Path | None] = (BASE_VERSION, None)
+
+    # Reading
+
+    def champion(self) -> int:
+        """The version that serves; 0 (the base) before anything was promoted."""
+        return self._store.adapters.alias("champion") or BASE_VERSION
+
+    def resolve(self, name: str | int) -> int:
+        """The version that "champion", "previous", "candidate", "base", "v3" or "3" means.
+
+        Raises NotFound for a name without a version, and for a version that never existed.
+        """
+        text = str(name).strip().lower()
+        if text == "base":
+            return BASE_VERSION
+        if text == "champion":
+            return self.champion()
+        if text in ALIASES:
+            version = self._store.adapters.alias(text)
+            if version is None:
+                raise NotFound(
+                    f"no adapter is called {text} now", hint="see `align-agent adapters list`"
+                )
+            return version
+        digits = text.removeprefix("v")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 9):
+            raise NotFound(
+                f"there is no adapter {str(name)[:60]!r}",
+                hint="use base, champion, previous, candidate, or a version such as v3",
+            )
+        version = int(digits)
+        if version != BASE_VERSION:
+            self._store.adapters.get(version)
+        return version
+
+    def folder(self, version: int) -> Path:
+        """Where a version's files lie, whether or not they are there."""
+        return self._home.adapters / files.folder_name(version)
+
+    def path(self, version: int, *, base: str = "", base_hash: str = "") -> Path | None:
+        """The verified folder of a version, None for the base.
+
+        Raises NotFound, AdapterDamaged (a file is missing or differs from its manifest) and
+        WrongBase (trained on another base than the one that is asked for).
+        """
+        if version == BASE_VERSION:
+            return None
+        adapter = self._store.adapters.get(version)
+        if adapter.deleted:
+            raise AdapterDamaged(
+                f"adapter {adapter.label} was pruned: its files are gone",
+                hint="choose another version: `align-agent adapters list`",
+            )
+        if base_hash and adapter.base_hash and adapter.base_hash != base_hash:
+            raise _wrong_base(adapter, base)
+        folder = self.folder(version)
+        seen = files.signature(folder)
+        if not seen or self._verified.get(version) != seen:
+            files.verify(folder, adapter.manifest_sha256)
+            self._verified[version] = seen
+        return folder
+
+    def serving(self, base: str = "", base_hash: str = "") -> tuple[int, Path | None]:
+        """The version to answer with now: the champion, else previous, else the base.
+
+        A champion that is damaged or of another base is passed over, with an event and a count.
+        Never raises: when even the database cannot be read, the last good version serves on.
+        """
+        try:
+            chosen, problems = self._first_usable(base, base_hash)
+            self._report_fallback(chosen, problems)
+            self._last_good = (chosen, None if chosen == BASE_VERSION else self.folder(chosen))
+        except Exception:
+            # Answering matters more than the registry: the failure is logged, the chat goes on.
+            log.exception("the adapter registry cannot be read; serving the last good version")
+        return self._last_good
+
+    def lineage(self, version: int) -> list[str]:
+        """The ids of the turns whose text shaped the version's weights (trained on, or anchors)."""
+        if version == BASE_VERSION:
+            return []
+        adapter = self._store.adapters.get(version)
+        uses = self._store.runs.turns_of(adapter.run_id)
+        return [turn_id for turn_id, use, _ in uses if use in ("train", "anchor")]
+
+    # Registering
+
+    def register(
+        self,
+        staged: Path,
+        *,
+        base: str,
+        base_hash: str,
+        run_id: str,
+        parent: int = BASE_VERSION,
+        rank: int = 0,
+        verdict: Verdict = "review",
+        reasons: tuple[str, ...] = (),
+    ) -> Adapter:
+        """Copy `staged` into a new version, whole or not at all. The source stays where it is.
+
+        Registering the same run again returns what the first call made, also when a crash came
+        between the folder and the row. A version that may serve becomes `candidate`.
+        Raises AdapterError, DiskFull.
+        """
+        known = self._of_run(run_id)
+        if known is not None:
+            return known
+        orphan = self._orphan_of(run_id)
+        if orphan is None:
+            orphan = self._install(staged, base=base, base_hash=base_hash, run_id=run_id)
+        folder = self.folder(orphan)
+        adapter = Adapter(
+            version=orphan,
+            base=base,
+            base_hash=base_hash,
+            run_id=run_id,
+            verdict=verdict,
+            parent=parent,
+            rank=rank,
+            size_bytes=files.size_of(folder),
+            manifest_sha256=files.manifest_digest(folder),
+            reasons=tuple(reasons),
+        )
+        with self._store.transaction():
+            self._store.adapters.add(adapter)
+            if verdict != "reject":
+                why = f"{run_id} ended with the verdict {verdict}"
+                self._store.adapters.set_alias("candidate", orphan, why=why, who="night")
+        return adapter
+
+    def _install(self, staged: Path, *, base: str, base_hash: str, run_id: str) -> int:
+        staging = files.staging_folder(self._home.adapters)
+        try:
+            files.copy_into(staged, staging)
+            files.write_manifest(staging, base=base, base_hash=base_hash, run_id=run_id)
+            version = self._next_version()
+            files.install(staging, self.folder(version))
+        except BaseException:
+            files.remove(staging)
+            raise
+        return version
+
+    def _next_version(self) -> int:
+        # A folder without a row may belong to a database that was put back from a backup: its
+        # number is not taken again.
+        on_disk = files.versions_in(self._home.adapters)
+        return max(self._store.adapters.next_version(), max(on_disk, default=0) + 1)
+
+    def _of_run(self, run_id: str) -> Adapter | None:
+        found = [a for a in self._store.adapters.list() if a.run_id == run_id]
+        return found[0] if found and run_id else None
+
+    def _orphan_of(self, run_id: str) -> int | None:
+        """The folder that this run installed before it was killed, if it is whole."""
+        known = {adapter.version for adapter in self._store.adapters.list()}
+        for version in files.versions_in(self._home.adapters):
+            if version in known:
+                continue
+            try:
+                manifest = files.verify(self.folder(version))
+            except AdapterError:
+                continue
+            if run_id and manifest.get("facts", {}).get("run_id") == run_id:
+                return version
+        return None
+
+    # Moving the names
+
+    def promote(
+        self, version: int, *, why: str, who: str = "user", force: bool = False
+    ) -> tuple[int, int]:
+        """Make a version the champion; the champion of before becomes `previous`.
+
+        Returns (old, new). Only the user may promote while promotion is held, or promote a
+        version that waits for review. Raises PromotionHeld, GateRefused (for a rejected version
+        unless `force`), NotFound, AdapterDamaged.
+        """
+        if version != BASE_VERSION:
+            self._may_serve(self._store.adapters.get(version), who, force)
+            self._verified.pop(version, None)
+            self.path(version)
+        with self._store.transaction():
+            # Asked inside the transaction: a rollback may come while the files are read.
+            held = self.held()
+            if held and who != "user":
+                raise PromotionHeld(
+                    f"promotion is held: {held}",
+                    hint="release it with `align-agent adapters release`",
+                )
+            old = self.champion()
+            if old == version:
+                return old, version
+            self._move("previous", old, why=why, who=who)
+            self._move("champion", version, why=why, who=who)
+            if self._store.adapters.alias("candidate") == version:
+                self._move("candidate", None, why=why, who=who)
+            self._store.events.add(
+                "promoted", f"{version_label(version)} serves: {why}", old=old, new=version, who=who
+            )
+        return old, version
+
+    def rollback(self, *, why: str, who: str = "user") -> tuple[int, int]:
+        """Swap `champion` and `previous`, and hold promotion. Returns (old, new).
+
+        Raises NotFound when nothing was ever promoted, AdapterDamaged when the version to go
+        back to cannot be used.
+        """
+        previous = self._store.adapters.alias("previous")
+        if previous is None:
+            raise NotFound(
+                "there is nothing to roll back to: no adapter was ever promoted",
+                hint="see `align-agent adapters list`",
+            )
+        self._verified.pop(previous, None)
+        try:
+            self.path(previous)
+        except AdapterDamaged as error:
+            raise AdapterDamaged(
+                error.message, hint="go back to the base: `align-agent adapters promote base`"
+            ) from error
+        with self._store.transaction():
+            old = self.champion()
+            self._move("champion", previous, why=why, who=who)
+            self._move("previous", old, why=why, who=who)
+            message = f"rolled back from {version_label(old)} to {version_label(previous)}"
+            self._store.state.set(HOLD, f"{message} ({why})" if why else message)
+            self._store.events.add("rolled_back", f"{message}: {why}", old=old, new=previous)
+        return old, previous
+
+    def hold(self, reason: str) -> None:
+        """Let no night promote until `release`."""
+        with self._store.transaction():
+            self._store.state.set(HOLD, reason or "held by the user")
+            self._store.events.add("held", f"promotion is held: {reason}")
+
+    def release(self) -> None:
+        """Let nights promote again."""
+        with self._store.transaction():
+            if self.held():
+                self._store.events.add("released", "promotion is released")
+            self._store.state.set(HOLD, "")
+
+    def held(self) -> str:
+        """Why promotion is held, or the empty string."""
+        return str(self._store.state.get(HOLD, ""))
+
+    # Keeping house
+
+    def pin(self, version: int, pinned: bool = True) -> Adapter:
+        """Protect a version from `prune`, or stop doing so. Raises NotFound."""
+        adapter = self._store.adapters.get(version)
+        self._store.adapters.update(version, pinned=pinned)
+        return replace(adapter, pinned=pinned)
+
+    def prune(self, keep: int, dry_run: bool = False) -> list[int]:
+        """Delete the files of the oldest versions so that `keep` remain. Returns their numbers.
+
+        Champion, previous, candidate and pinned versions always stay, and count among the kept.
+        The rows stay, marked deleted: a number is never used twice.
+        """
+        with self._store.transaction():
+            alive = [a for a in self._store.adapters.list() if not a.deleted]
+            names = {self._store.adapters.alias(alias) for alias in ALIASES}
+            safe = {a.version for a in alive if a.pinned or a.version in names}
+            newest = sorted((a.version for a in alive), key=lambda v: (v in safe, v), reverse=True)
+            doomed = sorted(v for v in newest[max(keep, 0) :] if v not in safe)
+            if dry_run or not doomed:
+                return doomed
+            for version in doomed:
+                self._store.adapters.update(version, deleted=True)
+            listed = ", ".join(version_label(v) for v in doomed)
+            self._store.events.add("pruned", f"removed the files of {listed}")
+        for version in doomed:
+            files.remove(self.folder(version))
+        return doomed
+
+    def sweep(self) -> list[Path]:
+        """Remove what crashed installs and prunes left behind. Returns the removed folders."""
+        gone = files.leftovers(self._home.adapters)
+        deleted = [a.version for a in self._store.adapters.list() if a.deleted]
+        gone += [self.folder(v) for v in deleted if self.folder(v).exists()]
+        for folder in gone:
+            files.remove(folder)
+        return gone
+
+    # Inside
+
+    def _first_usable(self, base: str, base_hash: str) -> tuple[int, list[str]]:
+        problems: list[str] = []
+        champion = self.champion()
+        previous = self._store.adapters.alias("previous") or BASE_VERSION
+        if champion == BASE_VERSION:
+            return BASE_VERSION, problems
+        for version in (champion, previous):
+            if version == BASE_VERSION:
+                continue
+            try:
+                self.path(version, base=base, base_hash=base_hash)
+            except (AdapterError, NotFound) as error:
+                problems.append(error.message)
+            else:
+                return version, problems
+        return BASE_VERSION, problems
+
+    def _report_fallback(self, chosen: int, problems: list[str]) -> None:
+        message = ""
+        if problems:
+            message = f"{problems[0]}; {version_label(chosen)} serves instead"
+            self._store.counters.bump(FALLBACK_COUNTER)
+        if message == str(self._store.state.get(FALLBACK, "")):
+            return
+        # One event per change, not per turn: a broken champion is asked for all day.
+        with self._store.transaction():
+            self._store.state.set(FALLBACK, message)
+            if message:
+                self._store.events.add("serving_fallback", message, serving=chosen)
+        if message:
+            log.error(message)
+
+    def _may_serve(self, adapter: Adapter, who: str, force: bool) -> None:
+        if adapter.verdict == "reject" and not force:
+            why = "; ".join(adapter.reasons) or "the gate gave no reason"
+            raise GateRefused(
+                f"the gate rejected {adapter.label}: {why}",
+                hint=f"look with `align-agent adapters compare champion {adapter.label}`, "
+                "or insist with --force",
+            )
+        if adapter.verdict == "review" and who != "user":
+            raise GateRefused(
+                f"{adapter.label} waits for your review",
+                hint=f"promote it yourself: `align-agent adapters promote {adapter.label}`",
+            )
+
+    def _move(self, alias: Alias, version: int | None, *, why: str, who: str) -> None:
+        self._store.adapters.set_alias(alias, version, why=why, who=who)
+
+
+def _wrong_base(adapter: Adapter, base: str) -> WrongBase:
+    named = f"`{base}`" if base and base != adapter.base else "a base whose weights differ"
+    return WrongBase(
+        f"adapter {adapter.label} was trained on `{adapter.base}`, but the configuration names "
+        f"{named}",
+        hint="set `model.base` in config.yaml back, or learn anew: `align-agent distill run`",
+    )

@@ -1,0 +1,236 @@
+"""The one way in for a live turn: a bounded queue and one writer. Reads no feedback itself.
+
+`record` costs the caller the time of a list's append. Everything that can fail happens in the
+writer's thread, where it is retried, counted and logged.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+
+from align_agent.capture.ignore import Ignore
+from align_agent.capture.redact import redact_turn
+from align_agent.config import PrivacyConfig
+from align_agent.errors import (
+    StoreCorrupt,
+    StoreError,
+    StoreForeign,
+    StoreTooNew,
+)
+from align_agent.records import Turn
+from align_agent.store import Store
+
+log = logging.getLogger(__name__)
+
+OnStored = Callable[[Store, Turn], None]
+
+_HOPELESS = (StoreCorrupt, StoreForeign, StoreTooNew)
+
+
+class Recorder:
+    """Stores turns in the background.
+
+    `on_stored` is called in the writer's thread with its store and the turn as it was stored. A
+    disk that refuses is tried again for `retry_seconds`; then turns fail at once, and are counted,
+    until it takes one again.
+    """
+
+    def __init__(
+        self,
+        db_path: Path,
+        privacy: PrivacyConfig,
+        *,
+        queue_size: int = 1000,
+        on_stored: OnStored | None = None,
+        retry_seconds: float = 30.0,
+    ) -> None:
+        self._path = Path(db_path)
+        self._personal = privacy.redact_personal
+        self._ignore = Ignore(privacy.ignore)
+        self._size = queue_size
+        self._on_stored = on_stored
+        self._retry_seconds = retry_seconds
+        self._changed = threading.Condition()
+        self._waiting: deque[Turn] = deque()
+        self._busy = False
+        self._closed = False
+        self._counts: Counter[str] = Counter()
+        self._unsaved: Counter[str] = Counter()
+        self._refusing = False
+        self._thread: threading.Thread | None = None
+        self.last_error = ""
+
+    def record(self, turn: Turn) -> bool:
+        """Queue a turn; False when it was dropped, because the queue is full or closed.
+
+        Never waits for the disk, and never raises.
+        """
+        with self._changed:
+            if self._closed or len(self._waiting) >= self._size:
+                self._count("dropped")
+                dropped = self._counts["dropped"]
+            else:
+                self._waiting.append(turn)
+                self._start()
+                self._changed.notify_all()
+                return True
+        if dropped & (dropped - 1) == 0:  # the 1st, 2nd, 4th, 8th ...: a flood fills no log
+            log.warning("a turn was not recorded: the queue is full (%d so far)", dropped)
+        return False
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """recorded, dropped, failed, ignored, known, unread and pending turns of this recorder.
+
+        known: had been stored before. unread: stored, but `on_stored` raised.
+        """
+        with self._changed:
+            names = ("recorded", "dropped", "failed", "ignored", "known", "unread")
+            pending = len(self._waiting) + int(self._busy)
+            return {name: self._counts[name] for name in names} | {"pending": pending}
+
+    def flush(self, timeout: float | None = 10.0) -> bool:
+        """Wait until every queued turn is stored or counted as failed; False when time ran out."""
+        with self._changed:
+            return self._changed.wait_for(self._idle, timeout)
+
+    def close(self, timeout: float | None = 10.0) -> bool:
+        """Store what is queued, then stop the writer. False when time ran out before the end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
+            atexit.unregister(self.close)
+        with self._changed:
+            return self._idle()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _idle(self) -> bool:
+        return not self._waiting and not self._busy
+
+    def _start(self) -> None:
+        """The thread begins with the first turn: a recorder that is never used costs nothing."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+            self._thread.start()
+            # A daemon thread is cut off when the program ends; what is queued should not be.
+            atexit.register(self.close)
+
+    def _count(self, name: str, by: int = 1) -> None:
+        with self._changed:
+            self._counts[name] += by
+            self._unsaved[f"capture.{name}"] += by
+
+    def _run(self) -> None:
+        store: Store | None = None
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
+                    break
+                turn = self._waiting.popleft()
+                self._busy = True
+            try:
+                store = self._record_one(store, turn)
+            except Exception as error:
+                self._failed(error)
+            finally:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+        if store is not None:
+            self._save_counts(store)
+            store.close()
+
+    def _record_one(self, store: Store | None, turn: Turn) -> Store | None:
+        """Store one turn; return the open store, or None when it has to be opened anew."""
+        if self._ignore.matches(turn):
+            self._count("ignored")
+            return store
+        clean, found = redact_turn(turn, self._personal)
+        store = self._add(store, clean, found)
+        if store is not None:
+            self._save_counts(store)
+        return store
+
+    def _add(self, store: Store | None, turn: Turn, found: dict[str, int]) -> Store | None:
+        """Insert, again and again while the disk refuses and there is time."""
+        deadline = time.monotonic() + (0 if self._refusing else self._retry_seconds)
+        pause = 0.05
+        while True:
+            try:
+                if store is None:
+                    store = Store.open(self._path)
+                is_new = store.turns.add(turn)
+                break
+            except StoreError as error:
+                if store is not None:
+                    store.close()
+                    store = None
+                if isinstance(error, _HOPELESS) or not self._wait(pause, deadline):
+                    self._refusing = True
+                    raise
+                pause = min(2 * pause, 2.0)
+        self._refusing = False
+        if not is_new:
+            self._count("known")
+            return store
+        self._count("recorded")
+        with self._changed:
+            for kind, number in found.items():
+                self._unsaved[f"redacted.{kind}"] += number
+        self._read(store, turn)
+        return store
+
+    def _wait(self, pause: float, deadline: float) -> bool:
+        """Pause before another try; False when there is no time left, or we are closing."""
+        if time.monotonic() + pause > deadline:
+            return False
+        with self._changed:
+            return not self._changed.wait_for(lambda: self._closed, pause)
+
+    def _read(self, store: Store, turn: Turn) -> None:
+        if self._on_stored is None:
+            return
+        try:
+            self._on_stored(store, store.turns.get(turn.id))
+        except Exception as error:
+            self._count("unread")
+            self.last_error = f"{type(error).__name__}: {error}"
+            log.exception("turn %s is stored, but reading its feedback failed", turn.id)
+
+    def _failed(self, error: Exception) -> None:
+        self._count("failed")
+        self.last_error = str(error) or type(error).__name__
+        expected = isinstance(error, StoreError)
+        log.error("a turn was not recorded: %s", self.last_error, exc_info=not expected)
+
+    def _save_counts(self, store: Store) -> None:
+        """Add what was counted to the store's counters, which outlive this process."""
+        with self._changed:
+            # Every recorded turn is in the store anyway; only what is not needs counting there.
+            unsaved, self._unsaved = self._unsaved, Counter()
+        unsaved.pop("capture.recorded", None)
+        if not unsaved:
+            return
+        try:
+            with store.transaction():
+                for name, by in unsaved.items():
+                    store.counters.bump(name, by)
+        except StoreError as error:
+            with self._changed:
+                self._unsaved += unsaved
+            log.warning("counters could not be stored: %s", error)

@@ -1,0 +1,261 @@
+"""`align-agent adapters`: the versions, which one serves, and moving between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from align_agent.cli.app import App, common, confirm, destructive
+from align_agent.cli.groups import NounGroup
+from align_agent.cli.output import emit, note, pairs, plain, say, table, when
+from align_agent.errors import UsageError
+from align_agent.records import BASE_VERSION, version_label
+
+if TYPE_CHECKING:
+    from align_agent.adapters.registry import Registry
+    from align_agent.records import Adapter
+    from align_agent.store import Store
+
+ALIASES = ("champion", "previous", "candidate")
+_HISTORY = 500  # moves of the names that are looked through, newest first
+
+
+@click.group(cls=NounGroup)
+@common
+def command() -> None:
+    """The versions of what was learned. `champion` answers; `previous` is one step back.
+
+    A version may be named v3, 3, champion, previous, candidate or base.
+    """
+
+
+@command.command("list")
+@click.option("--base", default="", metavar="MODEL", help="Only versions of this base model.")
+@common
+@click.pass_obj
+def list_(app: App, base: str) -> None:
+    """All versions, newest first, with the names that point to them."""
+    with app.registry() as (store, registry):
+        adapters = [a for a in store.adapters.list() if not base or a.base == base]
+        adapters.sort(key=lambda adapter: adapter.version, reverse=True)
+        names = _names(store)
+        held = registry.held()
+        rows = [
+            {
+                **plain(adapter),
+                "label": adapter.label,
+                "aliases": names.get(adapter.version, []),
+                "turns": len(registry.lineage(adapter.version)),
+            }
+            for adapter in adapters
+        ]
+
+    def show() -> None:
+        if not rows:
+            note("no adapters yet: the base model answers")
+        table(
+            ("version", "is", "made", "turns", "verdict", "size", "notes"),
+            [
+                (
+                    row["label"],
+                    ", ".join(row["aliases"]),
+                    when(row["created_at"]),
+                    row["turns"],
+                    row["verdict"],
+                    "deleted" if row["deleted"] else f"{row['size_bytes'] / 1e6:.2f} MB",
+                    "; ".join([*_marks(row), *row["reasons"]]),
+                )
+                for row in rows
+            ],
+        )
+        if rows and BASE_VERSION in names:
+            say(f"base is {', '.join(names[BASE_VERSION])}")
+        if held:
+            note(f"promotion is held: {held} (`align-agent adapters release` lifts it)")
+
+    emit(rows, app.json, show)
+
+
+def _names(store: Store) -> dict[int, list[str]]:
+    """The aliases of each version. Without any promotion the base is the champion."""
+    names: dict[int, list[str]] = {}
+    for alias in ALIASES:
+        version = store.adapters.alias(alias)
+        if version is None and alias == "champion":
+            version = BASE_VERSION
+        if version is not None:
+            names.setdefault(version, []).append(alias)
+    return names
+
+
+def _marks(row: dict[str, Any]) -> list[str]:
+    return [mark for mark in ("pinned", "tainted") if row[mark]]
+
+
+@command.command("show")
+@click.argument("version", default="champion")
+@common
+@click.pass_obj
+def show_one(app: App, version: str) -> None:
+    """One version: where it comes from, how it was judged, the turns that shaped it."""
+    with app.registry() as (store, registry):
+        number = registry.resolve(version)
+        moves = store.adapters.history(_HISTORY)
+        history = [row for row in moves if number in (row["before"], row["after"])]
+        data: dict[str, Any] = {
+            "version": number,
+            "label": version_label(number),
+            "aliases": _names(store).get(number, []),
+            "adapter": None if number == BASE_VERSION else store.adapters.get(number),
+            "lineage": registry.lineage(number),
+            "history": history,
+        }
+    emit(data, app.json, lambda: _show(data))
+
+
+def _show(data: dict[str, Any]) -> None:
+    adapter: Adapter | None = data["adapter"]
+    rows: list[tuple[str, object]] = [
+        ("version", data["label"]),
+        ("is", ", ".join(data["aliases"]) or "(not in use)"),
+    ]
+    if adapter is not None:
+        rows += [
+            ("base", adapter.base),
+            ("made", f"{when(adapter.created_at)} by {adapter.run_id}"),
+            ("from", version_label(adapter.parent)),
+            ("verdict", adapter.verdict),
+            ("reasons", "\n".join(adapter.reasons) or "(none given)"),
+            ("rank", adapter.rank),
+            ("size", f"{adapter.size_bytes / 1e6:.2f} MB"),
+            ("marks", ", ".join(_marks(plain(adapter))) or "none"),
+            ("turns", "\n".join(data["lineage"]) or "(none)"),
+        ]
+    rows += [("history", "\n".join(_moved(row) for row in data["history"]) or "(never named)")]
+    pairs(rows)
+
+
+def _moved(row: dict[str, Any]) -> str:
+    before, after = (
+        "nothing" if version is None else version_label(version)
+        for version in (row["before"], row["after"])
+    )
+    return f"{when(row['at'])}  {row['name']}: {before} -> {after}, {row['why']} ({row['who']})"
+
+
+@command.command("compare")
+@click.argument("a", default="previous", metavar="[A]")
+@click.argument("b", default="champion", metavar="[B]")
+@click.option(
+    "--prompt", "prompts", multiple=True, metavar="TEXT", help="Ask this (may be repeated)."
+)
+@click.option("--limit", default=5, show_default=True, type=click.IntRange(1, 100))
+@common
+@click.pass_obj
+def compare(app: App, a: str, b: str, prompts: tuple[str, ...], limit: int) -> None:
+    """The same questions to two versions, side by side, with the words that differ marked.
+
+    Without --prompt, the questions are those that were held out when B was trained, else your
+    latest ones. Default: previous against champion.
+    """
+    from align_agent.cli.compare import compare_versions, show_comparison
+
+    with app.registry() as (store, registry):
+        data = compare_versions(app.config, store, registry, (a, b), prompts, limit)
+    emit(data, app.json, lambda: show_comparison(data))
+
+
+@command.command("promote")
+@click.argument("version")
+@click.option("--why", default="chosen by the user", help="A reason, kept in the history.")
+@click.option("--force", is_flag=True, help="Even if the gate rejected it.")
+@common
+@click.pass_obj
+def promote(app: App, version: str, why: str, force: bool) -> None:
+    """Let a version answer from the next turn on. Exit code 3 if the gate rejected it."""
+    with app.registry() as (_, registry):
+        number = registry.resolve(version)
+        old, new = registry.promote(number, why=why, force=force)
+    _moved_to(app, old, new, "promoted")
+
+
+@command.command("rollback")
+@click.option("--why", default="rolled back by the user", help="A reason, kept in the history.")
+@common
+@click.pass_obj
+def rollback(app: App, why: str) -> None:
+    """Go back to the previous version, and hold promotion so that no night undoes it."""
+    with app.registry() as (_, registry):
+        old, new = registry.rollback(why=why)
+    _moved_to(app, old, new, "rolled back")
+    note("promotion is held; `align-agent adapters release` lets nights promote again")
+
+
+def _moved_to(app: App, old: int, new: int, verb: str) -> None:
+    data = {"old": old, "new": new}
+    emit(data, app.json, lambda: say(f"{verb}: {version_label(old)} -> {version_label(new)}"))
+
+
+@command.command("hold")
+@click.argument("reason", default="held by the user")
+@common
+@click.pass_obj
+def hold(app: App, reason: str) -> None:
+    """Let no night promote anything until `release`. Nights still run."""
+    with app.registry() as (_, registry):
+        registry.hold(reason)
+        held = registry.held()
+    emit({"held": held}, app.json, lambda: say(f"promotion is held: {held}"))
+
+
+@command.command("release")
+@common
+@click.pass_obj
+def release(app: App) -> None:
+    """Let nights promote again."""
+    with app.registry() as (_, registry):
+        registry.release()
+    emit({"held": ""}, app.json, lambda: say("nights may promote again"))
+
+
+@command.command("pin")
+@click.argument("version")
+@click.option("--undo", is_flag=True, help="Let it be pruned again.")
+@common
+@click.pass_obj
+def pin(app: App, version: str, undo: bool) -> None:
+    """Keep a version whatever `prune` does."""
+    with app.registry() as (_, registry):
+        number = _an_adapter(registry, version)
+        registry.pin(number, not undo)
+    word = "may be pruned" if undo else "is kept"
+    data = {"version": number, "pinned": not undo}
+    emit(data, app.json, lambda: say(f"{version_label(number)} {word}"))
+
+
+def _an_adapter(registry: Registry, name: str) -> int:
+    number = registry.resolve(name)
+    if number == BASE_VERSION:
+        raise UsageError("the base is no adapter", hint="see `align-agent adapters list`")
+    return number
+
+
+@command.command("prune")
+@click.option("--keep", type=click.IntRange(min=0), default=None, help="Else `adapters.keep`.")
+@destructive
+@common
+@click.pass_obj
+def prune(app: App, keep: int | None, yes: bool, dry_run: bool) -> None:
+    """Delete the files of the oldest versions. Never those in use, nor pinned ones."""
+    limit = app.config.adapters.keep if keep is None else keep
+    with app.registry() as (_, registry):
+        doomed = registry.prune(limit, dry_run=True)
+        if doomed and not dry_run:
+            labels = ", ".join(version_label(version) for version in doomed)
+            confirm(f"Delete the files of {labels}?", yes=yes)
+            doomed = registry.prune(limit, dry_run=False)
+    verb = "would delete" if dry_run else "deleted"
+    listed = ", ".join(version_label(version) for version in doomed) or "nothing"
+    data = {"deleted": doomed, "dry_run": dry_run}
+    emit(data, app.json, lambda: say(f"{verb} {listed}"))

@@ -1,0 +1,58 @@
+"""`align-agent distill`: learn now, or see what the next night would learn from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from align_agent.cli.app import App, common
+from align_agent.cli.groups import NounGroup
+from align_agent.cli.output import emit, note, plain, say, table
+
+
+@click.group(cls=NounGroup, default="plan")
+@common
+def command() -> None:
+    """Learning. A night does it by itself; here it is done now, or only looked at."""
+
+
+@command.command("plan")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=0))
+@common
+@click.pass_obj
+def plan(app: App, limit: int) -> None:
+    """What the next night would learn from, and why every other turn is left out.
+
+    --limit bounds the table of turns; the counts and `--json` are always complete.
+    """
+    from align_agent.night.plan import plan as make_plan
+
+    data: dict[str, Any] = plain(make_plan(app.require_home()))
+    emit(data, app.json, lambda: _show(data, limit))
+
+
+def _show(data: dict[str, Any], limit: int) -> None:
+    say(str(data))
+
+
+@command.command("run")
+@click.option("--fresh", is_flag=True, help="Do not go on with an interrupted night.")
+@common
+@click.pass_obj
+def run(app: App, fresh: bool) -> None:
+    """Learn now. What was learned serves from the next turn on, if the gate lets it.
+
+    Exit code 0 also when there is nothing to learn, 3 when the gate refuses the result.
+    """
+    from align_agent.cli.nightly import exit_code, night_with_progress, tell
+
+    done = night_with_progress(app.require_home(), resume=not fresh)
+    emit(done, app.json, lambda: tell(done))
+    if done.candidate:
+        note(f"look closer: align-agent runs show {done.id[:12]}")
+    if code := exit_code(done):
+        click.get_current_context().exit(code)
+
+
+_ = table

@@ -1,0 +1,166 @@
+"""How results reach a person or a program: JSON, tables, notes, errors. Knows no command.
+
+Results go to standard output, everything else to standard error. Text that people or models wrote
+is freed of control characters before a terminal sees it, so that no logged message can move the
+cursor or recolour the screen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from align_agent.errors import AlignAgentError
+
+_KEEP = {"\n", "\t"}
+
+
+def printable(text: str) -> str:
+    """The text with control, format-override and surrogate characters replaced by U+FFFD."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if character in _KEEP:
+        return character
+    category = unicodedata.category(character)
+    # Cf holds the joiners that emoji need, but also the overrides that turn text around.
+    overrides = category == "Cf" and unicodedata.bidirectional(character) in {"RLO", "LRO"}
+    return "\ufffd" if category in {"Cc", "Cs"} or overrides else character
+
+
+def paint(text: str, **style: Any) -> str:
+    """`click.style`, unless NO_COLOR asks for plain text. Non-terminals are stripped by click."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, **style)
+
+
+def say(text: str = "") -> None:
+    """A line of a result, on standard output."""
+    click.echo(text)
+
+
+def note(text: str) -> None:
+    """Prose or progress, on standard error."""
+    click.echo(text, err=True)
+
+
+def warn(text: str) -> None:
+    click.echo(f"{paint('warning:', fg='yellow')} {printable(text)}", err=True)
+
+
+def report(error: AlignAgentError) -> None:
+    """An error with its way out, on standard error."""
+    click.echo(f"{paint('error:', fg='red', bold=True)} {printable(error.message)}", err=True)
+    if error.hint:
+        click.echo(f"{paint('hint:', fg='cyan')} {printable(error.hint)}", err=True)
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it: records become objects, paths become text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def say_json(value: Any) -> None:
+    """One JSON document on standard output. Lone surrogates, which UTF-8 lacks, are escaped."""
+    text = json.dumps(plain(value), ensure_ascii=False, indent=2)
+    click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def emit(value: Any, as_json: bool, show: Callable[[], None]) -> None:
+    """The value as JSON, or whatever `show` prints for a person."""
+    if as_json:
+        say_json(value)
+    else:
+        show()
+
+
+def width(text: str) -> int:
+    """Columns that a terminal needs for one line: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def shorten(text: str, limit: int) -> str:
+    """One line of at most `limit` columns; what does not fit ends in an ellipsis."""
+    line = " ".join(printable(text).split())
+    if width(line) <= limit:
+        return line
+    kept = ""
+    for character in line:
+        if width(kept) + width(character) > limit - 1:
+            break
+        kept += character
+    return kept.rstrip() + "…"
+
+
+def columns() -> int:
+    """The width to write for. Without a terminal lines are not cut to 80, only kept in bounds."""
+    return shutil.get_terminal_size((160, 24)).columns if sys.stdout.isatty() else 160
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, flexible: int = -1) -> None:
+    """Print aligned columns; the column `flexible` (default the last) is cut to what is left."""
+    if not rows:
+        return
+    cells = [[" ".join(printable(str(cell)).split()) for cell in row] for row in rows]
+    flexible %= len(headers)
+    widths = [
+        max(width(headers[index]), *(width(row[index]) for row in cells))
+        for index in range(len(headers))
+    ]
+    fixed = sum(widths) - widths[flexible] + 2 * (len(headers) - 1)
+    widths[flexible] = max(12, min(widths[flexible], columns() - fixed))
+    say(paint(_line(list(headers), widths), bold=True))
+    for row in cells:
+        say(_line([shorten(cell, widths[index]) for index, cell in enumerate(row)], widths))
+
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    padded = [cell + " " * (size - width(cell)) for cell, size in zip(cells, widths, strict=True)]
+    return "  ".join(padded).rstrip()
+
+
+def pairs(items: Sequence[tuple[str, object]]) -> None:
+    """Print names and values, the values aligned; a value of several lines stays indented."""
+    size = max((width(name) for name, _ in items), default=0)
+    for name, value in items:
+        first, *rest = printable(str(value)).splitlines() or [""]
+        say(f"{paint(name.ljust(size), bold=True)}  {first}".rstrip())
+        for line in rest:
+            say(" " * (size + 2) + line)
+
+
+def when(stamp: str) -> str:
+    """A stored UTC moment in the user's own time zone, to the minute; empty stays empty."""
+    if not stamp:
+        return ""
+    from datetime import datetime
+
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return stamp
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")

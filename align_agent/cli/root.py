@@ -1,0 +1,117 @@
+"""The root command, and the one place where errors become messages and exit codes.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by the gate, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from align_agent import __version__
+from align_agent.cli.app import App, common
+from align_agent.cli.groups import LazyGroup
+from align_agent.cli.output import report
+from align_agent.errors import AlignAgentError, DiskFull, MissingDependency, UsageError
+
+NOUNS = {
+    "init": "Make the home folder, its configuration and its database.",
+    "status": "What serves, what was learned, when the next night runs.",
+    "doctor": "What this machine lacks, and how to get it.",
+    "chat": "Talk to the agent.",
+    "demo": "Watch it learn: simulated people, real nights.",
+    "turns": "What was said: list, search, import, exclude.",
+    "feedback": "What you thought of the answers, as far as it was understood.",
+    "rules": "Your wishes, as rules: list, add, accept, edit, retire.",
+    "distill": "Learn now, or see what the next night would learn from.",
+    "runs": "The nights so far, and how each one ended.",
+    "adapters": "The versions: compare, promote, roll back.",
+    "schedule": "When nights run, and the process that starts them.",
+    "config": "The configuration: show, check, example.",
+    "store": "The database: check, back up, where it is.",
+}
+
+
+@click.group(cls=LazyGroup, nouns=NOUNS, package="align_agent.cli")
+@click.version_option(__version__, prog_name="align-agent", message="%(prog)s %(version)s")
+@common
+def root() -> None:
+    """A personal agent that learns your style from ordinary use, on your own machine.
+
+    It logs what you say, reads your corrections, and distils them at night into a small adapter
+    that you can inspect, compare and roll back.
+    """
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code; never raises for what a user can cause."""
+    app = App()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # An emoji must not end the program where the terminal cannot show it.
+            stream.reconfigure(errors="replace")
+    try:
+        arguments = list(sys.argv[1:] if args is None else args)
+        result = root.main(arguments, prog_name="align-agent", standalone_mode=False, obj=app)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader (`| head`) has gone; the interpreter must not try to flush to it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception as error:  # the edge of the program: everything becomes a message here
+        return _fail(error, app.debug)
+    return result if isinstance(result, int) else 0
+
+
+def _fail(error: Exception, debug: bool) -> int:
+    known = _known(error)
+    if debug:
+        traceback.print_exception(error)
+    if known is None:
+        report(
+            AlignAgentError(
+                f"unexpected {type(error).__name__}: {error}",
+                hint="" if debug else "this should not happen; --debug shows where it did",
+            )
+        )
+        return 1
+    report(known)
+    return known.exit_code
+
+
+def _known(error: Exception) -> AlignAgentError | None:
+    """The error as one of ours, if it is one that a user can do something about."""
+    if isinstance(error, AlignAgentError):
+        return error
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "align-agent"
+        return UsageError(error.format_message(), hint=f"`{path} --help` shows what it takes")
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return _missing(error.name.partition(".")[0])
+    if isinstance(error, OSError):
+        if error.errno == errno.ENOSPC:
+            return DiskFull("the disk is full", hint="free some space; nothing stored is lost")
+        return AlignAgentError(str(error))
+    return None
+
+
+def _missing(module: str) -> AlignAgentError | None:
+    """A package of an extra that was not installed with the command line."""
+    from align_agent.cli.checkup import EXTRAS, required
+
+    for extra, purpose in EXTRAS.items():
+        if module in {name.lower() for name in required(extra)}:
+            return MissingDependency(
+                f"`{module}` is not installed; it is needed to {purpose}",
+                hint=f"pip install 'align-agent[{extra}]'",
+            )
+    return None

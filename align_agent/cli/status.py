@@ -1,0 +1,136 @@
+"""`align-agent status`: everything a user asks first, in one look. Reads only."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from align_agent.cli.app import App, common
+from align_agent.cli.output import emit, pairs, paint, plain, say, warn, when
+from align_agent.records import version_label
+
+if TYPE_CHECKING:
+    from align_agent.adapters.registry import Registry
+    from align_agent.records import Run
+    from align_agent.store import Store
+
+_LOSSES = ("drop", "fail", "fallback")
+
+
+@click.command()
+@common
+@click.pass_obj
+def command(app: App) -> None:
+    """What serves, what was learned, when the next night runs, and whether anything was lost."""
+    if not app.home.database.exists():
+        data: dict[str, Any] = {"home": str(app.home.root), "initialised": False}
+        emit(data, app.json, lambda: say(f"no home at {app.home.root} yet: align-agent init"))
+        return
+    data = gather(app)
+    emit(data, app.json, lambda: _show(data))
+
+
+def gather(app: App) -> dict[str, Any]:
+    """All of it, for JSON. Raises ConfigError, StoreError."""
+    from align_agent.cli.schedule import outlook
+    from align_agent.night.plan import plan
+
+    config = app.config
+    with app.registry() as (store, registry):
+        counters = store.counters.all()
+        return {
+            "home": str(app.home.root),
+            "initialised": True,
+            "base": config.model.base,
+            "champion": _champion(store, registry),
+            "last_night": _night(store.runs.latest()),
+            "next_night": outlook(app.home, config, store, registry),
+            "turns": {"total": store.turns.count(), **plain(plan(app.home).counts)},
+            "feedback": store.feedback.count(),
+            "rules": _rules(store),
+            "held": registry.held(),
+            "counters": counters,
+            "losses": {name: n for name, n in counters.items() if n and _is_loss(name)},
+            "disk": _disk(app.home.root),
+        }
+
+
+def _champion(store: Store, registry: Registry) -> dict[str, Any]:
+    version = registry.champion()
+    since = next(
+        (row["at"] for row in store.adapters.history(100) if row["name"] == "champion"), None
+    )
+    return {"version": version, "label": version_label(version), "since": since}
+
+
+def _night(run: Run | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    return {
+        "run": run.id,
+        "status": run.status,
+        "phase": run.phase,
+        "reason": run.reason,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+    }
+
+
+def _rules(store: Store) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for rule in store.rules.list():
+        counts[rule.status] = counts.get(rule.status, 0) + 1
+    return counts
+
+
+def _is_loss(counter: str) -> bool:
+    return any(word in counter for word in _LOSSES)
+
+
+def _disk(root: Path) -> dict[str, int]:
+    used = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+    return {"used_bytes": used, "free_bytes": shutil.disk_usage(root).free}
+
+
+def _show(data: dict[str, Any]) -> None:
+    champion, night, ahead = data["champion"], data["last_night"], data["next_night"]
+    since = f" since {when(champion['since'])}" if champion["since"] else ""
+    pairs(
+        [
+            ("home", data["home"]),
+            ("serving", f"{data['base']}, {champion['label']}{since}"),
+            ("last night", _told(night)),
+            ("next night", when(ahead["next"] or "") or "none: the schedule is off"),
+            ("now", "may run" if ahead["may_run_now"] else "; ".join(ahead["reasons"])),
+            ("turns", _counted(data["turns"])),
+            ("feedback", _counted(data["feedback"])),
+            ("rules", _counted(data["rules"])),
+            ("held", data["held"] or "no"),
+            ("recorder", "nothing lost" if not data["losses"] else _counted(data["losses"])),
+            ("disk", _sizes(data["disk"])),
+        ]
+    )
+    if data["losses"]:
+        warn(f"something was lost: {_counted(data['losses'])}")
+    turns = data["turns"]
+    if turns["total"] and not turns.get("train", turns.get("trainable", 0)):
+        say(paint("nothing to learn from yet: `align-agent distill plan` says why", dim=True))
+
+
+def _told(night: dict[str, Any] | None) -> str:
+    if night is None:
+        return "none so far"
+    state = night["status"] if night["status"] != "running" else f"running ({night['phase']})"
+    reason = f": {night['reason']}" if night["reason"] else ""
+    return f"{when(night['finished_at'] or night['started_at'])} {state}{reason}"
+
+
+def _counted(counts: dict[str, Any]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"
+
+
+def _sizes(disk: dict[str, int]) -> str:
+    return f"{disk['used_bytes'] / 1e6:.1f} MB used, {disk['free_bytes'] / 1e9:.1f} GB free"

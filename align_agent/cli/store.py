@@ -1,0 +1,86 @@
+"""`align-agent store`: the one SQLite file that holds all that was said and learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from align_agent.cli.app import App, common
+from align_agent.cli.groups import NounGroup
+from align_agent.cli.output import emit, pairs, say
+from align_agent.errors import StoreCorrupt, UsageError
+
+
+@click.group(cls=NounGroup, default="check")
+@common
+def command() -> None:
+    """The database. One file, yours, readable with any SQLite tool."""
+
+
+@command.command("check")
+@common
+@click.pass_obj
+def check(app: App) -> None:
+    """Whether the database is sound, and what is in it."""
+    from align_agent.store import SCHEMA_VERSION
+
+    with app.store(read_only=True) as store:
+        problems = store.check()
+        data: dict[str, Any] = {
+            "path": str(store.path),
+            "ok": not problems,
+            "problems": problems,
+            "bytes": store.path.stat().st_size,
+            "schema": SCHEMA_VERSION,
+            "turns": store.turns.count(),
+            "conversations": len(store.turns.conversations()),
+            "feedback": store.feedback.count(),
+        }
+
+    def show() -> None:
+        pairs(
+            [
+                ("database", data["path"]),
+                ("sound", "yes" if data["ok"] else "no: " + "; ".join(problems)),
+                ("size", f"{data['bytes'] / 1e6:.1f} MB"),
+                ("schema", data["schema"]),
+                ("turns", f"{data['turns']} in {data['conversations']} conversations"),
+            ]
+        )
+
+    emit(data, app.json, show)
+    if problems:
+        raise StoreCorrupt(
+            f"{data['path']} is damaged",
+            hint=f"newest backup: {_newest_backup(app) or 'none'}; "
+            "stop align-agent, then copy it over the damaged file",
+        )
+
+
+def _newest_backup(app: App) -> Path | None:
+    backups = sorted(app.home.backups.glob("*.db"), key=lambda path: path.stat().st_mtime)
+    return backups[-1] if backups else None
+
+
+@command.command("backup")
+@click.argument("target", type=click.Path(path_type=Path), required=False)
+@common
+@click.pass_obj
+def backup(app: App, target: Path | None) -> None:
+    """Copy the database while it is in use. Default: into the home's backups folder."""
+    if target is not None and target.exists():
+        raise UsageError(f"{target} exists", hint="name another file, or move that one away")
+    with app.store(read_only=True) as store:
+        path = store.backup(target)
+    data = {"path": str(path), "bytes": path.stat().st_size}
+    emit(data, app.json, lambda: say(str(path)))
+
+
+@command.command("path")
+@common
+@click.pass_obj
+def path(app: App) -> None:
+    """Where the file is, or would be."""
+    emit({"path": str(app.home.database)}, app.json, lambda: say(str(app.home.database)))

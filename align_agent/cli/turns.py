@@ -1,0 +1,203 @@
+"""`align-agent turns`: what was said, and bringing in chats from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from align_agent.cli.app import App, common
+from align_agent.cli.groups import NounGroup
+from align_agent.cli.output import emit, note, pairs, say, table, when
+from align_agent.records import version_label
+
+if TYPE_CHECKING:
+    from align_agent.records import Feedback, Turn
+
+
+@click.group(cls=NounGroup)
+@common
+def command() -> None:
+    """What was said. A turn is one message of yours and everything the model answered to it."""
+
+
+@command.command("list")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1))
+@click.option("--offset", default=0, type=click.IntRange(min=0), help="Skip this many.")
+@click.option("--conversation", default="", metavar="ID", help="Only this conversation.")
+@click.option("--search", default="", metavar="WORDS", help="Only turns that contain these words.")
+@click.option("--main", is_flag=True, help="Leave out side traffic (titles, heartbeats).")
+@common
+@click.pass_obj
+def list_(app: App, limit: int, offset: int, conversation: str, search: str, main: bool) -> None:
+    """The newest turns first."""
+    with app.store(read_only=True) as store:
+        turns = store.turns.list(
+            limit=limit, offset=offset, conversation=conversation, search=search, main_only=main
+        )
+        opinions = {turn.id: store.feedback.for_turn(turn.id) for turn in turns}
+    rows = [_summary(turn, opinions[turn.id]) for turn in turns]
+
+    def show() -> None:
+        if not rows:
+            note("no turns" + (" match" if search or conversation else " yet"))
+        table(
+            ("id", "when", "version", "feedback", "you", "answer"),
+            [
+                (
+                    turn.id[:12],
+                    when(turn.created_at),
+                    version_label(turn.version),
+                    row["feedback"],
+                    turn.user_text[:200],
+                    turn.answer[:400],
+                )
+                for turn, row in zip(turns, rows, strict=True)
+            ],
+        )
+
+    emit(rows, app.json, show)
+
+
+def _summary(turn: Turn, opinions: list[Feedback]) -> dict[str, Any]:
+    return {
+        "id": turn.id,
+        "conversation": turn.conversation_id,
+        "created_at": turn.created_at,
+        "channel": turn.channel,
+        "version": turn.version,
+        "main": turn.main,
+        "excluded": turn.excluded,
+        "feedback": _mood(turn, opinions),
+        "user": turn.user_text,
+        "answer": turn.answer,
+    }
+
+
+def _mood(turn: Turn, opinions: list[Feedback]) -> str:
+    """One word for a table: the turn's strongest undismissed opinion."""
+    if turn.excluded:
+        return "excluded"
+    counted = [opinion for opinion in opinions if not opinion.dismissed]
+    if not counted:
+        return ""
+    return max(counted, key=lambda opinion: opinion.confidence).polarity
+
+
+@command.command("show")
+@click.argument("turn_id", metavar="ID")
+@common
+@click.pass_obj
+def show_turn(app: App, turn_id: str) -> None:
+    """One turn in full: what the model saw, what it said, what you thought of it."""
+    with app.store(read_only=True) as store:
+        turn = store.turns.get(turn_id)
+        opinions = store.feedback.for_turn(turn.id)
+        later = store.turns.follow_up_of(turn)
+    data = {
+        "turn": _turn_dict(turn),
+        "feedback": opinions,
+        "follow_up": later.user_text if later else None,
+    }
+
+    def show() -> None:
+        pairs(
+            [
+                ("turn", turn.id + ("  (excluded)" if turn.excluded else "")),
+                ("conversation", f"{turn.conversation_id}, turn {turn.position + 1}"),
+                ("when", when(turn.created_at)),
+                ("model", f"{turn.base or 'unknown base'}, {version_label(turn.version)}"),
+                ("you", turn.user_text),
+                ("answer", turn.answer or "(none)"),
+                *[
+                    ("tool", f"{call.name}({call.arguments})")
+                    for message in turn.response
+                    for call in message.tool_calls
+                ],
+                *([("next message", later.user_text)] if later else []),
+            ]
+        )
+        if opinions:
+            say()
+        table(
+            ("feedback", "kind", "polarity", "category", "sure", "text"),
+            [
+                (
+                    opinion.id[:12],
+                    opinion.kind + (" (dismissed)" if opinion.dismissed else ""),
+                    opinion.polarity,
+                    opinion.category,
+                    f"{opinion.confidence:.2f}",
+                    opinion.text,
+                )
+                for opinion in opinions
+            ],
+        )
+
+    emit(data, app.json, show)
+
+
+def _turn_dict(turn: Turn) -> dict[str, Any]:
+    from align_agent.cli.output import plain
+
+    data: dict[str, Any] = plain(turn)
+    data["prompt"] = [message.to_dict() for message in turn.prompt]
+    data["response"] = [message.to_dict() for message in turn.response]
+    return data
+
+
+@command.command("exclude")
+@click.argument("turn_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--undo", is_flag=True, help="Let them be learned from again.")
+@common
+@click.pass_obj
+def exclude(app: App, turn_ids: tuple[str, ...], undo: bool) -> None:
+    """Never learn from these turns. They stay in the log."""
+    with app.store() as store:
+        found = [store.turns.get(turn_id) for turn_id in turn_ids]
+        for turn in found:
+            store.turns.exclude(turn.id, not undo)
+    result = [{"id": turn.id, "excluded": not undo} for turn in found]
+    word = "may be learned from again" if undo else "will not be learned from"
+    emit(result, app.json, lambda: say("\n".join(f"{turn.id} {word}" for turn in found)))
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["auto", "openai", "sharegpt", "chatgpt"]),
+    default="auto",
+    show_default=True,
+    help="How the chats are written; auto finds out.",
+)
+@click.option("--dry-run", is_flag=True, help="Read and count, store nothing.")
+@common
+@click.pass_obj
+def import_(app: App, file: Path, kind: str, dry_run: bool) -> None:
+    """Bring in chats from elsewhere, so that learning starts with your history.
+
+    FILE holds JSON lines of OpenAI messages, ShareGPT conversations or a ChatGPT export. Secrets
+    are redacted before anything is stored. Importing a file twice adds nothing. Your follow-ups
+    in it are read like any others.
+    """
+    result = _import(app, file, kind, dry_run)
+
+    def show() -> None:
+        verb = "would add" if dry_run else "added"
+        say(
+            f"{result['conversations']} conversations, {result['turns']} turns read; "
+            f"{verb} {result['added']}, {result['known']} known before"
+        )
+        if result["feedback"]:
+            told = ", ".join(f"{count} {word}" for word, count in result["feedback"].items())
+            say(f"follow-ups read: {told}")
+        if result["redacted"]:
+            told = ", ".join(f"{count} {what}" for what, count in result["redacted"].items())
+            say(f"redacted: {told}")
+        if not dry_run:
+            note("`align-agent distill plan` shows what can be learned from them")
+
+    emit(result, app.json, show)

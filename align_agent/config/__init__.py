@@ -1,0 +1,42 @@
+"""The configuration: config.yaml in, one frozen `Config` out. Knows nothing of what uses it.
+
+Every field has one home, `sections.py`: its default, its help and its limits. The example file
+and the error messages are made from there.
+"""
+
+from align_agent.config.example import example_yaml
+from align_agent.config.load import effective, load_config
+from align_agent.config.sections import (
+    AdaptersConfig,
+    AgentConfig,
+    CaptureConfig,
+    Config,
+    DistillConfig,
+    FeedbackConfig,
+    GateConfig,
+    ModelConfig,
+    PreferencesConfig,
+    PrivacyConfig,
+    ScheduleConfig,
+    ServerConfig,
+)
+from align_agent.config.times import parse_window
+
+__all__ = [
+    "AdaptersConfig",
+    "AgentConfig",
+    "CaptureConfig",
+    "Config",
+    "DistillConfig",
+    "FeedbackConfig",
+    "GateConfig",
+    "ModelConfig",
+    "PreferencesConfig",
+    "PrivacyConfig",
+    "ScheduleConfig",
+    "ServerConfig",
+    "effective",
+    "example_yaml",
+    "load_config",
+    "parse_window",
+]

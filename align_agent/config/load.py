@@ -1,0 +1,227 @@
+"""config.yaml to `Config`, through YAML's node tree so that every complaint names its line.
+
+Never constructs Python objects from YAML tags. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from align_agent.config.nodes import NULL, convert, describe, is_scalar, line_of, short
+from align_agent.config.options import Option, option_of
+from align_agent.config.sections import Config
+from align_agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    import yaml
+
+MAX_BYTES = 1_000_000
+
+
+def load_config(path: Path) -> Config:
+    """The configuration in the file; the defaults where it says nothing, or does not exist.
+
+    Raises ConfigError naming the line, the cause, the nearest known name and the cure.
+    """
+    return _Reader(path).read()
+
+
+def effective(path: Path) -> list[tuple[str, Any, str]]:
+    """Every setting as (dotted key, value, source): source is "default" or "config.yaml:LINE".
+
+    Raises ConfigError like `load_config`.
+    """
+    reader = _Reader(path)
+    config = reader.read()
+    rows = []
+    for section in fields(Config):
+        values = getattr(config, section.name)
+        for item in fields(values):
+            key = f"{section.name}.{item.name}"
+            line = reader.lines.get(key)
+            source = f"{path.name}:{line}" if line else "default"
+            rows.append((key, getattr(values, item.name), source))
+    return rows
+
+
+class _Reader:
+    """One reading of one file. `lines` tells afterwards where each setting stood."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: dict[str, int] = {}
+
+    def read(self) -> Config:
+        root = _compose(self.path)
+        config = Config()
+        if root is None:
+            return config
+        sections = {item.name: item for item in fields(Config)}
+        pairs = self._pairs(root, "the file", tuple(sections))
+        for name, (line, node) in pairs.items():
+            section = getattr(config, name)
+            values = self._section(name, line, node, section)
+            config = replace(config, **{name: replace(section, **values)})
+        self._together(config)
+        return config
+
+    def _section(self, name: str, line: int, node: yaml.Node, section: Any) -> dict[str, Any]:
+        if node.tag == NULL:
+            return {}
+        specs = {item.name: option_of(item) for item in fields(section)}
+        values = {}
+        for key, (at, child) in self._pairs(node, f"`{name}`", tuple(specs), line).items():
+            dotted = f"{name}.{key}"
+            values[key] = self._value(dotted, child, specs[key], at)
+            self.lines[dotted] = at
+        return values
+
+    def _pairs(
+        self, node: yaml.Node, where: str, known: tuple[str, ...], line: int = 0
+    ) -> dict[str, tuple[int, yaml.Node]]:
+        """The keys of a mapping with their lines. Refuses unknown and repeated keys."""
+        import yaml
+
+        if not isinstance(node, yaml.MappingNode):
+            raise self.error(
+                line or line_of(node),
+                f"{where} must hold settings, not {describe(node)}",
+                f"write `name: value` lines{' below it, indented by two spaces' if line else ''}",
+            )
+        pairs: dict[str, tuple[int, yaml.Node]] = {}
+        for key_node, value in node.value:
+            at = line_of(key_node)
+            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+            if key in pairs:
+                raise self.error(
+                    at,
+                    f"`{key}` is given twice in {where}, first on line {pairs[key][0]}",
+                    "keep one of the two lines",
+                )
+            if key not in known:
+                raise self.error(at, f"unknown setting `{key}` in {where}", _nearest(key, known))
+            pairs[key] = (at, value)
+        return pairs
+
+    def _value(self, dotted: str, node: yaml.Node, spec: Option, line: int) -> Any:
+        value = convert(node, spec)
+        if value is None:
+            cure = f"write {spec.expected()}"
+            if spec.kind == "str" and is_scalar(node) and node.value:
+                cure = f'put it in quotes: {dotted.split(".")[1]}: "{node.value}"'
+            raise self.error(
+                line, f"`{dotted}` must be {spec.expected()}, not {describe(node)}", cure
+            )
+        complaint = "" if value in spec.words else spec.complain(value)
+        if complaint:
+            shown = f" (it is {short(node.value)})" if is_scalar(node) else ""
+            key = dotted.split(".")[1]
+            raise self.error(
+                line,
+                f"`{dotted}` {complaint}{shown}",
+                f"correct it, or remove the line to use the default: {key}: "
+                f"{short(_default(dotted))}",
+            )
+        return value
+
+    def _together(self, config: Config) -> None:
+        """Values that are fine alone but not together."""
+        distill = config.distill
+        if distill.min_turns > distill.max_turns:
+            line = self.lines.get("distill.min_turns") or self.lines["distill.max_turns"]
+            raise self.error(
+                line,
+                f"`distill.min_turns` ({distill.min_turns}) is more than "
+                f"`distill.max_turns` ({distill.max_turns}): no night could ever train",
+                "lower min_turns or raise max_turns",
+            )
+
+    def error(self, line: int, message: str, hint: str) -> ConfigError:
+        return ConfigError(f"{self.path} line {line}: {message}", hint=hint)
+
+
+def _compose(path: Path) -> yaml.Node | None:
+    """The file's node tree; None when it does not exist or says nothing."""
+    import yaml
+
+    text = _text(path)
+    try:
+        node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        row = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
+        cause = " ".join(str(error.problem or error.context or "cannot be read").split())
+        raise ConfigError(
+            f"{path} line {line}: this is no valid YAML ({cause})", hint=_yaml_cure(row, cause)
+        ) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, int(error.position)) + 1
+        raise ConfigError(
+            f"{path} line {line}: a character that YAML does not allow (#x{error.character:04x})",
+            hint="remove it; config.yaml is plain UTF-8 text",
+        ) from error
+    except RecursionError as error:
+        raise ConfigError(
+            f"{path} line 1: nested far too deeply",
+            hint="settings have two levels: a section and its names",
+        ) from error
+    return None if node is None or node.tag == NULL else node
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}",
+            hint="make it a file that you may read, or remove it to use the defaults",
+        ) from error
+    if len(data) > MAX_BYTES:
+        raise ConfigError(
+            f"{path} is larger than {MAX_BYTES:,} bytes", hint="is this the right file?"
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path} line {line}: not UTF-8 text", hint="save the file as UTF-8"
+        ) from error
+
+
+def _default(dotted: str) -> Any:
+    section, key = dotted.split(".")
+    return getattr(getattr(Config(), section), key)
+
+
+def _nearest(key: str, known: tuple[str, ...]) -> str:
+    close = get_close_matches(key, known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    sections = {item.name: fields(getattr(Config(), item.name)) for item in fields(Config)}
+    for section, items in sections.items():
+        if key in [item.name for item in items]:
+            return f"`{key}` belongs into the section `{section}`"
+    every = {item.name: section for section, items in sections.items() for item in items}
+    close = get_close_matches(key, [*every, *sections], n=1, cutoff=0.75)
+    if close and close[0] in every:
+        return f"did you mean `{close[0]}` in the section `{every[close[0]]}`?"
+    return f"known here: {', '.join(known)}"
+
+
+def _yaml_cure(row: str, cause: str) -> str:
+    lead = row[: len(row) - len(row.lstrip())]
+    if "\t" in lead or "\\t" in cause or "\t" in cause:
+        return "a tab stands there; indent with spaces"
+    if "alias" in cause or "anchor" in cause:
+        return "a text that begins with * or & must stand in quotes"
+    if "single document" in cause or "document start" in cause:
+        return "remove the line `---`; the file holds one document"
+    return "check the quotes, brackets and indentation of this line and the one before"

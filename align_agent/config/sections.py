@@ -1,0 +1,300 @@
+"""The fields of config.yaml: default, help and limits of each, in one place. Reads no file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from align_agent.config.options import option
+from align_agent.config.times import cron_complaint, window_complaint
+
+Rule = str | dict[str, Any]
+
+_MAX_TEXT = 8000
+_MAX_RULE = 400
+
+
+def _some_text(value: str) -> str:
+    return "" if value.strip() else "must not be empty"
+
+
+def _persona(value: str) -> str:
+    return "" if len(value) <= _MAX_TEXT else f"must have at most {_MAX_TEXT} characters"
+
+
+def _device(value: str) -> str:
+    head, _, index = value.partition(":")
+    if head in ("auto", "cpu", "mps") and not index:
+        return ""
+    if head == "cuda" and (index.isdigit() or ":" not in value):
+        return ""
+    return "must be auto, cpu, mps, cuda, or cuda:N for the card number N"
+
+
+def _rules(value: tuple[Rule, ...]) -> str:
+    for rule in value:
+        text = rule if isinstance(rule, str) else str(rule["text"])
+        if not text.strip():
+            return "holds an empty rule"
+        if len(text) > _MAX_RULE:
+            return f"holds a rule of {len(text)} characters; at most {_MAX_RULE} are allowed"
+    return ""
+
+
+def _filled(value: tuple[str, ...]) -> str:
+    return "" if all(text.strip() for text in value) else "holds an empty text"
+
+
+def _always(value: bool) -> str:
+    return "" if value else "cannot be turned off: keys and passwords are never stored"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The model that answers, and how it samples."""
+
+    base: str = option(
+        "pocket",
+        'The base model: "pocket" (the small one that comes along), a folder, or a hub name.',
+        check=_some_text,
+    )
+    device: str = option("auto", "Where it runs: auto, cpu, mps, cuda or cuda:N.", check=_device)
+    dtype: str = option(
+        "auto",
+        "Number format of the weights. auto: float32 on a CPU, bfloat16 on a GPU.",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    threads: int = option(0, "CPU threads; 0 uses all cores.", low=0, high=1024)
+    temperature: float = option(
+        0.7, "Spread of the sampling; 0 always takes the likeliest token.", low=0, high=5
+    )
+    top_p: float = option(
+        1.0, "Sample from the likeliest tokens that hold this share.", low=0.01, high=1
+    )
+    max_new_tokens: int = option(256, "Longest answer, in tokens.", low=1, high=131072)
+    seed: int = option(0, "Seed of the sampling.", low=0, high=2**32)
+
+
+@dataclass(frozen=True)
+class PreferencesConfig:
+    """What the user declares about themselves."""
+
+    persona: str = option(
+        "",
+        "Who the agent is and whom it talks to: the start of its system prompt.",
+        check=_persona,
+    )
+    rules: tuple[Rule, ...] = option(
+        (),
+        "Your rules. Each is a text, or a mapping with `text`, and if wanted `check` (the name of "
+        "a check, or a mapping with its `name` and numbers) and `scope`. For example: "
+        '["Keep answers short.", {text: "No emoji.", check: no_emoji}]',
+        kind="rules",
+        check=_rules,
+    )
+    in_prompt: bool = option(
+        True, "Show these rules to the model in its system prompt, besides learning them."
+    )
+
+
+@dataclass(frozen=True)
+class CaptureConfig:
+    """The record of the conversations."""
+
+    enabled: bool = option(True, "Record conversations. Without it nothing can be learned.")
+    queue_size: int = option(
+        1000,
+        "Turns that may wait for the disk; more are dropped, and counted.",
+        low=1,
+        high=1_000_000,
+    )
+
+
+@dataclass(frozen=True)
+class FeedbackConfig:
+    """How the user's messages are read as feedback."""
+
+    gap_threshold: float = option(
+        0.03,
+        "A follow-up that moves the model by more than this (nats a token) counts as a correction.",
+        low=0,
+        high=100,
+    )
+    min_confidence: float = option(
+        0.6, "Feedback read with less confidence is kept, but not trained on.", low=0, high=1
+    )
+    auto_accept: bool = option(
+        True, "Rules that are clear become active at once; false proposes them for your yes."
+    )
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """When a night may run."""
+
+    enabled: bool = option(True, "Learn by itself at the times below.")
+    cron: str = option(
+        "0 3 * * *",
+        "When a night is due: minute hour day month weekday (weekdays by name: mon-fri).",
+        check=cron_complaint,
+    )
+    window: str = option(
+        "01:00-07:00",
+        "Only between these times, local time. Equal ends mean all day.",
+        check=window_complaint,
+    )
+    idle_minutes: int = option(
+        20, "Only when nothing was said for so many minutes.", low=0, high=10080
+    )
+    catch_up: bool = option(True, "Run a missed night as soon as the window and idleness allow.")
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """The nightly training."""
+
+    max_turns: int = option(512, "Most turns that one night trains on.", low=1, high=1_000_000)
+    heldout_share: float = option(
+        0.2, "Share of the conversations kept aside for the gate.", low=0.01, high=0.9
+    )
+    min_turns: int = option(4, "Fewer trainable turns than this: nothing to learn.", low=1)
+    epochs: int = option(2, "Passes over the turns.", low=1, high=1000)
+    batch_size: int = option(8, "Turns in one step.", low=1, high=4096)
+    learning_rate: float | str = option(
+        1e-3,
+        'Learning rate of the LoRA; "auto" chooses by the base model.',
+        kind="float",
+        words=("auto",),
+        low=1e-8,
+        high=1,
+    )
+    lora_rank: int = option(16, "Rank of the LoRA.", low=1, high=1024)
+    lora_alpha: int = option(32, "Scale of the LoRA; its effect is alpha / rank.", low=1, high=4096)
+    lora_dropout: float = option(0.0, "Dropout within the LoRA.", low=0, high=0.9)
+    loss: str = option(
+        "reverse_kl",
+        "How the student is drawn to the teacher.",
+        choices=("reverse_kl", "forward_kl", "jsd", "sampled"),
+    )
+    top_k: int = option(
+        20, "Likeliest tokens compared one by one; the rest is one bucket.", low=1, high=100_000
+    )
+    token_clip: float = option(10.0, "Cap on the loss of one token, in nats.", low=0.001, high=1000)
+    sample_cap: float = option(
+        2.0,
+        "Cap on the mean loss a token of one answer, in nats: no single turn outweighs the rest.",
+        low=0.001,
+        high=1000,
+    )
+    rollouts: str = option(
+        "both",
+        "Train on the logged answers, on fresh answers of the champion, or on both.",
+        choices=("logged", "fresh", "both"),
+    )
+    anchors: float = option(
+        0.25, "Share of turns without complaint, which hold the rest in place.", low=0, high=0.9
+    )
+    max_grad_norm: float = option(1.0, "Longer gradients are cut to this.", low=0.001, high=1000)
+    warmup_steps: int = option(2, "Steps until the full learning rate.", low=0, high=100_000)
+    mask_first_tokens: int = option(
+        0, "First tokens of each answer that are not trained on.", low=0, high=1000
+    )
+    seed: int = option(0, "Seed of the training.", low=0, high=2**32)
+    max_minutes: int = option(60, "A night that takes longer is stopped.", low=1, high=1440)
+    keep_runs: int = option(30, "Folders of past nights that are kept.", low=1, high=100_000)
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """What a candidate must show before it may serve."""
+
+    mode: str = option(
+        "auto",
+        "auto: a candidate that passes serves at once. review: it waits for your yes.",
+        choices=("auto", "review"),
+    )
+    max_correctness_loss: float = option(
+        0.02,
+        "Most correctness it may lose against the base with your rules in its prompt.",
+        low=0,
+        high=1,
+    )
+    min_gain: float = option(
+        0.0, "Least gain on the turns kept aside; it must gain in any case.", low=0, high=1
+    )
+    probes: int = option(100, "Ability questions asked.", low=1, high=100_000)
+    samples: int = option(8, "Before and after pairs kept for the morning.", low=0, high=1000)
+
+
+@dataclass(frozen=True)
+class AdaptersConfig:
+    """The versions of what was learned."""
+
+    keep: int = option(
+        10, "Versions kept on disk, besides those in use and those pinned.", low=1, high=100_000
+    )
+
+
+@dataclass(frozen=True)
+class PrivacyConfig:
+    """What is never stored."""
+
+    redact_secrets: bool = option(
+        True, "Keys, tokens and passwords are replaced before anything is stored.", check=_always
+    )
+    redact_personal: bool = option(
+        True, "Also e-mail and IP addresses, phone, card and bank account numbers."
+    )
+    ignore: tuple[str, ...] = option(
+        (),
+        "Turns that are not recorded: patterns with * and ?, matched against the channel and "
+        'against the message, for example ["heartbeat*", "*off the record*"].',
+        check=_filled,
+    )
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """The agent that `align-agent chat` talks to."""
+
+    tools: tuple[str, ...] = option(("calculator", "clock"), "Tools it may call.", check=_filled)
+    skills: tuple[str, ...] = option(("skills",), "Folders with skills.", check=_filled)
+    skills_in_prompt: str = option(
+        "auto",
+        "List the skills in the system prompt. auto: not on a context under 8,000 tokens.",
+        choices=("auto", "always", "never"),
+    )
+    max_steps: int = option(6, "Most model calls for one message.", low=1, high=100)
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """The HTTP door."""
+
+    host: str = option("127.0.0.1", "Address it listens on.", check=_some_text)
+    port: int = option(8377, "Port it listens on.", low=1, high=65535)
+
+
+@dataclass(frozen=True)
+class Config:
+    """All of config.yaml, checked. Build it with `load_config`; `Config()` is the defaults."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    preferences: PreferencesConfig = field(default_factory=PreferencesConfig)
+    capture: CaptureConfig = field(default_factory=CaptureConfig)
+    feedback: FeedbackConfig = field(default_factory=FeedbackConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
+    adapters: AdaptersConfig = field(default_factory=AdaptersConfig)
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    server: ServerConfig = field(default_factory=ServerConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, texts and numbers, ready for JSON."""
+        return {name: _plain(section) for name, section in asdict(self).items()}
+
+
+def _plain(section: dict[str, Any]) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in section.items()}

@@ -1,0 +1,87 @@
+"""Cron expressions and time windows, as far as checking them needs. Schedules nothing."""
+
+from __future__ import annotations
+
+import re
+from datetime import time
+
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
+    ("minute", 0, 59, []),
+    ("hour", 0, 23, []),
+    ("day of the month", 1, 31, []),
+    ("month", 1, 12, _MONTHS),
+    ("day of the week", 0, 6, _DAYS),
+)
+_PART = re.compile(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/([0-9]{1,4}))?")
+_WINDOW = re.compile(r"\s*([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})\s*")
+
+
+def cron_complaint(expression: str) -> str:
+    """What is wrong with a cron expression of five fields; "" when it is fine."""
+    parts = expression.lower().split()
+    if len(parts) != len(_FIELDS):
+        return (
+            f"must have five fields (minute hour day month weekday), not {len(parts)}; "
+            'for example "0 3 * * *" for three o\'clock every night'
+        )
+    for text, (name, low, high, names) in zip(parts, _FIELDS, strict=True):
+        for part in text.split(","):
+            complaint = _part_complaint(part, low, high, names)
+            if complaint:
+                return f"has a {name} that {complaint}"
+    return ""
+
+
+def _part_complaint(part: str, low: int, high: int, names: list[str]) -> str:
+    match = _PART.fullmatch(part)
+    if match is None:
+        return f"cannot be read: `{part}`"
+    first, last, step = match.groups()
+    if step is not None and int(step) == 0:
+        return f"has a step of 0: `{part}`"
+    if first == "*":
+        return f"cannot be read: `{part}`" if last else ""
+    numbers = []
+    for word in (first, last) if last else (first,):
+        if word in names:
+            numbers.append(names.index(word) + low)
+        elif names is _DAYS:
+            # cron counts weekdays from Sunday and others from Monday: only names are clear.
+            return f"is no weekday: `{word}`; write {', '.join(_DAYS)}, or a range such as mon-fri"
+        elif word.isdigit() and low <= int(word) <= high:
+            numbers.append(int(word))
+        else:
+            return f"is outside {low} to {high}: `{word}`"
+    if numbers != sorted(numbers):
+        return f"runs backwards: `{part}`"
+    return ""
+
+
+def parse_window(text: str) -> tuple[time, time]:
+    """`"22:00-06:00"` as two times of day; a window may pass midnight; equal ends mean all day.
+
+    `24:00` as an end is midnight. Raises ValueError when the text is no window.
+    """
+    match = _WINDOW.fullmatch(text)
+    if match is None:
+        raise ValueError('must look like "01:00-07:00"')
+    ends = []
+    for hour, minute in ((match[1], match[2]), (match[3], match[4])):
+        hours, minutes = int(hour), int(minute)
+        if (hours, minutes) == (24, 0):
+            hours = 0
+        if hours > 23 or minutes > 59:
+            raise ValueError(f"names a time that does not exist: {hour}:{minute}")
+        ends.append(time(hours, minutes))
+    return ends[0], ends[1]
+
+
+def window_complaint(text: str) -> str:
+    """What is wrong with a time window; "" when it is fine."""
+    try:
+        parse_window(text)
+    except ValueError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,182 @@
+"""Which answers a night trains on: those in the log, fresh ones of the champion, or both.
+
+Fresh answers are the student's own (on-policy), which is where distillation works best and forgets
+least (arXiv 2601.19897). Runs no tool: a logged result is shown again when the same call is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from align_agent.distill.hindsight import Example
+from align_agent.errors import ModelError
+from align_agent.models.generation import Generation, Sampling
+from align_agent.records import Message
+
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
+
+_MAX_CALLS = 6  # rounds of tool calls that are replayed in one answer
+
+
+def rollouts(
+    model: LocalModel,
+    examples: Sequence[Example],
+    mode: str,
+    *,
+    adapter: Path | None,
+    seed: int,
+    max_new_tokens: int = 256,
+    temperature: float = 1.0,
+    batch_size: int = 32,
+    on_done: Callable[[int, int], None] | None = None,
+) -> list[Example]:
+    """The examples to train on, logged ones first.
+
+    `mode` is "logged", "fresh" or "both"; `adapter` the champion's. A fresh answer that is empty
+    or equals the logged one adds nothing and is left out; an example that cannot be answered
+    (too long, refused by the template) keeps its logged answer, so that no turn is lost.
+    `on_done` gets (answers so far, answers in all).
+    """
+    if mode == "logged":
+        return list(examples)
+    if mode not in ("fresh", "both"):
+        raise ValueError(f"unknown rollouts: {mode!r}")
+    answered = _answer_all(
+        model, examples, adapter, seed, max_new_tokens, temperature, batch_size, on_done
+    )
+    fresh: list[Example] = []
+    kept: list[Example] = []
+    for example, found in zip(examples, answered, strict=True):
+        new = found is not None and _words(found.response) not in ([], _words(example.response))
+        if mode == "both" or not new:
+            kept.append(example)
+        if found is not None and new:
+            fresh.append(found)
+    return [*kept, *fresh]
+
+
+def _answer_all(
+    model: LocalModel,
+    examples: Sequence[Example],
+    adapter: Path | None,
+    seed: int,
+    max_new_tokens: int,
+    temperature: float,
+    batch_size: int,
+    on_done: Callable[[int, int], None] | None,
+) -> list[Example | None]:
+    """A fresh answer for each example, None where the model cannot be asked."""
+    result: list[Example | None] = [None] * len(examples)
+    done = 0
+    for tools, group in _by_tools(examples):
+        for start in range(0, len(group), batch_size):
+            part = group[start : start + batch_size]
+            ready: list[tuple[int, Example]] = []
+            for i in part:
+                fitted = _fitted(model, examples[i], max_new_tokens)
+                if fitted is not None:
+                    ready.append((i, fitted))
+            sampling = Sampling(max_new_tokens, temperature, seed=seed + start)
+            answers = _generate(model, [e for _, e in ready], tools, sampling, adapter)
+            for (i, _), answer in zip(ready, answers, strict=True):
+                result[i] = replace(
+                    examples[i], response=answer[0], complete=answer[1] != "length"
+                )
+            done += len(part)
+            if on_done is not None:
+                on_done(done, len(examples))
+    return result
+
+
+def _generate(
+    model: LocalModel,
+    examples: Sequence[Example],
+    tools: tuple[dict[str, object], ...],
+    sampling: Sampling,
+    adapter: Path | None,
+) -> list[tuple[tuple[Message, ...], str]]:
+    """(messages, finish reason) of each answer; calls go on as far as the log knows results."""
+    responses: list[list[Message]] = [[] for _ in examples]
+    reasons = ["stop"] * len(examples)
+    waiting = list(range(len(examples)))
+    for round_ in range(_MAX_CALLS):
+        if not waiting:
+            break
+        prompts = [[*examples[i].prompt, *responses[i]] for i in waiting]
+        drawn = replace(sampling, seed=(sampling.seed or 0) + 7919 * round_)
+        try:
+            found = model.generate_batch(prompts, sampling=drawn, adapter=adapter, tools=tools)
+        except ModelError:
+            if not round_:
+                raise
+            break  # the results did not fit any more: what was said so far is the answer
+        going_on = []
+        for i, generation in zip(waiting, found, strict=True):
+            responses[i].append(generation.message())
+            reasons[i] = generation.finish_reason
+            results = _logged_results(examples[i], generation)
+            if results:
+                responses[i] += results
+                going_on.append(i)
+        waiting = going_on
+    for i in waiting:  # the last word must be the model's own
+        while responses[i] and responses[i][-1].role == "tool":
+            responses[i].pop()
+    return [(tuple(r), reason) for r, reason in zip(responses, reasons, strict=True)]
+
+
+def _logged_results(example: Example, generation: Generation) -> list[Message]:
+    """The logged results of the very calls that were just made; empty when one is unknown."""
+    known: dict[tuple[str, str], str] = {}
+    ids: dict[str, tuple[str, str]] = {}
+    for message in example.response:
+        for call in message.tool_calls:
+            ids[call.id] = (call.name, repr(sorted(call.arguments.items())))
+        if message.role == "tool" and message.tool_call_id in ids:
+            known[ids[message.tool_call_id]] = message.content
+    results = []
+    for call in generation.tool_calls:
+        key = (call.name, repr(sorted(call.arguments.items())))
+        if key not in known:
+            return []
+        results.append(Message("tool", known[key], tool_call_id=call.id))
+    return results
+
+
+def _fitted(model: LocalModel, example: Example, reserve: int) -> Example | None:
+    """The example with as much of its history as leaves room for an answer."""
+    try:
+        prompt = model.fit(
+            example.prompt, reserve=min(reserve, model.context // 2), tools=example.tools
+        )
+    except ModelError:
+        return None
+    return replace(example, prompt=prompt)
+
+
+def _by_tools(
+    examples: Sequence[Example],
+) -> list[tuple[tuple[dict[str, object], ...], list[int]]]:
+    groups: list[tuple[tuple[dict[str, object], ...], list[int]]] = []
+    for i, example in enumerate(examples):
+        for tools, members in groups:
+            if tools == example.tools:
+                members.append(i)
+                break
+        else:
+            groups.append((example.tools, [i]))
+    return groups
+
+
+def _words(response: Sequence[Message]) -> list[tuple[str, str]]:
+    """What was said and called, without the calls' random ids."""
+    said = [
+        (m.content.strip(), repr([(c.name, sorted(c.arguments.items())) for c in m.tool_calls]))
+        for m in response
+        if m.role == "assistant"
+    ]
+    return [one for one in said if one[0] or one[1] != "[]"]

@@ -1,0 +1,244 @@
+"""Checks that a program can do on an answer: no emoji, at most N words, plain text, and so on.
+
+A check is a pure function of the answer and the parameters in its spec. It knows nothing of rules,
+turns or the store. Fenced code is not prose: style checks look past it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from align_agent.errors import InputError
+
+_FENCE = re.compile(r"^[ \t]*(```|~~~)[^\n]*\n.*?(?:^[ \t]*\1[ \t]*$|\Z)", re.M | re.S)
+_INLINE_CODE = re.compile(r"`[^`\n]+`")
+_BOLD = re.compile(r"\*\*(?=\S)[^\n]+?\*\*|__(?![a-z]+__)(?=\S)[^_\n]+?__|</?(?:b|strong)>", re.I)
+_ITALIC = re.compile(r"(?<![\w*])\*(?=[^\s*])[^*\n]*[^\s*]\*(?![\w*])|</?(?:i|em)>", re.I)
+_HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+\S|^[^\n|]+\n(?:={3,}|-{3,})[ \t]*$", re.M)
+_BULLET = re.compile(r"^[ \t]*[-*+\u2022\u25e6\u2023\u25aa][ \t]+\S", re.M)
+_NUMBERED = re.compile(r"^[ \t]*(?:\*\*|__)?\(?\d{1,3}[.)](?:\*\*|__)?[ \t]+\S", re.M)
+_TABLE = re.compile(r"^[ \t]*\|.*\|[ \t]*$|^[ \t]*\|?[ \t]*:?-{3,}:?[ \t]*\|", re.M)
+_STEP_WORDS = re.compile(r"\bstep\s+(?:\d+|one|two|three)\b", re.I)
+_FIRST = re.compile(r"\b(?:first|firstly|to (?:begin|start))\b", re.I)
+_THEN = re.compile(r"\b(?:then|next|second|after that|finally|so)\b", re.I)
+# Emoji that show as pictures; check marks, arrows, digits and (c) are text.
+_EMOJI = re.compile(
+    "[\U0001f300-\U0001faff\U0001f1e6-\U0001f1ff\u2600-\u2712\u2719-\u2767\u2795-\u2797"
+    "\u231a\u231b\u23e9-\u23f3\u25fd\u25fe\u2b1b\u2b1c\u2b50\u2b55\u303d\u3297\u3299]"
+)
+_WARM = re.compile(
+    r"\b(?:great|good|nice|excellent|wonderful|lovely|fantastic|amazing|awesome|brilliant|superb)\s+"
+    r"(?:job|work|question|effort|try|thinking|start|going|one|idea|choice|attempt|progress)\b"
+    r"|\bwell done\b|\bkeep (?:it up|going|at it|trying|up the)\b"
+    r"|\byou(?:'ve| have)? got (?:this|it)\b"
+    r"|\bproud of\b|\bhappy to (?:help|explain)\b|\bglad\b|\bmy pleasure\b|\bdon'?t worry\b"
+    r"|\bno worries\b"
+    r"|\byou(?:'re| are) (?:on the right track|doing|so close|very close|welcome)\b"
+    r"|\b(?:almost|nearly) there\b|\bso close\b|\bhooray\b|\byay\b|\bbravo\b"
+    r"|\bcongratulations\b|\bcongrats\b|\bsuper\b|\bhope (?:this|that|it) helps\b|\bdear\b"
+    r"|\byou can do (?:it|this)\b|\bi believe in you\b|\bsounds fun\b|\bgood luck\b|\bhave fun\b"
+    r"|^[^\w\n]{0,10}(?:great|wonderful|lovely|fantastic|amazing|awesome|brilliant|excellent|nice|perfect)\b"
+    r"\s*[!,]",
+    re.I | re.M,
+)
+_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|mr|mrs|dr|vs|no|approx)\.", re.I)
+_SENTENCE_END = re.compile(r"[.!?\u2026\u3002\uff01\uff1f]+(?=[\s\"')\]*_]|$)|\n+")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*")
+_QUOTED = re.compile(
+    r"\"[^\"\n]{1,200}\"|\u201c[^\u201d\n]{1,200}\u201d|\u00ab[^\u00bb\n]{1,200}\u00bb"
+)
+_FUNCTION_WORDS = {
+    "en": "the and of to is in that it you for with this are not be on as your",
+    "de": "der die das und ist nicht ein eine zu den mit sie ich es auf für von im dem",
+    "fr": "le la les et est un une des pas que pour dans vous je il ce du avec sur",
+    "es": "el la los las y es un una de que para no en con por se su lo como",
+    "it": "il lo la gli e è un una di che per non in con si sono del della come",
+    "pt": "o a os as e é um uma de que para não em com por se do da no na",
+    "nl": "de het een en is niet van te dat op in voor met zijn je ik aan er",
+}
+
+
+def prose(answer: str) -> str:
+    """The answer without its fenced code."""
+    return _FENCE.sub("\n", answer)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text: runs of letters or digits, with their inner apostrophes and points."""
+    return re.findall(r"\w+(?:['\u2019.,:-]\w+)*", text)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences and lines of a text. A list marker, a heading's # and bold are no words."""
+    bare = re.sub(
+        r"^[ \t]*(?:[-*+\u2022]|\(?\d{1,3}[.)]|#{1,6})[ \t]+", "", prose(text), flags=re.M
+    )
+    bare = _ABBREVIATION.sub(lambda m: m.group().replace(".", ""), bare)
+    return [part for part in _SENTENCE_END.split(bare) if re.search(r"\w", part)]
+
+
+def has_list(answer: str) -> bool:
+    """Whether the prose holds a bulleted or numbered item."""
+    text = prose(answer)
+    return bool(_BULLET.search(text) or _NUMBERED.search(text))
+
+
+def has_bold(answer: str) -> bool:
+    return bool(_BOLD.search(_INLINE_CODE.sub("", prose(answer))))
+
+
+def has_heading(answer: str) -> bool:
+    return bool(_HEADING.search(prose(answer)))
+
+
+def has_markdown(answer: str) -> bool:
+    """Bold, italics, a list, a heading or a table. Code, inline or fenced, is no decoration."""
+    text = _INLINE_CODE.sub("", prose(answer))
+    italic_or_table = _ITALIC.search(text) or _TABLE.search(text)
+    return has_bold(answer) or has_list(answer) or has_heading(answer) or bool(italic_or_table)
+
+
+def has_emoji(answer: str) -> bool:
+    return bool(_EMOJI.search(answer))
+
+
+def is_warm(answer: str) -> bool:
+    """Whether the words encourage or greet: "well done", "happy to help". Lexical, English."""
+    return bool(_WARM.search(prose(answer).replace("\u2019", "'")))
+
+
+def shows_steps(answer: str) -> bool:
+    """A numbered list, "step 2", "first ... then ...", or two equations in different sentences."""
+    text = prose(answer)
+    first = _FIRST.search(text)
+    told = first is not None and bool(_THEN.search(text, first.end()))
+    if told or _NUMBERED.search(text) or _STEP_WORDS.search(text):
+        return True
+    return sum("=" in part and bool(_NUMBER.search(part)) for part in sentences(text)) >= 2
+
+
+def is_specific(answer: str) -> bool:
+    """Whether it names something of the matter itself: a number, a quotation or code."""
+    bare = re.sub(r"^[ \t]*(?:\*\*)?\(?\d{1,3}[.)]", "", answer, flags=re.M)
+    return bool(_NUMBER.search(bare) or _QUOTED.search(bare) or _INLINE_CODE.search(bare))
+
+
+def _brief(answer: str, max_words: int = 60, max_sentences: int = 3) -> bool:
+    text = prose(answer)
+    short = len(words(text)) <= max_words and len(sentences(text)) <= max_sentences
+    return short and not shows_steps(answer)
+
+
+def _neutral(answer: str) -> bool:
+    return not is_warm(answer) and "!" not in prose(answer) and not has_emoji(answer)
+
+
+def _only_code(answer: str) -> bool:
+    return bool(_FENCE.search(answer)) and not prose(answer).strip()
+
+
+def _listed(text: Any) -> list[str]:
+    return [str(part).casefold() for part in (text if isinstance(text, list | tuple) else [text])]
+
+
+def _contains(answer: str, text: Any) -> bool:
+    return all(part in answer.casefold() for part in _listed(text))
+
+
+def _avoids(answer: str, text: Any) -> bool:
+    return not any(part in answer.casefold() for part in _listed(text))
+
+
+def _starts_with(answer: str, text: Any) -> bool:
+    return answer.lstrip().casefold().startswith(tuple(_listed(text)))
+
+
+def _ends_with(answer: str, text: Any) -> bool:
+    return answer.rstrip().casefold().endswith(tuple(_listed(text)))
+
+
+def _language(answer: str, code: str) -> bool:
+    """Whether the function words of `code` are the most frequent. Short answers pass on a tie."""
+    found = [word.casefold() for word in words(prose(answer))]
+    counts = {
+        name: sum(word in common.split() for word in found)
+        for name, common in _FUNCTION_WORDS.items()
+    }
+    return counts[code] == max(counts.values())
+
+
+CHECKS: dict[str, Callable[..., bool]] = {
+    "no_emoji": lambda answer: not has_emoji(answer),
+    "uses_emoji": has_emoji,
+    "no_markdown": lambda answer: not has_markdown(answer),
+    "uses_markdown": has_markdown,
+    "no_bold": lambda answer: not has_bold(answer),
+    "no_list": lambda answer: not has_list(answer),
+    "no_heading": lambda answer: not has_heading(answer),
+    "max_sentences": lambda answer, n: len(sentences(answer)) <= n,
+    "max_words": lambda answer, n: len(words(prose(answer))) <= n,
+    "min_words": lambda answer, n: len(words(prose(answer))) >= n,
+    "brief": _brief,
+    "steps": shows_steps,
+    "warm": is_warm,
+    "neutral_tone": _neutral,
+    "specific": is_specific,
+    "not_specific": lambda answer: not is_specific(answer),
+    "starts_with": _starts_with,
+    "ends_with": _ends_with,
+    "contains": _contains,
+    "avoids": _avoids,
+    "no_exclamation": lambda answer: "!" not in prose(answer),
+    "code_block_only": _only_code,
+    "language": _language,
+}
+_PARAMETERS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "max_sentences": {"n": int},
+    "max_words": {"n": int},
+    "min_words": {"n": int},
+    "brief": {"max_words": int, "max_sentences": int},
+    "starts_with": {"text": (str, list)},
+    "ends_with": {"text": (str, list)},
+    "contains": {"text": (str, list)},
+    "avoids": {"text": (str, list)},
+    "language": {"code": str},
+}
+_OPTIONAL = frozenset({"brief"})
+
+
+def validate_spec(spec: Mapping[str, Any]) -> None:
+    """Raise InputError when a spec names no known check or has missing or wrong parameters."""
+    name = str(spec.get("name", ""))
+    if name not in CHECKS:
+        near = difflib.get_close_matches(name, CHECKS, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise InputError(
+            f"there is no check named {name!r}", hint=f"{meant}known checks: {', '.join(CHECKS)}"
+        )
+    wanted = _PARAMETERS.get(name, {})
+    given = {key: value for key, value in spec.items() if key != "name"}
+    shown = ", ".join(wanted) or "no parameters"
+    if given.keys() - wanted.keys() or (name not in _OPTIONAL and wanted.keys() - given.keys()):
+        raise InputError(f"check {name} takes {shown}", hint=f"its spec is {dict(spec)!r}")
+    for key, value in given.items():
+        if not isinstance(value, wanted[key]) or isinstance(value, bool):
+            raise InputError(f"check {name}: {key} has the wrong type", hint=f"it is {value!r}")
+    if name == "language" and spec["code"] not in _FUNCTION_WORDS:
+        known = ", ".join(_FUNCTION_WORDS)
+        raise InputError(f"check language knows no {spec['code']!r}", hint=f"it knows {known}")
+
+
+def run_check(spec: Mapping[str, Any], answer: str) -> bool:
+    """Whether the answer passes the check, for example `{"name": "max_words", "n": 40}`.
+
+    An answer without a single letter or digit (empty, ".") passes none. Raises InputError for a
+    spec that `validate_spec` refuses.
+    """
+    validate_spec(spec)
+    if not re.search(r"\w", answer):
+        return False
+    parameters = {key: value for key, value in spec.items() if key != "name"}
+    return bool(CHECKS[str(spec["name"])](answer, **parameters))

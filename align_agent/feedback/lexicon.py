@@ -1,0 +1,412 @@
+"""The words for style: what people call formatting, length, tone, emoji and detail. Data only.
+
+Patterns are matched on normalised clauses (`text.normalise`). How a word is meant, wished for or
+unwelcome, is decided in `stance`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["thing", "quality", "flaw", "wish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A family of words and the directions that wanting or rejecting it stands for.
+
+    thing: may be there or not ("bold"). quality: a way an answer can be ("short"). flaw: bad by
+    its nature ("cold"); naming it is a complaint. wish: wanted by its nature ("shorter").
+    `ambiguous` words count only when the clause speaks of the answer or says nothing else.
+    `bad` qualities are a complaint when merely stated ("that is long").
+    """
+
+    kind: Kind
+    wanted: str
+    unwanted: str
+    pattern: re.Pattern[str]
+    ambiguous: bool = False
+    bad: bool = False
+
+
+def compiled(words: str) -> re.Pattern[str]:
+    """A pattern from alternatives parted by ` | `. A line break inside it means nothing."""
+    joined = re.sub(r" ?\| ?", "|", "".join(line.strip() for line in words.splitlines()))
+    return re.compile(rf"(?<!\S)(?:{joined})(?!\S)")
+
+
+def _concept(
+    kind: Kind,
+    directions: tuple[str, str],
+    words: str,
+    *,
+    ambiguous: bool = False,
+    bad: bool = False,
+) -> Concept:
+    return Concept(kind, directions[0], directions[1], compiled(words), ambiguous, bad)
+
+
+PLAIN, MARKDOWN = "format:plain", "format:markdown"
+BRIEF, STEPS = "length:brief", "length:steps"
+WARM, NEUTRAL = "tone:warm", "tone:neutral"
+EMOJI, NO_EMOJI = "emoji:some", "emoji:none"
+SPECIFIC, GENERIC = "detail:specific", "detail:generic"
+
+_MACHINE = (
+    r"(?:an?\s)?(?:ai|a i|chat ?gpt|gpt|llm|chat ?bot|bot|robot|machine|computer|program"
+    r"|artificial intelligence|language model)s?(?:\s(?:answer|text|output|reply))?"
+)
+_KNOW = "tell|know|knows|notice|notices|see|sees|think|thinks|suspect|suspects|find out|spot|spots"
+_LOOK = "look|looks|looking|read|reads|seem|seems|appear|appears|scream|screams|smell|smells|sound"
+_PERSON = (
+    r"(?:an?\s)?(?:(?:normal|real|ordinary|regular|actual|human|typical|average)\s)*"
+    r"(?:person|human|human being|student|pupil|kid|child|teenager|people|somebody|someone)"
+)
+_ANSWER = r"(?:answer|result|number|solution|outcome|total|sum|code|value|conclusion|facts?|word)"
+_GOT = (
+    r"(?:got|get|gets|did|do|does|done|work|works|worked|came|come|comes|arrive|arrived|solve|solved"
+    r"|reach|reached|calculated|computed|found|find)"
+)
+_THERE = r"(?:\s(?:to|at|up with|it|that|this|there|out|here))*"
+_MISTAKE = (
+    r"(?:mistakes?|errors?|wrong|right|correct|incorrect|slips?|parts?|step|number|detail|place|spot"
+    r"|well|good|off|missing|went wrong)"
+)
+
+FORMAT = (
+    _concept(
+        "thing",
+        (MARKDOWN, PLAIN),
+        r"""
+        bolded | bold(?:\s(?:text|type|print|face|font|words?|letters?|labels?|parts?|bits?))? |
+        boldface | asterisks? | (?:double\s)?stars | mark ?down(?:\s(?:formatting|syntax|stuff))? |
+        bullet(?:ed|s)?(?:\s?points?)?(?:\slists?)? | lists | listing |
+        list(?:\s(?:format|form|style|items?))? |
+        (?:numbered|bulleted)\s(?:lists?|points?|items?|steps|lines?) | numbering | numbered |
+        enumerations? | headings? | headers? | headlines? | sub ?headings? | formatting | formatted |
+        layout | italics? | tables? | hash ?tags? | hash (?:signs?|marks?) | mark ?up | structure |
+        structured | final answer(?:\s(?:label|line|heading|header|thing|part|bit))? | dashes |
+        sections | mark ?up symbols
+        """,
+    ),
+    _concept(
+        "wish",
+        (PLAIN, MARKDOWN),
+        r"""
+        plain(?:\s(?:old|simple|normal|running|continuous))*(?:\s(?:text|sentences?|prose|words|
+        writing|paragraphs?|style|format))? | prose | (?:running|flowing|raw|continuous) text |
+        normal (?:text|sentences?|writing|paragraphs?|prose) | unformatted(?:\stext)? | plainly |
+        (?:full|ordinary|regular|simple|flowing|complete) (?:sentences|text|prose|paragraphs?) |
+        (?:ordinary|regular) (?:writing|sentence) | text only | only text |
+        just (?:text|sentences|words) | (?:normal|single) paragraph | paragraph form | plainer |
+        less formatted
+        """,
+    ),
+    _concept(
+        "flaw",
+        (PLAIN, ""),
+        rf"""
+        (?:{_LOOK}|obvious|obviously|clear|clearly|{_KNOW}|feels|comes across|style)
+        (?:\s[^,?!\s]+){{0,5}}?\s{_MACHINE}(?:\s(?:wrote|made|did|has|had|would|could)\b.*|
+        \s(?:generated|written|made|style|like|ish))? |
+        (?:written|generated|made|done|produced|come|came|comes|copied|straight)
+        \s(?:by|from|out of)\s{_MACHINE} |
+        {_MACHINE}\s(?:wrote|made|generated|written|did)(?:\s(?:it|this|that))? |
+        too\s{_MACHINE}(?:\slike|\sish)? | ai (?:like|ish|looking|sounding|style) |
+        machine written | computer generated | machine made |
+        (?:over|too|so) (?:formatted|structured|fancy) | overformatted
+        """,
+    ),
+    _concept(
+        "wish",
+        (PLAIN, ""),
+        rf"""
+        (?:like|as|as if|as though|the way|how)\s(?:{_PERSON}|i)
+        (?:\s(?:would|might|could|had|does|do|writes?|wrote|typed|written|myself))+
+        (?:\s(?:write|written|type|typed|put|wrote))?(?:\sit)? |
+        hand ?written | by hand | (?:written|wrote|typed)\s(?:by|like)\s{_PERSON} |
+        {_PERSON}\swrote it | my own (?:homework|work|writing|words)
+        """,
+    ),
+    _concept("flaw", (MARKDOWN, ""), r"walls? of text | (?:one )?big block(?: of text)?"),
+)
+
+LENGTH = (
+    _concept(
+        "flaw",
+        (BRIEF, ""),
+        r"""
+        long ?winded | wordy | verbose | rambl(?:ing|es?|y) | rambled on | waffl(?:e|ing|y) | essays? |
+        novels? | lectures? | a mouthful | drawn out | bloated | padding | padded | fluff | filler |
+        blah(?:\sblah)* | (?:too|so) many words | goes? on and on | going on and on | tldr | yapping |
+        too much (?:text|details?|info|information|talk|reading|writing|explanation|explaining) |
+        overly (?:long|detailed|wordy) | over ?explain(?:ed|ing)? | too detailed | overlong |
+        beat(?:ing)? (?:around|about) the bush | too lengthy | tons? of (?:text|words) |
+        longer than (?:needed|necessary|it needs?)
+        """,
+    ),
+    _concept(
+        "wish",
+        (BRIEF, STEPS),
+        rf"""
+        shorter | briefer | crisper | conciser | terser | tighter | snappier | shorten(?:\sit)? |
+        condensed? | trim(?:\sit)?(?:\sdown)? | cut (?:it|this|that|them) (?:down|short) |
+        cut to the chase | cut the (?:chatter|talk|crap|fluff) | boil (?:it|this|that) down |
+        compress(?:ed)? | fewer words | to the point | the short version | the gist | bottom line |
+        less (?:text|words|talk|writing|wordy|details?|detailed|explanation|explaining|info|verbose
+        |information|long) | in a nutshell | keep it simple | spare me the \w+ |
+        in (?:one|a|a single|two|a few|few) (?:short )?(?:lines?|sentences?|words?) |
+        (?:one|a single|single|two) (?:short )?(?:lines?|sentences?|liner) | one ?liners? |
+        summari[sz]ed? | quick(?:er)? answers? | half (?:as long|the length) | bare bones |
+        (?:just|only|simply|nothing but|merely)(?:\s(?:give|tell|show|send|say|write|put|need|want
+        |gave|told|showed|got|giving|telling|showing|wrote))*(?:\sme)?(?:\swith)?(?:\s(?:the|an?))?
+        (?:\s(?:final|bare|short|plain|end|actual|last|naked))*\s{_ANSWER} | (?:final|end) result only |
+        {_ANSWER} (?:only|alone) | {_ANSWER} (?:is|would be) (?:enough|all|plenty) |
+        {_ANSWER} (?:, )?(?:and )?nothing (?:else|more) | {_ANSWER} (?:by itself|on its own) |
+        all i (?:need|want|wanted|needed|asked for)(?:\s\w+)? (?:is|was)(?:\s\w+)? (?:the|a) \w+
+        """,
+    ),
+    _concept(
+        "quality",
+        (BRIEF, STEPS),
+        r"""
+        short(?: and (?:sweet|simple|crisp))? | brief(?:ly)? | concise(?:ly)? | succinct(?:ly)? |
+        terse(?:ly)? | compact | crisp | minimal | snappy | brevity | quick
+        """,
+    ),
+    _concept("quality", (STEPS, BRIEF), r"long | lengthy", bad=True),
+    _concept("quality", (STEPS, BRIEF), r"detailed | thorough | in depth | explanatory"),
+    _concept("flaw", (STEPS, ""), r"too (?:little|few) (?:details?|steps|explanation|text|info)"),
+    _concept(
+        "thing",
+        (STEPS, BRIEF),
+        r"""
+        steps? | step by step | workings? | work(?=$|\s(?:please|too|next|so|for|and|on|as|,)) |
+        explanations? | explaining | reasoning | derivations? | calculations? | in between(?:\ssteps)? |
+        intermediate (?:steps|results) | one by one | line by line | step after step | each step |
+        (?:whole |full |entire )?(?:method|procedure|process) | (?:the )?way there | thought process |
+        working out | details? | elaboration | commentary | preambles? | intro(?:duction)?s? |
+        background | chatter | explain
+        """,
+    ),
+    _concept(
+        "wish",
+        (STEPS, BRIEF),
+        rf"""
+        (?:walk|talk|take|guide|lead) (?:me|us) (?:slowly )?through(?:\s(?:it|this|that|them))? |
+        show (?:me )?(?:all )?(?:of )?(?:your|the|every|each|any) (?:work|workings?|steps?|reasoning
+        |thinking|maths?|calculations?) |
+        (?:show|tell|explain|see|know|understand|learn|follow|show me|tell me|explain to me)\show
+        \s(?:you|to|it|that|this|we|one|i)(?:\s\w+){{0,2}}\s{_GOT}{_THERE} |
+        how (?:did|do|have|would) (?:you|we|i|one)\s(?:get|got|gotten|arrive|come|work|reach|find
+        |calculate|compute|figure)(?:\s(?:to|at|up with|it|that|this|there|out|here))+ |
+        where (?:does|did|do) (?:that|this|the|it)(?:\s\w+)? come from | break (?:it|this|that) down |
+        elaborate | spell (?:it|this|that) out | longer | slower | go slower | slowly |
+        more (?:details?|detailed|explanation|thorough|in depth|steps|info|information) |
+        one (?:step|thing) at a time | a bit at a time | flesh (?:it|this) out |
+        expand on (?:it|this|that) | lay (?:it|this|that) out | work (?:it|this|that) out
+        """,
+    ),
+)
+
+TONE = (
+    _concept(
+        "flaw",
+        (WARM, ""),
+        r"""
+        cold | colder | cool | harsh | dry | robotic | robot like | stiff | distant | unfriendly |
+        blunt | curt | rude | grumpy | stern | clinical | impersonal | discouraging | unkind | gruff |
+        heartless | soulless | lifeless | mechanical | wooden | bored | dismissive | aloof | strict |
+        brusque | abrupt | icy | unfeeling | sterile | bleak | detached | indifferent | demotivating |
+        (?:so|too|being|bit) mean | mean to me | demorali[sz]ing | snappish | uncaring | uninviting |
+        no (?:warmth|heart|soul|feeling|empathy|kindness) |
+        (?:sounds?|sounding|talk|talking|talks|speak|speaking|like|be|being|such)
+        (?:\slike|\sas)?(?:\san?)?\s(?:robot|machine|bot|computer|automaton|judge|tax form|manual
+        |textbook)
+        """,
+        ambiguous=True,
+    ),
+    _concept(
+        "wish",
+        (WARM, NEUTRAL),
+        r"""
+        friendlier | kinder | nicer | warmer | gentler | softer | sweeter | cheerier | warmly | warmth |
+        kindness | encouragement | encourage(?:\s(?:me|us|them|him|her|the \w+))? | pep talks? |
+        cheer (?:me|us|them|him|her|the \w+) (?:on|up) | praise | compliments? | friendliness |
+        (?:a )?(?:kind|nice|good|friendly|warm|encouraging) words? | more human | human touch |
+        less (?:formal|cold|harsh|dry|robotic|stiff|strict|blunt|stern|clinical|curt|distant) |
+        (?:like|as) (?:a )?(?:friend|buddy|pal|coach|good teacher|kind teacher) | positivity |
+        some (?:heart|love|empathy|feeling|warmth) | empathy | empathetic | lighten up | smile |
+        loosen up | greeting
+        """,
+    ),
+    _concept(
+        "quality",
+        (WARM, NEUTRAL),
+        r"""
+        friendly | warm | encouraging | supportive | cheerful | upbeat | compassionate | caring |
+        personable | gentle | kind(?!\sof) | nice | welcoming | motivating | positive | chatty |
+        cheery | enthusiastic | personal | polite | casual | heartfelt | human | sweet
+        """,
+        ambiguous=True,
+    ),
+    _concept(
+        "flaw",
+        (NEUTRAL, ""),
+        r"""
+        gushing | gushy | sugary | syrupy | sappy | bubbly | chirpy | cheesy | patroni[sz]ing |
+        condescending | sycophantic | fawning | saccharine | over the top | over ?enthusiastic |
+        overexcited | perky | fake(?:\s\w+)? | schmaltzy | cutesy | flattery | flattering me |
+        overly (?:friendly|cheerful|enthusiastic|nice|positive|warm) | suck(?:ing)? up | gush |
+        butter(?:ing)? me up | smarmy | hyper | cheerlead(?:er|ing|ers) |
+        (?:like|as) (?:a )?(?:cheerleader|salesman|greeting card)
+        """,
+        ambiguous=True,
+    ),
+    _concept(
+        "thing",
+        (WARM, NEUTRAL),
+        r"""
+        exclamation (?:marks?|points?) | pleasantries | small talk | niceties | cheering | enthusiasm |
+        excitement | chit ?chat | cheer | cheerfulness | praising(?:\sme)? | complimenting(?:\sme)? |
+        sweet talk | hype | emotions? | feelings
+        """,
+    ),
+    _concept(
+        "wish",
+        (NEUTRAL, WARM),
+        r"""
+        matter of fact(?:ly)? | neutral(?:ly)? | neutral tone | business ?like | sober(?:ly)? |
+        objective(?:ly)? | unemotional | professional(?:ly)? | factual | calm(?:er)?(?:\sdown)? |
+        stick to (?:the )?(?:facts|matter) | tone (?:it|that|this|the \w+) down | more formal |
+        dial (?:it|that|this|the \w+) (?:down|back) | (?:just )?(?:the )?facts(?:\sonly)? | cooler |
+        less (?:friendly|cheerful|enthusiastic|chatty|bubbly|warm|emotional|excited|nice|sugary|gushing
+        |sweet|cheesy|personal) | no nonsense | impartial | emotionless | dispassionate | level ?headed
+        """,
+    ),
+    _concept("quality", (NEUTRAL, WARM), r"formal | serious | stuffy | official", bad=True),
+)
+
+EMOJIS = (
+    _concept(
+        "thing",
+        (EMOJI, NO_EMOJI),
+        r"""
+        emoji | emote?s | emoticons? | smile?ys? | smil(?:ey|ies|eys)(?:\sfaces?)? |
+        (?:little |yellow )+(?:faces|pictures|icons|symbols) | (?:smiley|smiling|happy) faces? |
+        icons | pictograms? | pictures | faces
+        """,
+    ),
+)
+
+DETAIL = (
+    _concept(
+        "flaw",
+        (SPECIFIC, ""),
+        r"""
+        vague(?:ly)? | generic | boiler ?plate | canned | cookie cutter | one size fits all |
+        wishy washy | non ?specific | unspecific | hand ?wavy | stock (?:phrases?|comments?|answers?) |
+        (?:fit|fits|apply|applies|said|true|written|go|pasted|for|about|under|on|to)(?:\s\w+){0,3}
+        \s(?:any|every|anyone|anybody|everyone|everybody|anything)
+        (?:\s(?:answer|one|pupil|student|essay|body|homework|kid|paper))? |
+        empty phrases | says? nothing | copy ?paste | noncommittal | platitudes?
+        """,
+    ),
+    _concept(
+        "wish",
+        (SPECIFIC, GENERIC),
+        rf"""
+        more (?:specific|concrete|precise|exact|specifically) | specifics | concretely |
+        (?:what|where|which)(?:\s\w+){{0,3}}?\s(?:exactly|precisely|specifically)(?:\s[^,?!\s]+)* |
+        (?:exactly|precisely|specifically)\s(?:what|where|which|why|how)(?:\s[^,?!\s]+)* |
+        (?:name|point (?:out|to|at)|pinpoint|point|say|tell|show|mention|identify|state|refer to
+        |talk about|spell out)(?:\s\w+){{0,4}}?\s{_MISTAKE}(?:\s[^,?!\s]+)* |
+        (?:what|where|which (?:part|bit|step|number|one|piece|line))(?:\s(?:is|was|i|he|she|they|it|did
+        |do|has|have|got|exactly|the pupil|the student|went|goes|am|to))+\s(?:{_MISTAKE}|fix|change)
+        (?:\s[^,?!\s]+)* | the actual mistake | in particular | specific about
+        """,
+    ),
+    _concept(
+        "quality",
+        (SPECIFIC, GENERIC),
+        r"specific(?:ally)? | concrete | precise(?:ly)? | exact | pointed",
+    ),
+    _concept("quality", (GENERIC, SPECIFIC), r"general | broad | high level | abstract", bad=True),
+    _concept(
+        "wish",
+        (GENERIC, SPECIFIC),
+        r"""
+        less (?:specific|precise|concrete) | (?:in )?(?:more )?general terms | more general(?:ly)? |
+        generally(?=\s(?:speaking|worded|phrased|please)|$) | big picture | broader | on the whole |
+        overall (?:comment|impression|remark|feedback|verdict)s? | overall only |
+        general (?:comments?|remarks?|feedback|impression|note|statement|verdict)s?
+        """,
+    ),
+    _concept(
+        "flaw",
+        (GENERIC, ""),
+        r"""
+        nit ?pick(?:ing|y|s)? | pedantic | (?:too|overly) (?:specific|precise) | micro ?manag\w+ |
+        hair ?splitting | split(?:ting)? hairs | picky | going into every \w+ |
+        (?:every|each) (?:little|single|tiny) (?:thing|mistake|slip|error|detail)
+        """,
+    ),
+)
+CONCEPTS = FORMAT + LENGTH + TONE + EMOJIS + DETAIL
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Words that name the answer, or that a wish about style may hold without opening a new topic.
+ANSWER_WORDS = _words(
+    """
+    answer answers answered reply replies response responses explanation explanations message
+    messages text texts word words sentence sentences paragraph paragraphs line lines comment
+    comments feedback style tone format version output writing wording way ways manner grading
+    point points homework assignment solution solutions one ones thing things stuff bit bits part
+    parts piece symbols symbol marks signs characters content mark remark remarks verdict note
+    conversation chat talk problem problems question questions sum sums result results page summary
+    teacher mistake mistakes error errors step steps student pupil pupils students kid kids person
+    human people letter letters voice attitude vibe touch dose amount look appearance end start
+    beginning time times kind sort type level length size number numbers code
+    """
+)
+FUNCTION_WORDS = _words(
+    """
+    a an the this that these those it itself there here i me my mine myself you your yours yourself
+    we us our he she him her they them their who what which how why when where and or but so then
+    than as if because since while until also too very really quite rather pretty fairly bit little
+    much many more most less least few fewer enough just only even still again always never ever
+    often sometimes usually every each all any some no not none nothing something anything
+    everything else other another same such like of in on at to for from with without by about into
+    out up down off over under after before between through per via is are was were be been being am
+    do does did doing done have has had having can could would will shall should must may might need
+    needs needed want wants wanted wish like liked prefer preferred let get gets got getting go goes
+    going gone come comes make makes made making give gives gave given giving use uses used using
+    put puts write writes wrote written writing say says said tell tells told keep keeps kept
+    keeping try add adding include including show shows showed showing see seems seem look looks
+    sound sounds feel feels think know please thanks thank ok okay well now next first last future
+    once already yet instead actually simply maybe perhaps probably sure yes yeah hey hi hello oh ah
+    hmm ugh omg lol wow honestly seriously literally basically lot lots whole entire completely
+    totally absolutely extremely awfully terribly super somewhat slightly far both own good better
+    best bad worse great nice fine cool right wrong s stop drop remove skip avoid quit leave lose
+    cut ditch rid take strip omit delete kill hold spare ban sick tired hate dislike love stand
+    unnecessary annoying annoy annoys distracting distracts ugly silly childish weird hard harder
+    easy easier difficult help helps helpful useful useless read reading follow understand
+    understood looking today tomorrow day night later begin finish though anyway sorry mind bother
+    bothers care matter matters ought supposed expected asked ask asking request requested hope
+    hoped hoping quotedtext codetext explain change rewrite replace switch start end
+    """
+)
+# What a standing wish begins with: it speaks of all answers to come, not of the last one.
+STANDING = compiled(
+    r"""
+    always | never | from now on | from here on | in (?:the )?future | next time | going forward |
+    every time | each time | in general | any ?more | ever again | all (?:your|the) (?:answers|replies)
+    | all the time | whenever you | henceforth | by default | for all (?:answers|replies)
+    """
+)

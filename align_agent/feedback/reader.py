@@ -1,0 +1,175 @@
+"""Reads a follow-up: what does the user's next message say about the answer before it?
+
+A general reader of words and patterns; no model. Precision first: what is not clearly a complaint
+or praise is neutral. The parts: `text` (own words, clauses), `lexicon` and `stance` (wishes about
+style), `complaints` (everything else), and here the verdict on the whole message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from align_agent.feedback.checks import is_warm, prose, run_check, words
+from align_agent.feedback.complaints import Category, Finding, complaints_in, praises
+from align_agent.feedback.directions import DIRECTIONS, axis_of
+from align_agent.feedback.lexicon import STANDING
+from align_agent.feedback.stance import Wish, wishes_in
+from align_agent.feedback.text import Clause, clauses, own_words
+from align_agent.records import Polarity
+
+MAX_WISH = 200
+# Beyond this a message brings its own matter; a complaint can only stand in its first or last words.
+LONG_MESSAGE_CLAUSES = 8
+
+_CATEGORY_OF_AXIS: dict[str, Category] = {
+    "format": "format",
+    "tone": "tone",
+    "emoji": "format",
+    "detail": "tone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a follow-up says about the answer before it.
+
+    `confidence` is 0 to 1; `strength` 1.0 for an outright complaint, 0.5 for a mild one.
+    `direction` is the clearest known wish, `directions` all of them. `wish` holds a general wish
+    in the user's own words where no direction fits. `evidence` quotes the words it rests on.
+    """
+
+    polarity: Polarity
+    category: Category
+    confidence: float
+    strength: float
+    direction: str = ""
+    evidence: str = ""
+    directions: tuple[str, ...] = ()
+    wish: str = ""
+
+
+NOTHING = Reading("neutral", "none", 0.5, 0.0)
+
+
+def read(follow_up: str, *, answer: str = "", previous_user: str = "") -> Reading:
+    """Read one follow-up. Never raises, whatever the text holds."""
+    own = own_words(follow_up, answer=answer, previous_user=previous_user)
+    parts = clauses(own)
+    if len(parts) > LONG_MESSAGE_CLAUSES:
+        parts = [*parts[:2], *parts[-2:]]
+    if not parts:
+        return NOTHING
+    wishes = [wish for part in parts for wish in wishes_in(part) if not _praised(part, wish)]
+    open_wishes = _without_contradictions([w for w in wishes if not _is_met(w, answer)])
+    praise = any(praises(part) for part in parts)
+    if open_wishes:
+        return _of_wishes(open_wishes)
+    if wishes:
+        met = wishes[0]
+        return Reading("neutral", "none", 0.7, 0.0, met.direction, met.evidence)
+    findings = [found for part in parts for found in complaints_in(part, answer=answer)]
+    if findings:
+        return _of_findings(findings, parts, praise)
+    general = _general_wish(parts)
+    if general:
+        return Reading("negative", "not_as_asked", 0.65, 0.5, evidence=general, wish=general)
+    if praise:
+        evidence = next(part.original for part in parts if praises(part))
+        return Reading("positive", "praise", 0.85, 1.0, evidence=evidence[:MAX_WISH])
+    return NOTHING
+
+
+def _praised(clause: Clause, wish: Wish) -> bool:
+    """ "Nice and short", "I like that it is brief": the word stands in praise."""
+    return (
+        not wish.reported
+        and not wish.relative
+        and praises(clause)
+        and not STANDING.search(clause.text)
+        and not re.search(
+            r"(?<!\S)(?:please|next|use|write|make|give|can|could)(?!\S)", clause.text
+        )
+    )
+
+
+def _is_met(wish: Wish, answer: str) -> bool:
+    """Whether the answer already did what the wish asks for, so that it is no complaint.
+
+    Only where a check can tell; a fault that was reported, or a comparison, is never met.
+    """
+    if not answer.strip() or wish.reported or wish.relative:
+        return False
+    if wish.direction == "length:brief":
+        return len(words(prose(answer))) <= 25 and run_check(
+            DIRECTIONS[wish.direction].check, answer
+        )
+    if wish.direction == "tone:neutral":
+        return not is_warm(answer) and "!" not in answer
+    if axis_of(wish.direction) == "detail":
+        return False
+    return run_check(DIRECTIONS[wish.direction].check, answer)
+
+
+def _without_contradictions(wishes: Sequence[Wish]) -> list[Wish]:
+    """One wish an axis: the surer one, the later one where they are equally sure."""
+    best: dict[str, Wish] = {}
+    for wish in wishes:
+        axis = axis_of(wish.direction)
+        if axis not in best or wish.confidence >= best[axis].confidence:
+            best[axis] = wish
+    return sorted(best.values(), key=lambda wish: -wish.confidence)
+
+
+def _of_wishes(wishes: Sequence[Wish]) -> Reading:
+    first = wishes[0]
+    category: Category
+    if axis_of(first.direction) == "length":
+        category = "too_long" if first.direction == "length:brief" else "too_short"
+    else:
+        category = _CATEGORY_OF_AXIS[axis_of(first.direction)]
+    return Reading(
+        "negative",
+        category,
+        first.confidence,
+        1.0 if first.reported else 0.8,
+        first.direction,
+        first.evidence,
+        tuple(wish.direction for wish in wishes),
+    )
+
+
+def _of_findings(findings: Sequence[Finding], parts: Sequence[Clause], praise: bool) -> Reading:
+    first = max(findings, key=lambda found: (found.confidence, found.strength))
+    confidence, category = first.confidence, first.category
+    if praise:
+        confidence -= 0.1
+        category = "praise_but" if first.strength < 1.0 else category
+    wish = _general_wish(parts)
+    return Reading(
+        "negative", category, round(confidence, 2), first.strength, "", first.evidence, (), wish
+    )
+
+
+_WISH_START = re.compile(
+    r"^(?:please |ok |and |also |just |, )*(?:i (?:would )?(?:prefer|like|want|hate)|do not|never|always"
+    r"|stop \w+ing|use|write|keep|make|give|answer|start|end|speak|talk|call|avoid|be|try|no more|next"
+    r" time|from now on|in future|in the future|every time|when(?:ever)? (?:i|you)|you (?:should|must"
+    r"|need to|can) (?:always|never)|less|fewer|more|simpler|in (?:english|german|french|spanish))(?!\S)"
+)
+_REGISTER = re.compile(
+    r"(?<!\S)(?:jargon|simpler words|simple words|technical terms|big words)(?!\S)"
+)
+
+
+def _general_wish(parts: Sequence[Clause]) -> str:
+    """A wish for all answers to come, in the user's own words; empty where there is none."""
+    for part in parts:
+        text = part.text.strip(" ,!?")
+        standing = STANDING.search(text) or re.match(
+            r"^(?:please )?(?:stop|quit) \w+ing(?!\S)", text
+        )
+        if (standing and _WISH_START.match(text)) or _REGISTER.search(text):
+            return part.original[:MAX_WISH]
+    return ""

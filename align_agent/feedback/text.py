@@ -1,0 +1,165 @@
+"""Prepares a message for reading: strips what is not the user's own words, normalises, splits.
+
+Knows nothing of complaints or wishes. Every function takes any Unicode string and returns.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+# A message may be a pasted book; a complaint stands at its start or its end.
+HEAD_CHARS = 1_500
+TAIL_CHARS = 500
+MAX_CLAUSES = 24
+
+_FENCE = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.S)
+_INLINE_CODE = re.compile(r"`[^`\n]{1,300}`")
+_QUOTED_LINE = re.compile(r"^[ \t]*(?:>|&gt;).*$", re.M)
+_DOUBLE_QUOTED = re.compile(r"\"[^\"\n]{1,400}\"|\u00ab[^\u00bb\n]{1,400}\u00bb")
+_SINGLE_QUOTED = re.compile(r"(?<![\w'])'[^'\n]{2,200}'(?!\w)")
+_URL = re.compile(r"\bhttps?://\S+|\bwww\.\S+", re.I)
+_TAG = re.compile(r"</?[a-z][^<>\n]{0,80}>", re.I)
+_APOSTROPHES = str.maketrans(
+    {"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'", "\u00b4": "'", "\u2032": "'"}
+)
+_DOUBLE_QUOTES = str.maketrans({"\u201c": '"', "\u201d": '"', "\u201e": '"', "\uff02": '"'})
+QUOTE = "quotedtext"
+CODE = "codetext"
+
+_WHOLE = {
+    "cannot": "can not",
+    "gonna": "going to",
+    "wanna": "want to",
+    "gotta": "have to",
+    "gimme": "give me",
+    "lemme": "let me",
+    "kinda": "kind of",
+    "sorta": "sort of",
+    "pls": "please",
+    "plz": "please",
+    "plese": "please",
+    "thx": "thanks",
+    "ty": "thanks",
+    "u": "you",
+    "ur": "your",
+    "r": "are",
+    "alot": "a lot",
+    "im": "i am",
+    "ive": "i have",
+    "id": "i would",
+    "youre": "you are",
+    "youve": "you have",
+    "thats": "that is",
+    "whats": "what is",
+    "theres": "there is",
+    "its": "it is",
+    "shorten": "shorten",
+    "tl;dr": "tldr",
+    "emojis": "emoji",
+    "emojies": "emoji",
+}
+_NOT = re.compile(
+    r"\b(do|does|did|is|are|was|were|has|have|had|wo|would|ca|could|should|must|need|might|ai)"
+    r"(?:n't|nt)\b"
+)
+_NOT_STEM = {"wo": "will", "ca": "can", "ai": "is"}
+_SUFFIXES = (
+    (re.compile(r"\b(it|that|this|there|here|what|where|who|how|he|she|answer)'s\b"), r"\1 is"),
+    (re.compile(r"\blet's\b"), "let us"),
+    (re.compile(r"'ve\b"), " have"),
+    (re.compile(r"'re\b"), " are"),
+    (re.compile(r"'ll\b"), " will"),
+    (re.compile(r"'d\b"), " would"),
+    (re.compile(r"'m\b"), " am"),
+)
+_TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*|[,?!:()]")
+_SPLIT = re.compile(
+    r"(?<=[.!?;\u2026])\s+|\n+|;|(?<=[!?])(?=\w)|\s+[-\u2013\u2014]+\s+|\s*\u2014\s*"
+    r"|[,\s]+(?:but|however|although|though|except)\b[\s,]*|,\s+(?=(?:and|so|then|because|cause)\s+"
+    r"(?:i|you|it|this|that|please|just|do|don't|can|could|next)\b)"
+    r"|,\s+(?=(?:i|you|it|it's|this|that|that's|they|there|please|just|can|could|would|will|what|why"
+    r"|how|next time|from now|in future|make|give|use|write|keep|try|be|stop|drop|let's)\b)",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One clause: its words in lower case, joined by single spaces, and its original wording."""
+
+    text: str
+    original: str
+    question: bool
+
+    @property
+    def tokens(self) -> list[str]:
+        return self.text.split()
+
+
+def own_words(message: str, *, answer: str = "", previous_user: str = "") -> str:
+    """The message without code, quotations, links, and sentences copied from what came before."""
+    text = unicodedata.normalize("NFKC", _without_surrogates(message))
+    text = text.translate(_DOUBLE_QUOTES)
+    text = _FENCE.sub(f" {CODE} ", text)
+    text = _INLINE_CODE.sub(f" {CODE} ", text)
+    text = _QUOTED_LINE.sub(" ", text).translate(_APOSTROPHES)
+    for pattern in (_DOUBLE_QUOTED, _SINGLE_QUOTED):
+        text = pattern.sub(f" {QUOTE} ", text)
+    text = _TAG.sub(" ", _URL.sub(" ", text))
+    if len(text) > HEAD_CHARS + TAIL_CHARS:
+        text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+    before = _squeezed(f"{answer}\n{previous_user}")
+    return _without_copies(text, before) if before else text
+
+
+def normalise(text: str) -> str:
+    """Lower case, contractions written out ("don't" is "do not"), no punctuation but , ? ! : ( )."""
+    low = unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES)
+    low = _NOT.sub(lambda m: f"{_NOT_STEM.get(m[1], m[1])} not", low)
+    for pattern, replacement in _SUFFIXES:
+        low = pattern.sub(replacement, low)
+    low = re.sub(r"tl\s*;?\s*dr\b", "tldr", low)
+    low = re.sub(r"(\w)\1{3,}", r"\1\1", low)
+    words = [_WHOLE.get(token, token) for token in _TOKEN.findall(low)]
+    return " ".join(words)
+
+
+def clauses(text: str) -> list[Clause]:
+    """The clauses of a text, split at sentence ends, "but", dashes and commas before a new start."""
+    found = []
+    for part in _SPLIT.split(text):
+        original = " ".join((part or "").split())
+        normal = normalise(original)
+        if normal.strip(" ,?!:()"):
+            question = original.rstrip("\"') ").endswith("?")
+            found.append(Clause(normal, original, question))
+    if len(found) > MAX_CLAUSES:
+        found = found[: MAX_CLAUSES // 2] + found[-MAX_CLAUSES // 2 :]
+    return found
+
+
+def key_of(text: str) -> str:
+    """A text reduced to what makes two askings of one question alike: letters, digits, spaces."""
+    low = unicodedata.normalize("NFKC", _without_surrogates(text)).casefold()
+    return " ".join(re.findall(r"\w+", low))
+
+
+def _without_surrogates(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", " ")
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(normalise(text[:20_000]).split()) if text.strip() else ""
+
+
+def _without_copies(text: str, before: str) -> str:
+    """Without the sentences of 6 words or more that stand word for word in what came before."""
+    kept = []
+    for sentence in re.split(r"(?<=[.!?\n])\s+|\n", text):
+        words = normalise(sentence)
+        if len(words.split()) >= 6 and words.strip(" ,?!:()") in before:
+            continue
+        kept.append(sentence)
+    return "\n".join(kept)

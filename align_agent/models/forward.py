@@ -1,0 +1,80 @@
+"""Scoring given text: logits and log-probabilities at chosen positions, in padded batches.
+
+Generates nothing. The head runs on the chosen positions alone: with a vocabulary of 150,000 the
+logits of a prompt would cost more memory than the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+_PLAIN_HEAD: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+
+
+def pad_right(sequences: Sequence[Sequence[int]], device: Any = "cpu") -> torch.Tensor:
+    """Ids (B, T) filled up with 0 on the right."""
+    longest = max(map(len, sequences))
+    rows = [[*s, *([0] * (longest - len(s)))] for s in sequences]
+    return torch.tensor(rows, device=device)
+
+
+def logits_at(
+    network: Any, sequences: Sequence[Sequence[int]], positions: Sequence[Sequence[int]]
+) -> torch.Tensor:
+    """The logits that stand after the given positions.
+
+    sequences: B lists of token ids. positions: B ascending lists of indices into them.
+    Returns (B, A, V) in the network's dtype, A the longest list; a shorter row's rest is filler.
+    Padding is on the right and needs no mask: nothing before it can see it.
+    """
+    ends = [row[-1] + 1 for row in positions]
+    ids = pad_right([s[:end] for s, end in zip(sequences, ends, strict=True)], network.device)
+    index = pad_right(positions, network.device)  # (B, A)
+    if not _has_plain_head(network):
+        logits = network(input_ids=ids, use_cache=False).logits  # (B, T, V)
+        return _pick(logits, index)
+    hidden = _body(network)(input_ids=ids, use_cache=False).last_hidden_state  # (B, T, H)
+    result: torch.Tensor = network.get_output_embeddings()(_pick(hidden, index))
+    return result
+
+
+def answer_positions(prompt_length: int, mask: Sequence[bool]) -> list[int]:
+    """The positions whose logits predict the masked tokens of an answer that follows a prompt."""
+    return [prompt_length - 1 + i for i, written in enumerate(mask) if written]
+
+
+def by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    """Indices in batches of like lengths, longest first: memory fails early or not at all."""
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+
+
+def _pick(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """values (B, T, D) at index (B, A) -> (B, A, D)."""
+    return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[-1]))
+
+
+def _body(network: Any) -> Any:
+    return getattr(network, network.base_model_prefix)
+
+
+def _has_plain_head(network: Any) -> bool:
+    """Whether the network's logits are its head applied to its last hidden state and no more.
+
+    Some architectures scale or cap their logits after the head; asking once is surer than a list.
+    """
+    known = _PLAIN_HEAD.get(network)
+    if known is None:
+        ids = torch.tensor([[0, 1]], device=network.device)
+        with torch.no_grad():
+            hidden = _body(network)(input_ids=ids, use_cache=False).last_hidden_state
+            direct = network.get_output_embeddings()(hidden)
+            whole = network(input_ids=ids, use_cache=False).logits
+        known = bool(torch.allclose(direct.float(), whole.float(), rtol=1e-3, atol=1e-4))
+        _PLAIN_HEAD[network] = known
+    return known

@@ -1,0 +1,165 @@
+"""LoRA over a network: a fresh one to train, a finished one to serve, and its files.
+
+Every adapter gets a module tree of its own, whose weights are the base network's very tensors. So
+the base tree never holds a LoRA layer, no adapter can be left switched on, and nothing is switched
+while another thread computes (PEFT's switches are not thread-safe, and its adapter names match by
+substring).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from align_agent.errors import AdapterDamaged, ModelError, WrongBase
+
+CONFIG_FILE = "adapter_config.json"
+WEIGHTS_FILE = "adapter_model.safetensors"
+_NAME = re.compile(r"v\d{4}")
+_UNNUMBERED = "v0000"
+
+
+def twin(network: Any) -> Any:
+    """A second module tree over the same parameters and buffers: no weight is copied."""
+    shared = {id(tensor): tensor for tensor in chain(network.parameters(), network.buffers())}
+    return copy.deepcopy(network, shared)
+
+
+def lora_layers(network: Any) -> list[str]:
+    """The names of all modules that hold LoRA weights."""
+    return [name for name, module in network.named_modules() if hasattr(module, "lora_A")]
+
+
+def assert_plain(network: Any) -> None:
+    """Raise ModelError when the network has any LoRA layer: a teacher must be the bare base."""
+    found = lora_layers(network)
+    if found:
+        raise ModelError(
+            f"the base network carries {len(found)} LoRA layers, the first is {found[0]}",
+            hint="this is a fault in align-agent: please report it",
+        )
+
+
+@contextmanager
+def assert_untouched(network: Any) -> Iterator[None]:
+    """Raise ModelError when a weight of the network was written to within the block."""
+    before = [(name, p, p._version, p.data_ptr()) for name, p in network.named_parameters()]
+    yield
+    for name, parameter, version, pointer in before:
+        if parameter._version != version or parameter.data_ptr() != pointer:
+            raise ModelError(
+                f"training wrote to the base network's {name}",
+                hint="this is a fault in align-agent: please report it",
+            )
+
+
+def fresh_lora(network: Any, *, rank: int, alpha: float, dropout: float, seed: int) -> Any:
+    """A PeftModel with new LoRA weights on every linear layer but the output head.
+
+    Its output equals the base's until it is trained (B starts at zero). fp32 weights, drawn from
+    the seed alone.
+    """
+    from peft import LoraConfig, PeftModel
+
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = PeftModel(twin(network), config, adapter_name=_UNNUMBERED)
+    return model.eval()
+
+
+def save_lora(model: Any, folder: Path, *, base: str) -> None:
+    """Write a PEFT adapter: `adapter_model.safetensors` (fp32) and `adapter_config.json`.
+
+    The same weights give the same bytes: names are sorted, and no path of this machine goes in.
+    """
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    name = model.active_adapter
+    weights = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {key: weights[key].detach().float().cpu().contiguous() for key in sorted(weights)},
+        folder / WEIGHTS_FILE,
+        metadata={"format": "pt"},
+    )
+    config = model.peft_config[name].to_dict()
+    config |= {"base_model_name_or_path": base, "inference_mode": True}
+    text = json.dumps(config, indent=2, sort_keys=True, default=_plain)
+    (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def load_lora(network: Any, folder: Path) -> Any:
+    """The network with the folder's adapter active, frozen, in the network's dtype.
+
+    Returns a causal language model as the base is one. Raises AdapterDamaged when a file is
+    missing or unreadable, WrongBase when the weights do not fit this network.
+    """
+    from peft import PeftModel, set_peft_model_state_dict
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    config = _read_config(folder)
+    name = folder.name if _NAME.fullmatch(folder.name) else _UNNUMBERED
+    try:
+        weights = load_file(folder / WEIGHTS_FILE, device=str(network.device))
+    except (OSError, SafetensorError) as error:
+        raise AdapterDamaged(
+            f"{folder / WEIGHTS_FILE} cannot be read: {error}",
+            hint="roll back to another version: align-agent adapters rollback",
+        ) from error
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model = PeftModel(twin(network), config, name, autocast_adapter_dtype=False)
+        result = set_peft_model_state_dict(model, weights, adapter_name=name)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise _wrong_base(folder, str(error).splitlines()[0]) from error
+    missing = [key for key in result.missing_keys if "lora_" in key]
+    if missing or result.unexpected_keys:
+        odd = (missing or list(result.unexpected_keys))[0]
+        raise _wrong_base(folder, f"{odd} is in one and not in the other")
+    return model.get_base_model().eval().requires_grad_(False)
+
+
+def _read_config(folder: Path) -> Any:
+    from peft import LoraConfig
+
+    path = folder / CONFIG_FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data.get("peft_type") != "LORA":
+            raise ValueError(f"peft_type is {data.get('peft_type')!r}, not 'LORA'")
+        return LoraConfig.from_pretrained(str(folder))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise AdapterDamaged(
+            f"{path} cannot be used: {error}",
+            hint="roll back to another version: align-agent adapters rollback",
+        ) from error
+
+
+def _wrong_base(folder: Path, why: str) -> WrongBase:
+    return WrongBase(
+        f"the adapter in {folder} does not fit this model: {why}",
+        hint="set model.base to the model that the adapter was trained on",
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(getattr(value, "value", value))

@@ -1,0 +1,226 @@
+"""Train the pocket model from scratch: `python -m align_agent.models.pocket.train` (`make pocket`).
+
+Fixed seed, two CPU threads, a progress bar. The loss is next-token cross-entropy on assistant
+messages alone. Hidden matrices are trained with Muon, the rest with AdamW; the learning rate warms
+up, stays, and falls to zero over the last 40% of the tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from align_agent.models.pocket import WEIGHTS
+from align_agent.models.pocket.chats import draw_document
+from align_agent.models.pocket.tokens import VOCABULARY, build_tokenizer, render
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What fixes the weights. `tokens` counts every token of the chats, targets or not."""
+
+    seed: int = 7
+    tokens: int = 12_000_000
+    batch_tokens: int = 8_192
+    pool: int = 3_000  # documents drawn at once, sorted by length so that batches waste no padding
+    muon_lr: float = 0.012
+    adam_lr: float = 3e-3
+    warmup: float = 0.01
+    decay: float = 0.4
+    hidden: int = 192
+    layers: int = 5
+    heads: int = 6
+    key_heads: int = 3
+    intermediate: int = 512
+    context: int = 1024
+
+
+@dataclass(slots=True)
+class Batch:
+    """Right-padded ids (B, T), and targets (B, T) with -100 where nothing is trained."""
+
+    ids: Tensor
+    targets: Tensor
+    tokens: int
+
+
+def build_network(recipe: Recipe) -> Any:
+    """A fresh Qwen3 network of the pocket's size, initialised from the seed."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    torch.manual_seed(recipe.seed)
+    config = Qwen3Config(
+        vocab_size=VOCABULARY,
+        hidden_size=recipe.hidden,
+        intermediate_size=recipe.intermediate,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.key_heads,
+        head_dim=32,
+        max_position_embeddings=recipe.context,
+        tie_word_embeddings=True,
+        rope_theta=10_000.0,
+        bos_token_id=None,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    return Qwen3ForCausalLM(config)
+
+
+def batches(tokenizer: Any, recipe: Recipe) -> Iterator[Batch]:
+    """Endless fresh batches of about `batch_tokens` tokens, of documents of like length."""
+    rng = random.Random(recipe.seed)
+    while True:
+        rows = [_row(tokenizer, rng) for _ in range(recipe.pool)]
+        rows = sorted((r for r in rows if len(r[0]) <= recipe.context), key=lambda r: len(r[0]))
+        groups: list[list[tuple[list[int], list[int]]]] = [[]]
+        for row in rows:
+            if (len(groups[-1]) + 1) * len(row[0]) > recipe.batch_tokens:
+                groups.append([])
+            groups[-1].append(row)
+        rng.shuffle(groups)
+        yield from (_padded(group) for group in groups if group)
+
+
+def _row(tokenizer: Any, rng: random.Random) -> tuple[list[int], list[int]]:
+    ids: list[int] = []
+    targets: list[int] = []
+    for text, wanted in render(draw_document(rng)):
+        piece = tokenizer.encode(text, add_special_tokens=False)
+        ids += piece
+        targets += piece if wanted else [-100] * len(piece)
+    return ids, targets
+
+
+def _padded(rows: list[tuple[list[int], list[int]]]) -> Batch:
+    width = max(len(ids) for ids, _ in rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    targets = torch.full((len(rows), width), -100)
+    for i, (row, wanted) in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row)
+        targets[i, : len(row)] = torch.tensor(wanted)
+    return Batch(ids, targets, sum(len(ids) for ids, _ in rows))
+
+
+def batch_loss(network: Any, batch: Batch) -> Tensor:
+    """Mean cross-entropy in nats over the batch's targets; logits are made for targets alone."""
+    hidden = network.model(input_ids=batch.ids[:, :-1]).last_hidden_state  # (B, T-1, H)
+    wanted = batch.targets[:, 1:]  # (B, T-1)
+    chosen = wanted != -100
+    logits = network.lm_head(hidden[chosen])  # (N, V)
+    return functional.cross_entropy(logits.float(), wanted[chosen])
+
+
+def rate(done: float, recipe: Recipe) -> float:
+    """The learning rate's factor after a share `done` of the tokens."""
+    if done < recipe.warmup:
+        return done / recipe.warmup
+    return min(1.0, (1.0 - done) / recipe.decay)
+
+
+def optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    hidden, rest = [], []
+    for name, parameter in network.named_parameters():
+        matrix = parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
+        (hidden if matrix else rest).append(parameter)
+    return [
+        torch.optim.Muon(hidden, lr=recipe.muon_lr, weight_decay=0.01, momentum=0.95),
+        torch.optim.AdamW(rest, lr=recipe.adam_lr, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
+def train(recipe: Recipe, out: Path, *, quiet: bool = False) -> dict[str, Any]:
+    """Train and save. Returns the seconds, tokens and last loss."""
+    tokenizer = build_tokenizer(recipe.seed)
+    network = build_network(recipe)
+    network.train()
+    schedule = [(o, o.param_groups[0]["lr"]) for o in optimizers(network, recipe)]
+    started, seen, step, smooth = time.monotonic(), 0, 0, 0.0
+    with _progress(recipe.tokens, quiet) as advance:
+        for batch in batches(tokenizer, recipe):
+            for optimizer, base in schedule:
+                for group in optimizer.param_groups:
+                    group["lr"] = base * rate(seen / recipe.tokens, recipe)
+            loss = batch_loss(network, batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            for optimizer, _ in schedule:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            seen, step = seen + batch.tokens, step + 1
+            smooth = loss.item() if step == 1 else 0.98 * smooth + 0.02 * loss.item()
+            advance(batch.tokens, smooth, step)
+            if seen >= recipe.tokens:
+                break
+    seconds = time.monotonic() - started
+    save(network, tokenizer, recipe, out, seconds)
+    return {"seconds": round(seconds), "tokens": seen, "loss": round(smooth, 4), "steps": step}
+
+
+def save(network: Any, tokenizer: Any, recipe: Recipe, out: Path, seconds: float) -> None:
+    """Write weights (fp16 safetensors), tokenizer, template and the recipe."""
+    out.mkdir(parents=True, exist_ok=True)
+    network.eval().to(torch.float16)
+    network.save_pretrained(out, safe_serialization=True)
+    tokenizer.save_pretrained(out)
+    facts = {"recipe": asdict(recipe), "minutes": round(seconds / 60, 1), "torch": torch.__version__}
+    (out / "recipe.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+class _progress:  # noqa: N801
+    """A rich bar on a terminal, a plain line every 30 s elsewhere."""
+
+    def __init__(self, total: int, quiet: bool) -> None:
+        self.total, self.quiet, self.bar = total, quiet, None
+        self.done, self.last, self.start = 0, time.monotonic(), time.monotonic()
+
+    def __enter__(self) -> Any:
+        if not self.quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self.bar = Progress(console=Console(stderr=True))
+            self.bar.start()
+            self.task = self.bar.add_task("training", total=self.total)
+        return self.advance
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def advance(self, tokens: int, loss: float, step: int) -> None:
+        self.done += tokens
+        if self.bar is not None:
+            self.bar.update(self.task, advance=tokens, description=f"loss {loss:.3f}")
+        elif not self.quiet and time.monotonic() - self.last > 30:
+            self.last = time.monotonic()
+            speed = self.done / (self.last - self.start)
+            print(f"{self.done / self.total:6.1%}  step {step}  loss {loss:.4f}  {speed:,.0f} tokens/s",
+                  file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument("--tokens", type=int, default=Recipe.tokens)
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    print(json.dumps(train(Recipe(seed=chosen.seed, tokens=chosen.tokens), chosen.out)))
+
+
+if __name__ == "__main__":
+    main()

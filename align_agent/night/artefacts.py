@@ -1,0 +1,107 @@
+"""A run's folder, `runs/<id>/`: what each phase left behind, complete or absent.
+
+A phase's artefact is one JSON file (and, for training, one folder) that appears under its name only
+when every byte is on the disk. Knows nothing of what the phases do.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from align_agent.adapters import files
+
+log = logging.getLogger(__name__)
+
+# Artefacts that hold the user's text. They go when the run ends: the database is the one home of
+# text, so that what is deleted there is gone.
+_WITH_TEXT = ("rollouts", "gate")
+
+
+class RunFolder:
+    """The artefacts of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self) -> RunFolder:
+        """Make the folder, readable by its owner alone. Raises DiskFull, AdapterError."""
+        with files.disk_errors(self.path):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self
+
+    def read(self, phase: str) -> dict[str, Any] | None:
+        """What the phase left, None when it did not end."""
+        path = self._file(phase)
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            log.warning("%s cannot be read (%s); the phase runs again", path, error)
+            return None
+        return found if isinstance(found, dict) else None
+
+    def write(self, phase: str, data: dict[str, Any]) -> None:
+        """Leave the phase's artefact: written aside, fsync, rename. Raises DiskFull."""
+        path = self._file(phase)
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with files.disk_errors(self.path):
+                with aside.open("w", encoding="utf-8") as stream:
+                    json.dump(data, stream, ensure_ascii=True)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                aside.replace(path)
+                files.fsync(self.path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    @property
+    def adapter(self) -> Path:
+        """Where the trained candidate lies once training is complete."""
+        return self.path / "adapter"
+
+    def fresh_workshop(self) -> Path:
+        """An empty folder for a training that begins (again)."""
+        workshop = self.path / ".training"
+        with files.disk_errors(self.path):
+            shutil.rmtree(workshop, ignore_errors=True)
+            workshop.mkdir(mode=0o700)
+        return workshop
+
+    def keep_adapter(self, workshop: Path) -> None:
+        """Give the finished training its name: whole or absent. Raises DiskFull."""
+        if self.adapter.exists():
+            files.remove(self.adapter)
+        files.install(workshop, self.adapter)
+
+    def clear(self, *, drop: Sequence[str] = ()) -> None:
+        """Remove the user's text, unfinished work and the adapter's working copy."""
+        for phase in (*_WITH_TEXT, *drop):
+            self._file(phase).unlink(missing_ok=True)
+        for folder in (self.adapter, self.path / ".training"):
+            shutil.rmtree(folder, ignore_errors=True)
+        if self.path.is_dir():
+            for aside in self.path.glob(".*"):
+                if aside.is_file():
+                    aside.unlink(missing_ok=True)
+
+    def _file(self, phase: str) -> Path:
+        return self.path / f"{phase}.json"
+
+
+def prune_folders(runs: Path, keep: int, newest_first: Sequence[str]) -> list[str]:
+    """Remove the folders of all but the newest `keep` runs. Returns the ids that went."""
+    kept = set(newest_first[: max(keep, 1)])
+    gone = []
+    for folder in sorted(runs.iterdir()) if runs.is_dir() else []:
+        if folder.is_dir() and folder.name not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
+            gone.append(folder.name)
+    return gone

@@ -1,0 +1,74 @@
+"""One night at a time: a lock that the operating system drops when its process ends or is killed.
+
+Says nothing about whether a night should run (`schedule.py`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import IO
+
+from align_agent.errors import NightBusy
+
+# `busy` holds the lock for an instant to look; a night that starts just then tries again.
+_PATIENCE_S = 0.5
+_RETRY_S = 0.02
+
+
+class NightLock:
+    """A lock on `night.lock`, as a context manager. The file holds the number of its process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> NightLock:
+        """Take the lock. Raises NightBusy that names the process which has it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("a+", encoding="utf-8")
+        deadline = time.monotonic() + _PATIENCE_S
+        while not _try(file):
+            if time.monotonic() > deadline:
+                pid = _read(file)
+                file.close()
+                who = f" (process {pid})" if pid else ""
+                raise NightBusy(
+                    f"another night is running{who}",
+                    hint="wait for its end, or look at it with `align-agent runs`",
+                )
+            time.sleep(_RETRY_S)
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        self._file = file
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.truncate(0)
+            self._file.close()  # closing drops the lock
+            self._file = None
+
+    def busy(self) -> bool:
+        """Whether a night holds the lock now."""
+        try:
+            with self.path.open("r", encoding="utf-8") as file:
+                return not _try(file)
+        except FileNotFoundError:
+            return False
+
+
+def _try(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read(20).strip()

@@ -1,0 +1,62 @@
+"""Where everything lies: one home folder, private to its owner."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ENV_HOME = "ALIGN_AGENT_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder that holds all of a user's data. `ALIGN_AGENT_HOME` moves it."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.yaml"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "align.db"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The LangGraph checkpointer's database: the agent's conversation memory."""
+        return self.root / "checkpoints.db"
+
+    @property
+    def adapters(self) -> Path:
+        return self.root / "adapters"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def backups(self) -> Path:
+        return self.root / "backups"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def night_lock(self) -> Path:
+        return self.root / "night.lock"
+
+    def ensure(self) -> Home:
+        """Create the folders that are missing, readable by their owner alone (mode 700)."""
+        for folder in (self.root, self.adapters, self.runs, self.backups, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        return self
+
+
+def find_home(explicit: str | Path | None = None) -> Home:
+    """The home in use: the argument, else `ALIGN_AGENT_HOME`, else `~/.align-agent`."""
+    chosen = explicit or os.environ.get(ENV_HOME) or Path.home() / ".align-agent"
+    return Home(Path(chosen).expanduser().resolve())

@@ -1,0 +1,263 @@
+"""One SQLite connection: opening it safely, and turning SQLite's errors into ours.
+
+Reads and writes rows with plain SQL; sqlite-utils (schema changes) shares the same connection.
+Knows no table.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from align_agent.errors import (
+    DiskFull,
+    StoreCorrupt,
+    StoreError,
+    StoreForeign,
+    StoreLocked,
+)
+from align_agent.store.text import storable
+
+if TYPE_CHECKING:
+    import sqlite_utils
+
+APPLICATION_ID = 0x416C4167  # "AlAg"
+_MAGIC = b"SQLite format 3\x00"
+_BUSY_SECONDS = 10.0
+_IO_FULL = {  # extended codes of I/O errors that a full disk or a quota brings about
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+}
+
+Row = dict[str, Any]
+
+
+class ConstraintError(StoreError):
+    """A row would point at something that is not there, or exists already."""
+
+
+class Connection:
+    """A connection to a store's file, for one thread. Raises only `StoreError`s."""
+
+    def __init__(self, path: Path, *, read_only: bool, busy_seconds: float = _BUSY_SECONDS) -> None:
+        self.path = path
+        self.read_only = read_only
+        _check_file(path, read_only=read_only)
+        with self.translated():
+            self.raw = _connect(path, read_only=read_only, busy_seconds=busy_seconds)
+        try:
+            with self.translated():
+                self._check_owner()
+                _configure(self.raw, read_only=read_only, busy_seconds=busy_seconds)
+        except BaseException:
+            self.raw.close()
+            raise
+
+    @cached_property
+    def utils(self) -> sqlite_utils.Database:
+        """The same connection as a sqlite-utils database: schema changes, maintenance."""
+        # Imported here: it takes longer than everything that `align-agent status` does.
+        import sqlite_utils
+
+        return sqlite_utils.Database(self.raw, recursive_triggers=False, execute_plugins=False)
+
+    def close(self) -> None:
+        self.raw.close()
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """All rows of a query, as dicts."""
+        with self.translated():
+            cursor = self.raw.execute(sql, [_bound(p) for p in parameters])
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        """The first row of a query."""
+        rows = self.rows(sql, parameters)
+        return rows[0] if rows else None
+
+    def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """The first column of the first row; None when there is no row."""
+        row = self.row(sql, parameters)
+        return next(iter(row.values())) if row else None
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement; return the number of rows it changed."""
+        with self.translated():
+            return self.raw.execute(sql, [_bound(p) for p in parameters]).rowcount
+
+    def execute_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once for each of the parameter lists."""
+        with self.translated():
+            self.raw.executemany(sql, [[_bound(p) for p in one] for one in many])
+
+    def insert(self, table: str, values: Mapping[str, Any], *, conflict: str = "") -> int:
+        """Insert a row; `conflict` is "", "ignore" or "replace". Returns the rows inserted."""
+        names = ", ".join(f'"{name}"' for name in values)
+        marks = ", ".join("?" * len(values))
+        clause = f" or {conflict}" if conflict else ""
+        sql = f'insert{clause} into "{table}" ({names}) values ({marks})'
+        return self.execute(sql, list(values.values()))
+
+    def update(self, table: str, key: str, key_value: Any, values: Mapping[str, Any]) -> int:
+        """Change the columns of the rows whose `key` has that value."""
+        changes = ", ".join(f'"{name}" = ?' for name in values)
+        sql = f'update "{table}" set {changes} where "{key}" = ?'  # noqa: S608
+        return self.execute(sql, [*values.values(), key_value])
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. The write lock is taken at the start; inner calls join the outer one."""
+        if self.read_only:
+            raise StoreError(
+                f"{self.path} was opened for reading only", hint="open it without read_only"
+            )
+        if self.raw.in_transaction:
+            with self._savepoint():
+                yield
+            return
+        with self.translated():
+            self.raw.execute("begin immediate")
+        try:
+            yield
+            with self.translated():
+                self.raw.execute("commit")
+        except BaseException:
+            # SQLite ends the transaction itself on some errors, such as a full disk.
+            if self.raw.in_transaction:
+                self.raw.execute("rollback")
+            raise
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        self.raw.execute("savepoint inner_part")
+        try:
+            yield
+        except BaseException:
+            if self.raw.in_transaction:
+                self.raw.execute("rollback to inner_part")
+                self.raw.execute("release inner_part")
+            raise
+        self.raw.execute("release inner_part")
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn what SQLite raises into a `StoreError` that carries its cure."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise translate(error, self.path) from error
+
+    def _check_owner(self) -> None:
+        """Refuse a sound database that is not ours."""
+        owner = self.raw.execute("pragma application_id").fetchone()[0]
+        if owner == APPLICATION_ID:
+            return
+        tables = self.raw.execute("select count(*) from sqlite_master").fetchone()[0]
+        if owner != 0 or tables:
+            raise StoreForeign(
+                f"{self.path} is a database of another program",
+                hint="move it away, or choose another home with ALIGN_AGENT_HOME or --home",
+            )
+
+
+def translate(error: sqlite3.Error, path: Path) -> StoreError:
+    """The `StoreError` that says in words what SQLite's code means for this file."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    primary = code & 0xFF
+    if primary == sqlite3.SQLITE_CONSTRAINT:
+        return ConstraintError(f"{path}: {error}", hint="run `align-agent store check`")
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreLocked(
+            f"{path} is in use by another process that did not let go in time",
+            hint="stop the other align-agent (or the program that has the file open), try again",
+        )
+    if primary == sqlite3.SQLITE_FULL or code in _IO_FULL:
+        return DiskFull(
+            f"{path} cannot grow: the disk is full, over its quota, or refuses to write",
+            hint="free some space; nothing that was stored is lost",
+        )
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return _corrupt(path, str(error))
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return StoreError(
+            f"{path} cannot be opened or written: {error}",
+            hint="check that the file and its folder belong to you and are writable",
+        )
+    return StoreError(f"{path}: {error}", hint="run `align-agent store check`")
+
+
+def _corrupt(path: Path, cause: str) -> StoreCorrupt:
+    backups = sorted((path.parent / "backups").glob("*.db"))
+    newest = f"; the newest backup is {backups[-1]}" if backups else ""
+    return StoreCorrupt(
+        f"{path} is no SQLite database, or a damaged one ({cause})",
+        hint=f"move it away (keep it), then copy a backup to its place{newest}",
+    )
+
+
+def _check_file(path: Path, *, read_only: bool) -> None:
+    """Refuse what is no database before SQLite touches it; make a blank file private."""
+    try:
+        if path.exists():
+            if not path.is_file():
+                raise StoreError(f"{path} is not a file", hint="move it away")
+            with path.open("rb") as file:
+                head = file.read(len(_MAGIC))
+            if head and head != _MAGIC:
+                raise _corrupt(path, "it does not begin as one")
+            if not read_only and path.stat().st_mode & 0o077:
+                path.chmod(0o600)
+        elif read_only:
+            raise StoreError(f"{path} does not exist", hint="run `align-agent init` first")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # SQLite gives its -wal and -shm files the mode of the database.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be opened: {error.strerror}",
+            hint="check that the file and its folder belong to you and are writable",
+        ) from error
+
+
+def _connect(path: Path, *, read_only: bool, busy_seconds: float) -> sqlite3.Connection:
+    uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "?mode=rw")
+    # No isolation level: transactions begin and end where `transaction` says, nowhere else.
+    return sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None)
+
+
+def _configure(raw: sqlite3.Connection, *, read_only: bool, busy_seconds: float) -> None:
+    raw.execute("pragma foreign_keys = on")
+    raw.execute("pragma secure_delete = on")
+    if not read_only:
+        # A turn that was acknowledged must survive a power cut, not only a killed process.
+        raw.execute("pragma synchronous = full")
+        _enter_wal(raw, busy_seconds)
+
+
+def _enter_wal(raw: sqlite3.Connection, busy_seconds: float) -> None:
+    """Switch to write-ahead logging. SQLite does not wait for others here, so this does."""
+    deadline = time.monotonic() + busy_seconds
+    while True:
+        try:
+            # A network file system may refuse; the rollback journal is slower but as safe.
+            raw.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _bound(value: Any) -> Any:
+    return storable(value) if isinstance(value, str) else value

@@ -1,0 +1,88 @@
+"""What signals said about turns. Kept beside the turns; never read as text here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from align_agent.errors import NotFound
+from align_agent.records import Feedback
+from align_agent.store.base import Nouns
+from align_agent.store.connection import ConstraintError, Row
+
+
+class FeedbackTable(Nouns):
+    """`store.feedback`."""
+
+    def add(self, feedback: Feedback) -> bool:
+        """Store it; False when its id is known. Raises NotFound when its turn does not exist."""
+        try:
+            added = self.connection.execute(
+                """insert into feedback (id, turn_id, source_turn_id, kind, polarity, category,
+                confidence, strength, text, evidence, detector, dismissed, created_at)
+                values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing""",
+                [
+                    feedback.id,
+                    feedback.turn_id,
+                    feedback.source_turn_id or None,
+                    feedback.kind,
+                    feedback.polarity,
+                    feedback.category,
+                    feedback.confidence,
+                    feedback.strength,
+                    feedback.text,
+                    feedback.evidence,
+                    feedback.detector,
+                    int(feedback.dismissed),
+                    feedback.created_at,
+                ],
+            )
+        except ConstraintError as error:
+            raise NotFound(
+                f"feedback on a turn that does not exist: `{feedback.turn_id}`",
+                hint="`align-agent turns list` shows those there",
+            ) from error
+        return added == 1
+
+    def get(self, wanted: str) -> Feedback:
+        """The feedback with that id, or the only one whose id begins so. Raises NotFound."""
+        return _feedback(self._find("feedback", "feedback", "fb-", wanted))
+
+    def for_turn(self, turn_id: str) -> list[Feedback]:
+        """All that was said about one turn, the oldest first, dismissed ones too."""
+        rows = self.connection.rows(
+            "select * from feedback where turn_id = ? order by created_at, id", [turn_id]
+        )
+        return [_feedback(row) for row in rows]
+
+    def list(self, limit: int = 50, polarity: str = "") -> list[Feedback]:
+        """The newest first. `limit` below 0 means all."""
+        rows = self.connection.rows(
+            "select * from feedback where polarity = ? or ? = '' "
+            "order by created_at desc, id limit ?",
+            [polarity, polarity, limit],
+        )
+        return [_feedback(row) for row in rows]
+
+    def dismiss(self, wanted: str, dismissed: bool = True) -> Feedback:
+        """Mark it as read wrongly, so that nothing is learned from it. Raises NotFound."""
+        feedback = self.get(wanted)
+        self.connection.update("feedback", "id", feedback.id, {"dismissed": int(dismissed)})
+        return replace(feedback, dismissed=dismissed)
+
+    def count(self) -> dict[str, int]:
+        """polarity -> number, without the dismissed ones."""
+        rows = self.connection.rows(
+            "select polarity, count(*) as number from feedback where dismissed = 0 "
+            "group by polarity order by polarity"
+        )
+        return {row["polarity"]: row["number"] for row in rows}
+
+
+def _feedback(row: Row) -> Feedback:
+    return Feedback(
+        **{
+            **row,
+            "source_turn_id": row["source_turn_id"] or "",
+            "dismissed": bool(row["dismissed"]),
+        }
+    )

@@ -1,0 +1,284 @@
+"""The turns of all conversations: adding, finding, listing. Judges none of them."""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from align_agent.errors import InputError
+from align_agent.records import Message, ToolCall, Turn
+from align_agent.store.base import Nouns, dumps, loads
+from align_agent.store.connection import Connection, Row
+from align_agent.store.search import matching
+from align_agent.store.text import storable
+
+_COLUMNS = (
+    "number, id, conversation_id, position, created_at, channel, user_text, answer, version, "
+    "base, main, finish_reason, excluded, latency_ms"
+)
+_CHUNK = 200
+
+
+class Turns(Nouns):
+    """`store.turns`."""
+
+    def add(self, turn: Turn) -> bool:
+        """Store a turn with its messages, in one transaction; False when its id is known.
+
+        The position within the conversation is assigned here, whatever the turn says.
+        """
+        if not turn.id or not turn.conversation_id:
+            raise InputError("a turn needs an id and a conversation", hint="give both")
+        connection = self.connection
+        with connection.transaction():
+            if connection.value("select 1 from turns where id = ?", [turn.id]):
+                return False
+            connection.insert(
+                "conversations",
+                {
+                    "id": turn.conversation_id,
+                    "channel": turn.channel,
+                    "created_at": turn.created_at,
+                },
+                conflict="ignore",
+            )
+            number = self._insert(turn)
+            for part, messages in (("prompt", turn.prompt), ("response", turn.response)):
+                rows = [
+                    (number, part, place, self._message(message))
+                    for place, message in enumerate(messages)
+                ]
+                connection.execute_many("insert into turn_messages values (?, ?, ?, ?)", rows)
+            connection.execute_many(
+                "insert into tool_calls values (?, ?, ?, ?, ?, ?)", _calls(number, turn.response)
+            )
+        return True
+
+    def get(self, wanted: str) -> Turn:
+        """The turn with that id, or the only one whose id begins so. Raises NotFound."""
+        return _load(self.connection, [self._find("turns", "turn", "turn-", wanted)])[0]
+
+    def list(
+        self,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        conversation: str = "",
+        search: str = "",
+        main_only: bool = False,
+        newest_first: bool = True,
+    ) -> list[Turn]:
+        """Turns by time, those that match all that is asked. `limit` below 0 means all.
+
+        `search` is a person's text: words (each may be a beginning) and "quoted phrases", all of
+        which must occur in what was asked or answered.
+        """
+        conditions, parameters = ["1"], []
+        if conversation:
+            conditions.append("conversation_id = ?")
+            parameters.append(conversation)
+        if main_only:
+            conditions.append("main = 1")
+        if search.strip():
+            condition, extra = matching(search)
+            conditions.append(condition)
+            parameters += extra
+        order = "desc" if newest_first else "asc"
+        sql = (
+            f"select {_COLUMNS} from turns where {' and '.join(conditions)} "  # noqa: S608
+            f"order by created_at {order}, number {order} limit ? offset ?"
+        )
+        return _load(
+            self.connection, self.connection.rows(sql, [*parameters, limit, max(0, offset)])
+        )
+
+    def all_main(self) -> Iterator[Turn]:
+        """Every main turn in the order of arrival, excluded ones too. Holds no read lock."""
+        number = 0
+        while True:
+            rows = self.connection.rows(
+                f"select {_COLUMNS} from turns where number > ? and main = 1 "  # noqa: S608
+                "order by number limit ?",
+                [number, _CHUNK],
+            )
+            if not rows:
+                return
+            number = rows[-1]["number"]
+            yield from _load(self.connection, rows)
+
+    def follow_up_of(self, turn: Turn) -> Turn | None:
+        """The next main turn of the same conversation."""
+        return self._beside(turn, ">", "asc")
+
+    def previous_of(self, turn: Turn) -> Turn | None:
+        """The main turn before this one in the same conversation."""
+        return self._beside(turn, "<", "desc")
+
+    def latest(self, conversation: str = "") -> Turn | None:
+        """The newest main turn, of one conversation or of all."""
+        found = self.list(limit=1, conversation=conversation, main_only=True)
+        return found[0] if found else None
+
+    def exclude(self, wanted: str, excluded: bool = True) -> Turn:
+        """Keep a turn from being trained on, or let it again. Raises NotFound."""
+        row = self._find("turns", "turn", "turn-", wanted)
+        self.connection.update("turns", "number", row["number"], {"excluded": int(excluded)})
+        return self.get(row["id"])
+
+    def count(self) -> int:
+        return int(self.connection.value("select count(*) from turns"))
+
+    def last_activity(self) -> str | None:
+        """When the newest main turn was; None when there is none."""
+        moment = self.connection.value("select max(created_at) from turns where main = 1")
+        return None if moment is None else str(moment)
+
+    def conversations(self) -> builtins.list[dict[str, Any]]:
+        """id, channel, started_at, last_at and number of turns of each; the latest first."""
+        return self.connection.rows("""
+            select c.id, c.channel, t.started_at, t.last_at, t.turns from conversations c join (
+              select conversation_id, min(created_at) as started_at, max(created_at) as last_at,
+                     count(*) as turns
+              from turns group by conversation_id
+            ) t on t.conversation_id = c.id order by t.last_at desc, c.id
+        """)
+
+    def _beside(self, turn: Turn, sign: str, order: str) -> Turn | None:
+        position = turn.position
+        if position < 0:
+            position = self._find("turns", "turn", "turn-", turn.id)["position"]
+        rows = self.connection.rows(
+            f"select {_COLUMNS} from turns where conversation_id = ? "  # noqa: S608
+            f"and position {sign} ? and main = 1 order by position {order} limit 1",
+            [turn.conversation_id, position],
+        )
+        return _load(self.connection, rows)[0] if rows else None
+
+    def _insert(self, turn: Turn) -> int:
+        connection = self.connection
+        position = connection.value(
+            "select coalesce(max(position) + 1, 0) from turns where conversation_id = ?",
+            [turn.conversation_id],
+        )
+        connection.insert(
+            "turns",
+            {
+                "id": turn.id,
+                "conversation_id": turn.conversation_id,
+                "position": position,
+                "created_at": turn.created_at,
+                "channel": turn.channel,
+                "user_text": turn.user_text,
+                "answer": turn.answer,
+                "version": turn.version,
+                "base": turn.base,
+                "main": int(turn.main),
+                "finish_reason": turn.finish_reason,
+                "excluded": int(turn.excluded),
+                "latency_ms": float(turn.latency_ms),
+            },
+        )
+        return int(connection.value("select number from turns where id = ?", [turn.id]))
+
+    def _message(self, message: Message) -> int:
+        """The number of the stored message with this content, which is stored if it is new."""
+        calls = dumps([call.to_dict() for call in message.tool_calls])
+        content, call_id = storable(message.content), storable(message.tool_call_id)
+        digest = hashlib.sha256(
+            json.dumps([message.role, content, calls, call_id]).encode()
+        ).digest()
+        found = "select number from messages where digest = ?"
+        number = self.connection.value(found, [digest])
+        if number is None:
+            self.connection.insert(
+                "messages",
+                {
+                    "digest": digest,
+                    "role": message.role,
+                    "content": content,
+                    "tool_calls": calls,
+                    "tool_call_id": call_id,
+                },
+            )
+            number = self.connection.value(found, [digest])
+        return int(number)
+
+
+Parts = dict[tuple[int, str], tuple[Message, ...]]
+
+
+def _load(connection: Connection, rows: Sequence[Row]) -> list[Turn]:
+    """Rows of the table as turns, with their messages."""
+    turns: list[Turn] = []
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        parts = _parts(connection, [row["number"] for row in chunk])
+        turns += [_turn(row, parts) for row in chunk]
+    return turns
+
+
+def _parts(connection: Connection, numbers: Sequence[int]) -> Parts:
+    """(turn number, "prompt" or "response") -> its messages in order. Equal ones are shared."""
+    marks = ", ".join("?" * len(numbers))
+    places = connection.rows(
+        f"select turn, part, message from turn_messages where turn in ({marks}) "  # noqa: S608
+        "order by turn, part, place",
+        numbers,
+    )
+    messages: dict[int, Message] = {}
+    wanted = sorted({row["message"] for row in places})
+    for start in range(0, len(wanted), _CHUNK):
+        some = wanted[start : start + _CHUNK]
+        marks = ", ".join("?" * len(some))
+        for row in connection.rows(
+            f"select * from messages where number in ({marks})",  # noqa: S608
+            some,
+        ):
+            messages[row["number"]] = _message(row)
+    lists: dict[tuple[int, str], list[Message]] = {}
+    for row in places:
+        lists.setdefault((row["turn"], row["part"]), []).append(messages[row["message"]])
+    return {key: tuple(value) for key, value in lists.items()}
+
+
+def _message(row: Row) -> Message:
+    return Message(
+        role=row["role"],
+        content=row["content"],
+        tool_calls=tuple(ToolCall.from_dict(call) for call in loads(row["tool_calls"]) or ()),
+        tool_call_id=row["tool_call_id"] or "",
+    )
+
+
+def _turn(row: Row, parts: Parts) -> Turn:
+    number = row["number"]
+    return Turn(
+        id=row["id"],
+        conversation_id=row["conversation_id"],
+        position=row["position"],
+        created_at=row["created_at"],
+        channel=row["channel"],
+        user_text=row["user_text"],
+        answer=row["answer"],
+        version=row["version"],
+        base=row["base"],
+        main=bool(row["main"]),
+        finish_reason=row["finish_reason"],
+        excluded=bool(row["excluded"]),
+        latency_ms=row["latency_ms"],
+        prompt=parts.get((number, "prompt"), ()),
+        response=parts.get((number, "response"), ()),
+    )
+
+
+def _calls(number: int, response: Sequence[Message]) -> list[tuple[int, int, str, str, str, str]]:
+    """The tool calls of a response with their results, as rows."""
+    results = {m.tool_call_id: m.content for m in response if m.role == "tool"}
+    calls = [call for message in response for call in message.tool_calls]
+    return [
+        (number, place, call.id, call.name, dumps(call.arguments), results.get(call.id, ""))
+        for place, call in enumerate(calls)
+    ]
