@@ -2,7 +2,7 @@
 # Set-up runs again only when pyproject.toml or scripts/setup changes.
 VENV ?= .venv
 PYTHON ?=
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 --dist loadfile
 bin := $(VENV)/bin
 stamp := $(VENV)/.align-agent-installed
 # Two test workers with one thread each: more threads only fight over the same cores.

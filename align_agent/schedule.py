@@ -12,11 +12,11 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from align_agent.adapters.registry import Registry
-from align_agent.config import Config, load_config
+from align_agent.config import Config, load_config, parse_window
 from align_agent.errors import AlignAgentError, ConfigError, MissingDependency
 from align_agent.night.lock import NightLock
 from align_agent.paths import Home
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 SINCE = "schedule_since"
 TICK_S = 300
 LOG_BYTES = 1_000_000
+MAX_TRIES = 3  # starts of a night for one due moment: one that dies at once is not hammered
 _LOOKBACKS = (timedelta(hours=1), timedelta(days=1), timedelta(days=8), timedelta(days=366))
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +67,15 @@ def may_run(
     if against:
         return Permission(False, tuple(against))
     quiet = "no message yet" if idle is None else f"idle for {idle:.0f} minutes"
-    return Permission(True, (f"inside the window {schedule.window or 'always'}", quiet))
+    return Permission(True, (f"inside the window {schedule.window}", quiet))
 
 
 def inside_window(now: datetime, window: str) -> bool:
-    """Whether `now` lies in "HH:MM-HH:MM", which may span midnight; an empty window is always.
+    """Whether `now` lies in "HH:MM-HH:MM", which may pass midnight.
 
     The start belongs to the window, the end does not. Equal ends mean the whole day.
     """
-    if not window.strip():
-        return True
-    try:
-        start, end = (time.fromisoformat(part.strip()) for part in window.split("-"))
-    except ValueError:
-        raise ConfigError(
-            f"schedule.window is {window!r}", hint='write it like "01:00-07:00"'
-        ) from None
+    start, end = parse_window(window)
     moment = now.time().replace(tzinfo=None)
     if start == end:
         return True
@@ -136,8 +129,9 @@ def is_due(config: Config, store: Store, now: datetime, since: datetime) -> bool
     due = last_due(config, now)
     if due is None or due < since:
         return False
-    finished = [run.finished_at for run in store.runs.list(limit=20) if run.finished_at]
-    return not any(_moment(moment) >= due for moment in finished)
+    ended = [run for run in store.runs.list(limit=20) if run.finished_at]
+    # An interrupted night answers nothing: it is gone on with.
+    return not any(_moment(r.finished_at) >= due for r in ended if r.status != "interrupted")
 
 
 class Scheduler:
@@ -152,6 +146,7 @@ class Scheduler:
         self._one = threading.Lock()
         self._night: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
+        self._tries: dict[datetime, int] = {}
 
     def start(self) -> None:
         """Begin. A night that was missed starts as soon as the window and idleness allow.
@@ -193,6 +188,12 @@ class Scheduler:
                 night.kill()
                 night.wait()
 
+    def next_time(self) -> datetime | None:
+        """When the running scheduler will next look because of cron; None while it is stopped."""
+        job = self._jobs.get_job("night") if self._jobs is not None else None
+        found: datetime | None = job.next_run_time if job is not None else None
+        return found
+
     def tick(self) -> int | None:
         """Run a night if one is due and allowed. Returns its exit code, None when none ran.
 
@@ -201,14 +202,22 @@ class Scheduler:
         if self._stopping.is_set() or not self._one.acquire(blocking=False):
             return None
         try:
-            return self._run() if self._wanted() else None
+            due = self._wanted()
+            if due is None or self._tries.get(due, 0) >= MAX_TRIES:
+                return None
+            self._tries = {due: self._tries.get(due, 0) + 1}
+            code = self._run()
+            if code not in (0, 3) and not self._stopping.is_set():
+                self._report(f"the night of {due:%Y-%m-%d %H:%M} ended with exit code {code}")
+            return code
         except Exception as error:
-            self._report(error)
+            self._report(f"no night could be started: {error}")
             return None
         finally:
             self._one.release()
 
-    def _wanted(self) -> bool:
+    def _wanted(self) -> datetime | None:
+        """The due moment for which a night should start now, None when none should."""
         from align_agent.store import Store
 
         config = load_config(self._home.config)
@@ -220,12 +229,12 @@ class Scheduler:
             if config.schedule.catch_up and first:
                 since = _moment(first)
             if not is_due(config, store, now, since):
-                return False
+                return None
             registry = Registry(store, self._home)
             permission = may_run(now, config, store, registry, NightLock(self._home.night_lock))
             if not permission.allowed:
                 log.info("a night is due but must wait: %s", "; ".join(permission.reasons))
-            return permission.allowed
+            return last_due(config, now) if permission.allowed else None
 
     def _run(self) -> int:
         command = [sys.executable, "-m", "align_agent.night", "--home", str(self._home.root)]
@@ -256,16 +265,16 @@ class Scheduler:
             if not store.state.get(SINCE):
                 store.state.set(SINCE, self._started.astimezone(UTC).isoformat())
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, message: str) -> None:
         from align_agent.store import Store
 
-        log.error("the scheduler could not start a night: %s", error)
+        log.error("%s (see %s)", message, self._home.logs / "night.log")
         try:
             with Store.open(self._home.database) as store:
-                store.events.add("schedule_failed", f"no night could be started: {error}")
+                store.events.add("schedule_failed", message)
                 store.counters.bump("schedule_failures")
-        except AlignAgentError as second:
-            log.error("and this could not be stored: %s", second)
+        except AlignAgentError as error:
+            log.error("and this could not be stored: %s", error)
 
 
 def _moment(text: str) -> datetime:
@@ -285,62 +294,29 @@ def _apscheduler(module: str) -> Any:
 
 
 def _trigger(cron: str, zone: Any) -> Any:
-    """An APScheduler trigger that means what crontab(5) means.
+    """An APScheduler trigger for five fields, weekdays by name.
 
-    APScheduler counts weekdays from Monday and wants both day fields to match; cron counts from
-    Sunday and, where both are given, is content with either.
+    Where day of the month and weekday are both given cron is content with either, APScheduler
+    wants both: two triggers in one. Raises ConfigError, MissingDependency.
     """
     triggers = _apscheduler("apscheduler.triggers.cron")
-    fields = cron.split()
+    fields = cron.lower().split()
     if len(fields) != 5:
         raise _bad_cron(cron, f"it has {len(fields)} fields of 5")
     minute, hour, day, month, weekday = fields
     common = {"minute": minute, "hour": hour, "month": month, "timezone": zone}
     try:
-        days = weekdays(weekday)
-        if day != "*" and days != "*":
-            either = _apscheduler("apscheduler.triggers.combining")
-            return either.OrTrigger(
-                [
-                    triggers.CronTrigger(day=day, **common),
-                    triggers.CronTrigger(day_of_week=days, **common),
-                ]
-            )
-        return triggers.CronTrigger(day=day, day_of_week=days, **common)
+        if day == "*" or weekday == "*":
+            return triggers.CronTrigger(day=day, day_of_week=weekday, **common)
+        either = _apscheduler("apscheduler.triggers.combining")
+        return either.OrTrigger(
+            [
+                triggers.CronTrigger(day=day, **common),
+                triggers.CronTrigger(day_of_week=weekday, **common),
+            ]
+        )
     except ValueError as error:
         raise _bad_cron(cron, str(error)) from error
-
-
-def weekdays(field: str) -> str:
-    """crontab's weekday field (0 and 7 are Sunday) as names, which mean the same everywhere.
-
-    Raises ValueError for a field that crontab would refuse.
-    """
-    if field == "*":
-        return field
-    named: set[int] = set()
-    for part in field.lower().split(","):
-        span, slash, step = part.partition("/")
-        if slash and (not step.isdigit() or int(step) < 1):
-            raise ValueError(f"the step of {part!r} is no number above 0")
-        first, dash, last = span.partition("-")
-        low, high = (0, 6) if span == "*" else (_weekday(first), _weekday(last if dash else first))
-        if slash and not dash and span != "*":
-            high = 6
-        if low > high and high == 0:
-            high = 7  # "fri-sun": Sunday ends the range
-        if low > high:
-            raise ValueError(f"{span!r} runs backwards")
-        named.update(day % 7 for day in range(low, high + 1, int(step) if slash else 1))
-    return ",".join(_DAYS[day] for day in sorted(named))
-
-
-def _weekday(text: str) -> int:
-    if text in _DAYS:
-        return _DAYS.index(text)
-    if text.isascii() and text.isdigit() and int(text) <= 7:
-        return int(text)
-    raise ValueError(f"{text!r} is no weekday")
 
 
 def _bad_cron(cron: str, why: str) -> ConfigError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-POCKET = Path(__file__).parents[1] / "align_agent" / "models" / "pocket" / "weights"
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +24,30 @@ def model_dir(request: pytest.FixtureRequest) -> Path:
     """The pocket model where its weights are complete, else the tiny random one."""
     from align_agent.errors import ModelError
     from align_agent.models.files import check_folder
+    from align_agent.models.pocket import WEIGHTS
 
     try:
-        check_folder(POCKET)
+        check_folder(WEIGHTS)
     except ModelError:
         folder: Path = request.getfixturevalue("tiny_model_dir")
         return folder
-    return POCKET
+    return WEIGHTS
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_model_dir: Path) -> LocalModel:
+    """The tiny model, loaded once. Tests must not change it; it forgets old adapters by itself."""
+    from align_agent.models.local import LocalModel
+
+    return LocalModel.load(str(tiny_model_dir), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def parrot(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    """The tiny model after it learned three conversations with tool calls by heart."""
+    from tiny import build_parrot
+
+    from align_agent.models.local import LocalModel
+
+    folder = build_parrot(tiny_model_dir, tmp_path_factory.mktemp("parrot"))
+    return LocalModel.load(str(folder), device="cpu")

@@ -66,7 +66,17 @@ _TEXT = (
 )
 
 
-def train_tokenizer(folder: Path, vocab_size: int, template: str) -> int:
+SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+
+
+def train_tokenizer(
+    folder: Path,
+    vocab_size: int,
+    template: str,
+    *,
+    specials: tuple[str, ...] = SPECIALS,
+    eos: str = "<|im_end|>",
+) -> int:
     """Train a byte-level BPE on a few lines and save it with `template`. Returns its size."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -76,13 +86,13 @@ def train_tokenizer(folder: Path, vocab_size: int, template: str) -> int:
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        special_tokens=list(specials),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     backend.train_from_iterator([*_TEXT, *_TEXT], trainer)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|endoftext|>"
+        tokenizer_object=backend, eos_token=eos, pad_token=specials[0]
     )
     tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)
@@ -114,5 +124,59 @@ def build_tiny_model(folder: Path, *, seed: int = 0, template: str = CHATML) -> 
         torch.manual_seed(seed)
         network = Qwen3ForCausalLM(config)
     network.generation_config = GenerationConfig(eos_token_id=2, pad_token_id=0)
+    network.save_pretrained(folder)
+    return folder
+
+
+CALCULATOR = {
+    "type": "function",
+    "function": {
+        "name": "calculator",
+        "description": "Work out an arithmetic expression.",
+        "parameters": {"type": "object", "properties": {"expression": {"type": "string"}}},
+    },
+}
+
+
+def build_parrot(source: Path, folder: Path, *, steps: int = 150) -> Path:
+    """Write a copy of the tiny model that knows three conversations by heart.
+
+    With the calculator on offer it answers "7*6?" by calling it and "What is the answer?" by
+    calling with another expression; given 42 it says so. Without tools it greets.
+    """
+    import shutil
+
+    import torch
+
+    from align_agent.models.local import LocalModel
+    from align_agent.records import Message, ToolCall
+
+    def called(expression: str) -> Message:
+        return Message("assistant", "", (ToolCall("c1", "calculator", {"expression": expression}),))
+
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    model = LocalModel.load(str(folder), device="cpu")
+    by_heart = [
+        (
+            [Message("user", "7*6?")],
+            [called("7*6"), Message("tool", "42", (), "c1"), Message("assistant", "It is 42.")],
+            [CALCULATOR],
+        ),
+        ([Message("user", "What is the answer?")], [called("1+1")], [CALCULATOR]),
+        ([Message("user", "Hello!")], [Message("assistant", "Great work, well done!")], []),
+    ]
+    turns = [model.encode_turn(*turn) for turn in by_heart]
+    network = model.network(None).requires_grad_(True)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)
+    for _ in range(steps):
+        loss = 0.0
+        for ids, mask in turns:
+            logits = network(torch.tensor([ids])).logits[0, :-1]
+            learned = torch.tensor(mask[1:])
+            targets = torch.tensor(ids[1:])[learned]
+            loss = loss + torch.nn.functional.cross_entropy(logits[learned], targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
     network.save_pretrained(folder)
     return folder

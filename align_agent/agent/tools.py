@@ -14,34 +14,15 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from align_agent.prompts import TOOL_SCHEMAS
+
 Number = Fraction | float
 
 MAX_EXPRESSION = 300
 MAX_EXPONENT = 1_000
 MAX_DIGITS = 200
 
-SCHEMAS: list[dict[str, Any]] = [
-    {
-        "type": "function",
-        "function": {
-            "name": "calculator",
-            "description": "Work out an arithmetic expression.",
-            "parameters": {
-                "type": "object",
-                "properties": {"expression": {"type": "string"}},
-                "required": ["expression"],
-            },
-        },
-    },
-    {
-        "type": "function",
-        "function": {
-            "name": "clock",
-            "description": "Tell the date and time.",
-            "parameters": {"type": "object", "properties": {}},
-        },
-    },
-]
+SCHEMAS: list[dict[str, Any]] = list(TOOL_SCHEMAS)
 
 
 class _CalcError(ValueError):

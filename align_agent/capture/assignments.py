@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 
 _WORD = (
-    r"(?P<word>password|passwort|passwd|passphrase|pwd|secret[_-]?access[_-]?key|secret[_-]?key"
-    r"|client[_-]?secret|secret|api[_-]?key|access[_-]?key|private[_-]?key|encryption[_-]?key"
-    r"|account[_-]?key|access[_-]?token|auth[_-]?token|refresh[_-]?token|session[_-]?token|token)"
+    r"(?P<word>password|passwort|passwd|passphrase|pwd|secret[_ -]?access[_ -]?key|secret[_ -]?key"
+    r"|client[_ -]?secret|secret|api[_ -]?key|access[_ -]?key|private[_ -]?key|encryption[_ -]?key"
+    r"|account[_ -]?key|access[_ -]?token|auth[_ -]?token|refresh[_ -]?token|session[_ -]?token|token)"
 )
 # The quotes may be escaped: JSON within a text of JSON.
 ASSIGNMENT = re.compile(
     _WORD + r"(?P<sign>\\{0,2}[\"']?[ \t]{0,8}(?::=|=>|[:=])[ \t]{0,8}"
-    r"|[ \t]{1,4}(?:is|ist|lautet)[: \t]{1,4})"
+    r"|(?:[ \t](?:for|of|to|für)[ \t][^\n.:;=?!\"']{1,40}?)?[ \t]{1,4}(?:is|ist|lautet|to|auf)"
+    r"[: \t]{1,4})"
     r"(?:(?P<quote>\\{0,2}[\"'])(?P<literal>[^\"'\\\n]{1,400})(?P=quote)"
     r"|(?P<bare>[^\s\"'`,;)\]}<>\[({&|\\]{1,400}))",
     re.IGNORECASE,
@@ -35,9 +36,14 @@ _IDENTIFIER = re.compile(r"[A-Za-z_]+(?:\.[A-Za-z_]+)*")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{8,}")
 
 
+def kind_of(word: str) -> str:
+    """What is said of the secret: "password" or "token"."""
+    return "password" if _STRONG.fullmatch(word) else "token"
+
+
 def secret_span(match: re.Match[str]) -> tuple[int, int] | None:
     """Where the secret stands in the searched text; None when the match holds none."""
-    strong = _STRONG.fullmatch(match["word"]) is not None
+    strong = kind_of(match["word"]) == "password"
     if match["literal"] is not None:
         return match.span("literal") if _is_literal(match["literal"], strong) else None
     start, end = match.span("bare")
@@ -46,12 +52,13 @@ def secret_span(match: re.Match[str]) -> tuple[int, int] | None:
     return (start, end) if _is_bare(match, value, strong) else None
 
 
-def secret_by_name(name: str, value: str) -> bool:
-    """Whether a value that stands under this name in a mapping is a secret."""
+def secret_by_name(name: str, value: str) -> str:
+    """What kind of secret a value is that stands under this name in a mapping; "" for none."""
     found = list(_NAME.finditer(name))
     if not found or found[-1].end() != len(name):
-        return False
-    return _is_literal(value, _STRONG.fullmatch(found[-1]["word"]) is not None)
+        return ""
+    kind = kind_of(found[-1]["word"])
+    return kind if _is_literal(value, kind == "password") else ""
 
 
 def _is_literal(value: str, strong: bool) -> bool:
@@ -60,7 +67,7 @@ def _is_literal(value: str, strong: bool) -> bool:
         return False
     if strong:
         return len(value) >= 3 and (" " not in value or _mixed(value))
-    return _TOKEN.fullmatch(value) is not None and _mixed(value)
+    return len(value) >= 8 and " " not in value and _mixed(value)
 
 
 def _is_bare(match: re.Match[str], value: str, strong: bool) -> bool:
@@ -68,9 +75,11 @@ def _is_bare(match: re.Match[str], value: str, strong: bool) -> bool:
     if _PLACEHOLDER.fullmatch(value) or following in ("(", "["):
         return False  # a placeholder, a call or an index
     sign = match["sign"]
-    spoken = sign[-1] in " \t" and sign.strip(": \t").isalpha()
+    spoken = re.search(r"[a-z]", sign, re.IGNORECASE) is not None
     if not strong:
-        return not spoken and _TOKEN.fullmatch(value) is not None and _mixed(value)
+        # "The secret is x^2+3=7": what is merely said must look like a key.
+        long_enough = len(value) >= (16 if spoken else 8)
+        return long_enough and _TOKEN.fullmatch(value) is not None and _mixed(value)
     if sign != "=":
         # Spaces, a colon or "is": prose and program text look like this too.
         return len(value) >= 5 and _mixed(value)

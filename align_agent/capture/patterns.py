@@ -217,19 +217,19 @@ def _is_ipv6(match: re.Match[str]) -> bool:
 
 def _is_phone(match: re.Match[str]) -> bool:
     digits = sum(sign.isdigit() for sign in match["number"])
-    return 7 <= digits <= 15
+    return bool(7 <= digits <= 15)
 
 
 def _is_email(match: re.Match[str]) -> bool:
     # `git@host.com:project` is an address of a repository.
-    following = match.string[match.end() : match.end() + 1]
+    following: str = match.string[match.end() : match.end() + 1]
     return not (str(match["local"]).lower() == "git" and following == ":")
 
 
 PERSONAL: tuple[Pattern, ...] = (
     _pattern(
         "email",
-        r"(?<![\w.+%-])(?P<local>[\w.+%-]{1,64})@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}"
+        r"(?<![\w.+%-])(?P<local>[\w.+%-]{1,64})@(?:[^\W_](?:[\w-]{0,62})\.){1,8}[^\W\d_]{2,24}"
         r"(?![\w-])(?!\s?\()",
         "@",
         _is_email,

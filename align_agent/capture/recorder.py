@@ -64,6 +64,7 @@ class Recorder:
         self._unsaved: Counter[str] = Counter()
         self._refusing = False
         self._thread: threading.Thread | None = None
+        self._store: Store | None = None  # of the writer's thread alone
         self.last_error = ""
 
     def record(self, turn: Turn) -> bool:
@@ -135,7 +136,6 @@ class Recorder:
             self._unsaved[f"capture.{name}"] += by
 
     def _run(self) -> None:
-        store: Store | None = None
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
@@ -144,56 +144,60 @@ class Recorder:
                 turn = self._waiting.popleft()
                 self._busy = True
             try:
-                store = self._record_one(store, turn)
+                self._record_one(turn)
             except Exception as error:
                 self._failed(error)
             finally:
                 with self._changed:
                     self._busy = False
                     self._changed.notify_all()
-        if store is not None:
-            self._save_counts(store)
-            store.close()
+        self._finish()
 
-    def _record_one(self, store: Store | None, turn: Turn) -> Store | None:
-        """Store one turn; return the open store, or None when it has to be opened anew."""
+    def _finish(self) -> None:
+        """Leave the counters in the store, if it can be opened at all."""
+        try:
+            if self._store is None and self._unsaved:
+                self._store = Store.open(self._path, busy_seconds=1.0)
+            if self._store is not None:
+                self._save_counts(self._store)
+                self._store.close()
+        except StoreError as error:
+            log.warning("counters could not be stored: %s", error)
+
+    def _record_one(self, turn: Turn) -> None:
         if self._ignore.matches(turn):
             self._count("ignored")
-            return store
-        clean, found = redact_turn(turn, self._personal)
-        store = self._add(store, clean, found)
-        if store is not None:
-            self._save_counts(store)
-        return store
+        else:
+            clean, found = redact_turn(turn, self._personal)
+            store, is_new = self._add(clean)
+            self._refusing = False
+            self._count("recorded" if is_new else "known")
+            if is_new:
+                with self._changed:
+                    for kind, number in found.items():
+                        self._unsaved[f"redacted.{kind}"] += number
+                self._read(store, clean)
+        if self._store is not None:
+            self._save_counts(self._store)
 
-    def _add(self, store: Store | None, turn: Turn, found: dict[str, int]) -> Store | None:
+    def _add(self, turn: Turn) -> tuple[Store, bool]:
         """Insert, again and again while the disk refuses and there is time."""
         deadline = time.monotonic() + (0 if self._refusing else self._retry_seconds)
         pause = 0.05
         while True:
             try:
-                if store is None:
-                    store = Store.open(self._path)
-                is_new = store.turns.add(turn)
-                break
+                if self._store is None:
+                    self._store = Store.open(self._path)
+                return self._store, self._store.turns.add(turn)
             except StoreError as error:
-                if store is not None:
-                    store.close()
-                    store = None
+                # A fresh connection: the disk may have come back as another one.
+                if self._store is not None:
+                    self._store.close()
+                    self._store = None
                 if isinstance(error, _HOPELESS) or not self._wait(pause, deadline):
                     self._refusing = True
                     raise
                 pause = min(2 * pause, 2.0)
-        self._refusing = False
-        if not is_new:
-            self._count("known")
-            return store
-        self._count("recorded")
-        with self._changed:
-            for kind, number in found.items():
-                self._unsaved[f"redacted.{kind}"] += number
-        self._read(store, turn)
-        return store
 
     def _wait(self, pause: float, deadline: float) -> bool:
         """Pause before another try; False when there is no time left, or we are closing."""

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from align_agent.capture.assignments import ASSIGNMENT, HINTS, secret_by_name, secret_span
+from align_agent.capture.assignments import ASSIGNMENT, HINTS, kind_of, secret_by_name, secret_span
 from align_agent.capture.patterns import IBAN, PERSONAL, SECRETS, Pattern, is_iban
 from align_agent.capture.wire import MAX_CHARS, cut, shorten
 from align_agent.records import Message, ToolCall, Turn
 from align_agent.store import storable
 
-_CACHED_CHARS = 65_536
+_SHORT_CHARS = 8_192
+_LONG_CHARS = 262_144
 _MARGIN = 16_384  # more than any secret is long: none is cut in half before it is seen
 _ROUNDS = 4
 _DEPTH = 16
@@ -34,8 +35,10 @@ class Redacted:
 
 def redact(text: str, personal: bool) -> Redacted:
     """Replace secrets, and personal data when `personal`, by markers."""
-    if len(text) <= _CACHED_CHARS:
-        return _cached(text, personal)
+    if len(text) <= _SHORT_CHARS:
+        return _short(text, personal)
+    if len(text) <= _LONG_CHARS:
+        return _long(text, personal)
     return _redact(text, personal)
 
 
@@ -116,14 +119,20 @@ def _deep(value: Any, personal: bool, depth: int) -> Any:
 
 def _named(key: str, value: Any, personal: bool, depth: int) -> Any:
     """A value of a mapping: its key may say that it is a secret."""
-    if isinstance(value, str) and secret_by_name(key, value):
-        return "[redacted:password]"
+    if isinstance(value, str) and (kind := secret_by_name(key, value)):
+        return f"[redacted:{kind}]"
     return _deep(value, personal, depth - 1)
 
 
-@lru_cache(maxsize=256)
-def _cached(text: str, personal: bool) -> Redacted:
-    # A conversation repeats all of its messages in the prompt of every turn.
+# A conversation repeats all of its messages in the prompt of every turn, system prompts of 40 KB
+# included: each is read once.
+@lru_cache(maxsize=4096)
+def _short(text: str, personal: bool) -> Redacted:
+    return _redact(text, personal)
+
+
+@lru_cache(maxsize=16)
+def _long(text: str, personal: bool) -> Redacted:
     return _redact(text, personal)
 
 
@@ -170,9 +179,10 @@ def _assignments(text: str, found: Counter[str]) -> str:
         span = secret_span(match)
         if span is None:
             return str(match[0])
-        found["password"] += 1
+        kind = kind_of(match["word"])
+        found[kind] += 1
         start, end = span[0] - match.start(), span[1] - match.start()
-        return f"{match[0][:start]}[redacted:password]{match[0][end:]}"
+        return f"{match[0][:start]}[redacted:{kind}]{match[0][end:]}"
 
     return ASSIGNMENT.sub(put, text)
 

@@ -162,7 +162,7 @@ def compare(app: App, a: str, b: str, prompts: tuple[str, ...], limit: int) -> N
     from align_agent.cli.compare import compare_versions, show_comparison
 
     with app.registry() as (store, registry):
-        data = compare_versions(app.config, store, registry, (a, b), prompts, limit)
+        data = compare_versions(app, store, registry, (a, b), prompts, limit)
     emit(data, app.json, lambda: show_comparison(data))
 
 

@@ -8,7 +8,7 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import emit, note, plain, say, table
+from align_agent.cli.output import emit, note, pairs, plain, say, table
 
 
 @click.group(cls=NounGroup, default="plan")
@@ -33,7 +33,28 @@ def plan(app: App, limit: int) -> None:
 
 
 def _show(data: dict[str, Any], limit: int) -> None:
-    say(str(data))
+    say(("ready: " if data["ready"] else "") + data["reason"])
+    pairs(
+        [
+            ("learn from", data["train"]),
+            ("held out", data["heldout"]),
+            ("anchors", data["anchors"]),
+            ("left out", sum(data["skipped"].values())),
+            *[("", f"{number}x {reason}") for reason, number in data["skipped"].items()],
+            ("rules", "\n".join(data["rules"]) or "(none)"),
+        ]
+    )
+    if data["turns"] and limit:
+        say()
+    table(
+        ("turn", "use", "why", "you"),
+        [
+            (turn["turn_id"][:12], turn["use"], turn["reason"], turn["text"][:200])
+            for turn in data["turns"][:limit]
+        ],
+    )
+    if len(data["turns"]) > limit:
+        note(f"{len(data['turns']) - limit} more turns: --limit, or --json for all of them")
 
 
 @command.command("run")
@@ -45,7 +66,8 @@ def run(app: App, fresh: bool) -> None:
 
     Exit code 0 also when there is nothing to learn, 3 when the gate refuses the result.
     """
-    from align_agent.cli.nightly import exit_code, night_with_progress, tell
+    from align_agent.cli.nightly import night_with_progress, tell
+    from align_agent.night.run import exit_code
 
     done = night_with_progress(app.require_home(), resume=not fresh)
     emit(done, app.json, lambda: tell(done))
@@ -53,6 +75,3 @@ def run(app: App, fresh: bool) -> None:
         note(f"look closer: align-agent runs show {done.id[:12]}")
     if code := exit_code(done):
         click.get_current_context().exit(code)
-
-
-_ = table

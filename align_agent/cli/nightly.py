@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from align_agent.cli.output import printable, say
-from align_agent.errors import GateRefused
 
 if TYPE_CHECKING:
     from align_agent.paths import Home
@@ -27,10 +26,3 @@ def tell(run: Run) -> None:
 
     say(f"{run.status}: {printable(run.reason)}" if run.reason else run.status)
     show_verdict(run.verdict)
-
-
-def exit_code(run: Run) -> int:
-    """0 for an orderly end (also nothing to learn), 3 where the gate refused, 1 for a failure."""
-    if run.status == "rejected":
-        return GateRefused.exit_code
-    return 1 if run.status in ("failed", "interrupted") else 0

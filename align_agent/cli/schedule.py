@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +13,13 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import emit, note, pairs
+from align_agent.cli.output import emit, note, pairs, when
+from align_agent.errors import AlignAgentError, MissingDependency, NightBusy
 
 if TYPE_CHECKING:
     from align_agent.adapters.registry import Registry
     from align_agent.config import Config
+    from align_agent.night.lock import NightLock
     from align_agent.paths import Home
     from align_agent.store import Store
 
@@ -27,21 +31,42 @@ def command() -> None:
 
 
 def outlook(home: Home, config: Config, store: Store, registry: Registry) -> dict[str, Any]:
-    """When the next night is due, and whether one may run at this moment."""
+    """When the next night is due, whether one may run now, and whether anything would start it."""
     from align_agent import schedule
+    from align_agent.night.lock import NightLock
 
     moment = datetime.now().astimezone()
-    permission = schedule.may_run(moment, config, store, registry, home.night_lock)
-    due = schedule.next_fire(config, moment)
+    permission = schedule.may_run(moment, config, store, registry, NightLock(home.night_lock))
+    reasons = list(permission.reasons)
+    try:
+        due = schedule.next_fire(config, moment)
+    except MissingDependency as error:
+        due = None
+        reasons.append(f"{error.message}: {error.hint}")
     return {
         "enabled": config.schedule.enabled,
         "cron": config.schedule.cron,
         "window": config.schedule.window,
         "idle_minutes": config.schedule.idle_minutes,
         "next": due.isoformat() if due else None,
+        "scheduler_running": _lock(home).busy(),
         "may_run_now": permission.allowed,
-        "reasons": list(permission.reasons),
+        "reasons": reasons,
     }
+
+
+def told(ahead: dict[str, Any]) -> str:
+    """The outlook's `next` for a person."""
+    if not ahead["enabled"]:
+        return "none: schedule.enabled is false"
+    due = when(ahead["next"] or "") or "unknown"
+    return due if ahead["scheduler_running"] else f"{due}, if `align-agent schedule run` runs then"
+
+
+def _lock(home: Home) -> NightLock:
+    from align_agent.night.lock import NightLock
+
+    return NightLock(home.root / "scheduler.lock")
 
 
 @command.command("show")
@@ -58,8 +83,8 @@ def show(app: App) -> None:
                 ("cron", data["cron"] + ("" if data["enabled"] else "  (switched off)")),
                 ("window", data["window"]),
                 ("quiet", f"{data['idle_minutes']} minutes without a message"),
-                ("next", data["next"] or "(none)"),
-                ("now", "may run" if data["may_run_now"] else "\n".join(data["reasons"])),
+                ("next", told(data)),
+                ("now", ("may run: " if data["may_run_now"] else "") + "; ".join(data["reasons"])),
             ]
         )
 
@@ -77,13 +102,29 @@ def run(app: App) -> None:
     from align_agent.schedule import Scheduler, next_fire
 
     home = app.require_home()
-    scheduler = Scheduler(home)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    scheduler.start()
-    due = next_fire(app.config, datetime.now().astimezone())
-    note(f"waiting for the next night: {due.isoformat() if due else 'the schedule is off'}")
-    ended.wait()
-    scheduler.stop()
+    with _alone(home):
+        scheduler = Scheduler(home)
+        scheduler.start()
+        due = next_fire(app.config, datetime.now().astimezone())
+        note(f"waiting; the next night is due {when(due.isoformat()) if due else '(switched off)'}")
+        ended.wait()
+        scheduler.stop()
     note("stopped")
+
+
+@contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """One scheduler a home. Raises AlignAgentError."""
+    try:
+        lock = _lock(home).__enter__()
+    except NightBusy as error:
+        raise AlignAgentError(
+            f"a scheduler for {home.root} is running already", hint="leave it, or stop it first"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.__exit__()

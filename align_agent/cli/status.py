@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from align_agent.cli.app import App, common
-from align_agent.cli.output import emit, pairs, paint, plain, say, warn, when
+from align_agent.cli.output import emit, paint, pairs, say, warn, when
 from align_agent.records import version_label
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ def command(app: App) -> None:
 
 
 def gather(app: App) -> dict[str, Any]:
-    """All of it, for JSON. Raises ConfigError, StoreError."""
+    """All of it, for JSON. Only what SQL counts: a look must be quick on any log.
+
+    Raises ConfigError, StoreError.
+    """
     from align_agent.cli.schedule import outlook
-    from align_agent.night.plan import plan
 
     config = app.config
     with app.registry() as (store, registry):
@@ -48,7 +50,10 @@ def gather(app: App) -> dict[str, Any]:
             "champion": _champion(store, registry),
             "last_night": _night(store.runs.latest()),
             "next_night": outlook(app.home, config, store, registry),
-            "turns": {"total": store.turns.count(), **plain(plan(app.home).counts)},
+            "turns": {
+                "total": store.turns.count(),
+                "corrected": store.turns.count_corrected(config.feedback.min_confidence),
+            },
             "feedback": store.feedback.count(),
             "rules": _rules(store),
             "held": registry.held(),
@@ -96,6 +101,8 @@ def _disk(root: Path) -> dict[str, int]:
 
 
 def _show(data: dict[str, Any]) -> None:
+    from align_agent.cli.schedule import told
+
     champion, night, ahead = data["champion"], data["last_night"], data["next_night"]
     since = f" since {when(champion['since'])}" if champion["since"] else ""
     pairs(
@@ -103,8 +110,8 @@ def _show(data: dict[str, Any]) -> None:
             ("home", data["home"]),
             ("serving", f"{data['base']}, {champion['label']}{since}"),
             ("last night", _told(night)),
-            ("next night", when(ahead["next"] or "") or "none: the schedule is off"),
-            ("now", "may run" if ahead["may_run_now"] else "; ".join(ahead["reasons"])),
+            ("next night", told(ahead)),
+            ("now", ("may run: " if ahead["may_run_now"] else "") + "; ".join(ahead["reasons"])),
             ("turns", _counted(data["turns"])),
             ("feedback", _counted(data["feedback"])),
             ("rules", _counted(data["rules"])),
@@ -114,9 +121,9 @@ def _show(data: dict[str, Any]) -> None:
         ]
     )
     if data["losses"]:
-        warn(f"something was lost: {_counted(data['losses'])}")
-    turns = data["turns"]
-    if turns["total"] and not turns.get("train", turns.get("trainable", 0)):
+        warn(f"something went wrong: {_counted(data['losses'])} (`align-agent doctor`)")
+    in_force = data["rules"].get("active", 0) + data["rules"].get("declared", 0)
+    if data["turns"]["total"] and not data["turns"]["corrected"] and not in_force:
         say(paint("nothing to learn from yet: `align-agent distill plan` says why", dim=True))
 
 
@@ -129,7 +136,9 @@ def _told(night: dict[str, Any] | None) -> str:
 
 
 def _counted(counts: dict[str, Any]) -> str:
-    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"
+    return (
+        ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items()) or "none"
+    )
 
 
 def _sizes(disk: dict[str, int]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +11,15 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import emit, note, pairs, say, table, when
+from align_agent.cli.output import emit, note, pairs, say, shorten, table, warn, when
+from align_agent.errors import InputError
 from align_agent.records import version_label
 
 if TYPE_CHECKING:
     from align_agent.records import Feedback, Turn
+    from align_agent.store import Store
+
+_SHOWN_PROBLEMS = 5
 
 
 @click.group(cls=NounGroup)
@@ -50,7 +56,7 @@ def list_(app: App, limit: int, offset: int, conversation: str, search: str, mai
                     when(turn.created_at),
                     version_label(turn.version),
                     row["feedback"],
-                    turn.user_text[:200],
+                    shorten(turn.user_text, 56),
                     turn.answer[:400],
                 )
                 for turn, row in zip(turns, rows, strict=True)
@@ -184,20 +190,68 @@ def import_(app: App, file: Path, kind: str, dry_run: bool) -> None:
     in it are read like any others.
     """
     result = _import(app, file, kind, dry_run)
+    emit(result, app.json, lambda: _show_import(result))
+    if result["problems"]:
+        for problem in result["problems"][:_SHOWN_PROBLEMS]:
+            warn(f"{problem['message']} ({problem['hint']})")
+        more = len(result["problems"]) - _SHOWN_PROBLEMS
+        if more > 0:
+            warn(f"and {more} more chats that cannot be used; --json lists them")
+    if not dry_run:
+        note("`align-agent distill plan` shows what can be learned from them")
 
-    def show() -> None:
-        verb = "would add" if dry_run else "added"
-        say(
-            f"{result['conversations']} conversations, {result['turns']} turns read; "
-            f"{verb} {result['added']}, {result['known']} known before"
-        )
-        if result["feedback"]:
-            told = ", ".join(f"{count} {word}" for word, count in result["feedback"].items())
-            say(f"follow-ups read: {told}")
-        if result["redacted"]:
-            told = ", ".join(f"{count} {what}" for what, count in result["redacted"].items())
-            say(f"redacted: {told}")
-        if not dry_run:
-            note("`align-agent distill plan` shows what can be learned from them")
 
-    emit(result, app.json, show)
+class _DryRunDone(Exception):  # noqa: N818  it is no error
+    """Undoes everything that a dry run did."""
+
+
+def _import(app: App, file: Path, kind: str, dry_run: bool) -> dict[str, Any]:
+    from align_agent.capture.importers import import_file
+    from align_agent.feedback.signals import observe
+
+    def read(mine: Store, turn: Turn) -> None:
+        observe(mine, turn, app.config)
+
+    app.make_home()
+    if kind != "auto":
+        _all_of_kind(file, kind)
+    with app.store() as store:
+        before = Counter(store.feedback.count())
+        with suppress(_DryRunDone), store.transaction() if dry_run else nullcontext():
+            report = import_file(store, file, app.config.privacy, on_stored=read)
+            after = Counter(store.feedback.count())
+            if dry_run:
+                raise _DryRunDone
+    if report.problems and not report.chats:
+        raise report.problems[0]
+    return {
+        "chats": report.chats,
+        "added": report.added,
+        "known": report.known,
+        "redacted": report.redacted,
+        "feedback": dict(after - before),
+        "problems": [{"message": p.message, "hint": p.hint} for p in report.problems],
+        "dry_run": dry_run,
+    }
+
+
+def _all_of_kind(file: Path, kind: str) -> None:
+    """Raises InputError when the file holds a chat of another format than was said."""
+    from align_agent.capture.importers import read_chats
+
+    for chat in read_chats(file, problems=[]):
+        if chat.channel != f"import:{kind}":
+            found = chat.channel.removeprefix("import:")
+            raise InputError(
+                f"{chat.place} is written as {found}, not as {kind}",
+                hint="leave --format out: each chat's format is found by itself",
+            )
+
+
+def _show_import(result: dict[str, Any]) -> None:
+    verb = "would add" if result["dry_run"] else "added"
+    say(f"{result['chats']} chats: {verb} {result['added']} turns, {result['known']} known before")
+    for title, counts in (("follow-ups", result["feedback"]), ("redacted", result["redacted"])):
+        if counts:
+            told = ", ".join(f"{number} {name}" for name, number in counts.items())
+            say(f"{title}: {told}")

@@ -152,6 +152,8 @@ def _compose(path: Path) -> yaml.Node | None:
         node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if error.context_mark and "end of stream" in str(error.problem):
+            mark = error.context_mark  # where it was opened, not where the file ended
         line = mark.line + 1 if mark else 1
         row = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
         cause = " ".join(str(error.problem or error.context or "cannot be read").split())
@@ -202,17 +204,16 @@ def _default(dotted: str) -> Any:
 
 
 def _nearest(key: str, known: tuple[str, ...]) -> str:
+    sections = {item.name: fields(getattr(Config(), item.name)) for item in fields(Config)}
+    home = {item.name: section for section, items in sections.items() for item in items}
+    if key in home:
+        return f"`{key}` belongs into the section `{home[key]}`"
     close = get_close_matches(key, known, n=1, cutoff=0.6)
     if close:
         return f"did you mean `{close[0]}`?"
-    sections = {item.name: fields(getattr(Config(), item.name)) for item in fields(Config)}
-    for section, items in sections.items():
-        if key in [item.name for item in items]:
-            return f"`{key}` belongs into the section `{section}`"
-    every = {item.name: section for section, items in sections.items() for item in items}
-    close = get_close_matches(key, [*every, *sections], n=1, cutoff=0.75)
-    if close and close[0] in every:
-        return f"did you mean `{close[0]}` in the section `{every[close[0]]}`?"
+    close = get_close_matches(key, home, n=1, cutoff=0.75)
+    if close:
+        return f"did you mean `{close[0]}` in the section `{home[close[0]]}`?"
     return f"known here: {', '.join(known)}"
 
 
@@ -222,6 +223,6 @@ def _yaml_cure(row: str, cause: str) -> str:
         return "a tab stands there; indent with spaces"
     if "alias" in cause or "anchor" in cause:
         return "a text that begins with * or & must stand in quotes"
-    if "single document" in cause or "document start" in cause:
+    if "document" in cause:
         return "remove the line `---`; the file holds one document"
     return "check the quotes, brackets and indentation of this line and the one before"

@@ -39,24 +39,33 @@ def _part_complaint(part: str, low: int, high: int, names: list[str]) -> str:
     if match is None:
         return f"cannot be read: `{part}`"
     first, last, step = match.groups()
-    if step is not None and int(step) == 0:
-        return f"has a step of 0: `{part}`"
-    if first == "*":
-        return f"cannot be read: `{part}`" if last else ""
-    numbers = []
-    for word in (first, last) if last else (first,):
-        if word in names:
-            numbers.append(names.index(word) + low)
-        elif names is _DAYS:
-            # cron counts weekdays from Sunday and others from Monday: only names are clear.
-            return f"is no weekday: `{word}`; write {', '.join(_DAYS)}, or a range such as mon-fri"
-        elif word.isdigit() and low <= int(word) <= high:
-            numbers.append(int(word))
-        else:
-            return f"is outside {low} to {high}: `{word}`"
+    numbers = [low, high]
+    if first != "*":
+        try:
+            ends = [_number(word, low, high, names) for word in (first, last) if word]
+        except ValueError as error:
+            return str(error)
+        numbers = ends if last else [ends[0], high]
+    elif last:
+        return f"cannot be read: `{part}`"
     if numbers != sorted(numbers):
         return f"runs backwards: `{part}`"
+    if step and (not first.isdigit() and first != "*"):
+        return f"has a step after a name: `{part}`"
+    if step and not 0 < int(step) <= numbers[1] - numbers[0]:
+        return f"has a step of {step}, where only 1 to {numbers[1] - numbers[0]} fits: `{part}`"
     return ""
+
+
+def _number(word: str, low: int, high: int, names: list[str]) -> int:
+    if word in names:
+        return names.index(word) + low
+    if names is _DAYS:
+        # cron counts weekdays from Sunday and others from Monday: only names are clear.
+        raise ValueError(f"is no weekday: `{word}`; write mon, tue, ..., or a range like mon-fri")
+    if not word.isdigit() or not low <= int(word) <= high:
+        raise ValueError(f"is outside {low} to {high}: `{word}`")
+    return int(word)
 
 
 def parse_window(text: str) -> tuple[time, time]:

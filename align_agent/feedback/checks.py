@@ -21,6 +21,22 @@ _HEADING = re.compile(r"^[ \t]{0,3}#{1,6}[ \t]+\S|^[^\n|]+\n(?:={3,}|-{3,})[ \t]
 _BULLET = re.compile(r"^[ \t]*[-*+\u2022\u25e6\u2023\u25aa][ \t]+\S", re.M)
 _NUMBERED = re.compile(r"^[ \t]*(?:\*\*|__)?\(?\d{1,3}[.)](?:\*\*|__)?[ \t]+\S", re.M)
 _TABLE = re.compile(r"^[ \t]*\|.*\|[ \t]*$|^[ \t]*\|?[ \t]*:?-{3,}:?[ \t]*\|", re.M)
+# "Add 3: 5 + 3 = 8", but not "Final answer: x = 8".
+_LABELLED_EQUATION = re.compile(
+    r"^(?![^:]*(?:answer|mistake|verdict|result))\s*[^\W\d_][^:.=]{2,60}:[^:]*=", re.I
+)
+_CONCLUSION = re.compile(r"^\s*(?:so|therefore|thus|hence|that means|this means)\b", re.I)
+_JUDGEMENT = re.compile(
+    r"\b(?:right|wrong|correct\w*|incorrect\w*|mistakes?|errors?|slip\w*|should|instead|missing|"
+    r"because|well done|good|off by|forgot|left out|miscounted|mixed up)\b",
+    re.I,
+)
+_VERDICT = re.compile(
+    r"\b(?:right|wrong|correct|incorrect|mistakes?|errors?|well done|"
+    r"(?:good|nice|great|fine|excellent|wonderful) (?:work|job|answer|attempt|essay|try)|"
+    r"(?:work|answer|essay|text|solution) is (?:fine|good|ok|okay|great))\b",
+    re.I,
+)
 _STEP_WORDS = re.compile(r"\bstep\s+(?:\d+|one|two|three)\b", re.I)
 _FIRST = re.compile(r"\b(?:first|firstly|to (?:begin|start))\b", re.I)
 _THEN = re.compile(r"\b(?:then|next|second|after that|finally|so)\b", re.I)
@@ -34,11 +50,12 @@ _WARM = re.compile(
     r"(?:job|work|question|effort|try|thinking|start|going|one|idea|choice|attempt|progress)\b"
     r"|\bwell done\b|\bkeep (?:it up|going|at it|trying|up the)\b"
     r"|\byou(?:'ve| have)? got (?:this|it)\b"
-    r"|\bproud of\b|\bhappy to (?:help|explain)\b|\bglad\b|\bmy pleasure\b|\bdon'?t worry\b"
+    r"|\bproud of\b|\bhappy to\b|\bhow (?:lovely|nice|kind)\b|\bglad\b|\bmy pleasure\b|\bdon'?t worry\b"
     r"|\bno worries\b"
     r"|\byou(?:'re| are) (?:on the right track|doing|so close|very close|welcome)\b"
     r"|\b(?:almost|nearly) there\b|\bso close\b|\bhooray\b|\byay\b|\bbravo\b"
-    r"|\bcongratulations\b|\bcongrats\b|\bsuper\b|\bhope (?:this|that|it) helps\b|\bdear\b"
+    r"|\bthank you for\b|\b(?:lovely|nice|great|wonderful|so good) (?:to|talking|meeting|of)\b"
+    r"|\btake (?:good )?care\b|\bkind to yourself\b|\bi(?:'d| would) love to\b|\b(?:so|very) sorry to hear\b|\bcongratulations\b|\bcongrats\b|\bsuper\b|\bhope (?:this|that|it) helps\b|\bdear\b"
     r"|\byou can do (?:it|this)\b|\bi believe in you\b|\bsounds fun\b|\bgood luck\b|\bhave fun\b"
     r"|^[^\w\n]{0,10}(?:great|wonderful|lovely|fantastic|amazing|awesome|brilliant|excellent|nice|perfect)\b"
     r"\s*[!,]",
@@ -46,6 +63,7 @@ _WARM = re.compile(
 )
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|mr|mrs|dr|vs|no|approx)\.", re.I)
 _SENTENCE_END = re.compile(r"[.!?\u2026\u3002\uff01\uff1f]+(?=[\s\"')\]*_]|$)|\n+")
+_EQUATION = re.compile(r"\d[\d\s.+*/\u00d7\u00f7x-]*=\s*-?\d+")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*")
 _QUOTED = re.compile(
     r"\"[^\"\n]{1,200}\"|\u201c[^\u201d\n]{1,200}\u201d|\u00ab[^\u00bb\n]{1,200}\u00bb"
@@ -111,29 +129,52 @@ def is_warm(answer: str) -> bool:
 
 
 def shows_steps(answer: str) -> bool:
-    """A numbered list, "step 2", "first ... then ...", or two equations in different sentences."""
+    """Whether the working is laid out.
+
+    A numbered list, "step 2", "first ... then ...", "Add 3: 5 + 3 = 8", a conclusion ("So it is
+    8.") after two sentences, or different equations in different sentences.
+    """
     text = prose(answer)
     first = _FIRST.search(text)
     told = first is not None and bool(_THEN.search(text, first.end()))
     if told or _NUMBERED.search(text) or _STEP_WORDS.search(text):
         return True
-    return sum("=" in part and bool(_NUMBER.search(part)) for part in sentences(text)) >= 2
+    parts = sentences(text)
+    if any(_LABELLED_EQUATION.search(part) for part in parts):
+        return True
+    if any(_CONCLUSION.search(part) for part in parts[2:]):
+        return True
+    # Brief working may put several equations into one sentence, or repeat one.
+    return len({tuple(found) for part in parts if (found := _EQUATION.findall(part))}) >= 2
 
 
 def is_specific(answer: str) -> bool:
-    """Whether it names something of the matter itself: a number, a quotation or code."""
-    bare = re.sub(r"^[ \t]*(?:\*\*)?\(?\d{1,3}[.)]", "", answer, flags=re.M)
-    return bool(_NUMBER.search(bare) or _QUOTED.search(bare) or _INLINE_CODE.search(bare))
+    """Whether a sentence that judges ("is right", "the mistake") names what it judges.
+
+    To name is to give a number, a quotation or code in that sentence.
+    """
+    return any(
+        _JUDGEMENT.search(part)
+        and (_NUMBER.search(part) or _QUOTED.search(part) or _INLINE_CODE.search(part))
+        for part in sentences(answer)
+    )
+
+
+def _specific(answer: str) -> bool:
+    """An answer that judges nothing has nothing to be specific about."""
+    return is_specific(answer) or not _VERDICT.search(prose(answer))
 
 
 def _brief(answer: str, max_words: int = 60, max_sentences: int = 3) -> bool:
+    """Few words and few sentences; many sentences pass where they are tiny ones."""
     text = prose(answer)
-    short = len(words(text)) <= max_words and len(sentences(text)) <= max_sentences
-    return short and not shows_steps(answer)
+    count = len(words(text))
+    few = len(sentences(text)) <= max_sentences or count <= 0.6 * max_words
+    return count <= max_words and few and not shows_steps(answer)
 
 
 def _neutral(answer: str) -> bool:
-    return not is_warm(answer) and "!" not in prose(answer) and not has_emoji(answer)
+    return not is_warm(answer) and "!" not in prose(answer)
 
 
 def _only_code(answer: str) -> bool:
@@ -185,7 +226,7 @@ CHECKS: dict[str, Callable[..., bool]] = {
     "steps": shows_steps,
     "warm": is_warm,
     "neutral_tone": _neutral,
-    "specific": is_specific,
+    "specific": _specific,
     "not_specific": lambda answer: not is_specific(answer),
     "starts_with": _starts_with,
     "ends_with": _ends_with,

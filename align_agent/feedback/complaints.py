@@ -248,7 +248,7 @@ PATTERNS: tuple[_Pattern, ...] = (
         |explained|mentioned) (?:the |one |half |two |a |part ).* | what about the (?:other|second|rest
         |third|last) .* | (?:got|was) cut off | you stopped (?:in the middle|halfway|too early).* |
         (?:the )?(?:second|other|last|third|rest) (?:\w+ )?(?:of|part|half|question) (?:\w+ )*(?:is|was)
-        (?:missing|not .*) | is only (?:\w+ )?(?:\w+ly|half|part|partly) .*
+        (?:missing|not .*) | is only (?:\w+ )?(?:\w+ly|half|part|partly)(?:\s.*)?
         """,
     ),
     _p(
@@ -288,7 +288,7 @@ PATTERNS: tuple[_Pattern, ...] = (
         "clarification",
         0.7,
         r"""
-        wait ,? .*\? | (?:please )?(?:can you |could you )?explain (?:that|this|it|the \w+) (?:to me|again|better
+        wait(?:\s.*)? | are you (?:sure|confident|certain) .* | (?:please )?(?:can you |could you )?explain (?:that|this|it|the \w+) (?:to me|again|better
         |more|differently|in).* | what are those .* you (?:are )?(?:talking|mention\w*).* |
         what (?:does|did) (?:that|this|it) mean.* | what is (?:that|this) supposed to mean |
         (?:please )?explain (?:that|this|it) (?:to me )?line by line
@@ -327,7 +327,7 @@ PATTERNS: tuple[_Pattern, ...] = (
         "language",
         0.85,
         r"""
-        (?:please )?(?:answer|reply|write|speak|talk|respond|say (?:it|that)|(?:in|auf))(?:\s\w+){0,3}?
+        (?:please )?(?:answer|reply|write|speak|talk|respond|say (?:it|that))(?:\s\w+){0,3}?
         \s(?:in )?(?:english|german|french|spanish|italian|dutch|portuguese|polish|russian|chinese
         |japanese|korean|arabic|turkish|hindi|swedish|deutsch|my language)(?:\s(?:please|only|instead|from
         now on|next time))* | (?:in )?(?:english|german|french|spanish|italian|dutch|deutsch) (?:please|only)
@@ -343,16 +343,27 @@ PATTERNS: tuple[_Pattern, ...] = (
 PRAISE = compiled(
     r"""
     thanks?(?:\s(?:you|a lot|so much|a bunch|again))* | thx | great(?:\s\w+)? | awesome | perfect(?:ly)? |
-    excellent | wonderful | fantastic | brilliant | amazing | lovely | love (?:it|this|that) | nice(?:\s\w+)? |
+    excellent | wonderful | fantastic | brilliant | amazing | lovely | (?:i )?love (?:it|this|that) | nice(?:\s\w+)? |
     good (?:job|work|answer|one|idea|points?|stuff|explanation|question|point) | well (?:done|put|said) |
     (?:very |really |so |that is |was |is )helpful | (?:that|this|it) helps(?:\s.*)? | that works |
-    exactly(?: what i \w+| right)? | makes (?:perfect |total )?sense | got it | much better | better now |
+    exactly what i \w+ | exactly right | makes (?:perfect |total )?sense | got it | much better | better now |
     (?:that is|very|how|is|looks|sounds) (?:interesting|cool|good|nice|great|awesome|neat|useful|clear) |
     cool | sweet | neat | you rock | i (?:really )?(?:like|love|appreciate) (?:it|that|this|how|the|your)(?:\s.*)?
     | appreciated? | true that | well explained | spot on | you are (?:right|the best|awesome|great) |
-    interesting | agreed | correct | that is (?:right|correct|true) | right on | impressive | yay |
+    agreed | correct | that is (?:right|correct|true) | right on | impressive | yay |
     danke | merci | gracias | grazie | bravo | so (?:good|nice|cool)
     """
+)
+_LEAD = re.compile(
+    r"^(?:(?:and|so|but|because|also|hey|hi|ugh|ok|okay|well|sorry|now|hmm?|wow|oh|um+|honestly|,|!"
+    r"|i (?:think|feel|guess|mean)(?: that)?) )+"
+)
+_COUNTING = re.compile(r"(?:.* )?how (?:many|much)(?!\S)")
+_BEFORE_PRAISE = frozenset(
+    """
+    that this it is was are very really so how oh wow ok okay yes yeah ah and the an a answer
+    explanation i think looks sounds ! , well haha lol cool nice great perfect much thanks thank you
+    """.split()  # noqa: SIM905
 )
 _PRAISE_GUARD = re.compile(
     r"(?<!\S)(?:not|no|never|hardly|less|without|would|could|should|if|than|more)(?!\S)"
@@ -370,11 +381,14 @@ def complaints_in(clause: Clause, *, answer: str = "") -> list[Finding]:
     A refusal of something the answer offered or asked ("Shall I book it?" "No, I don't want to")
     is no complaint.
     """
-    text = re.sub(r"\s+(?=[,?!])", " ", clause.text).strip(" ,!")
+    lead = _LEAD.match(clause.text)
+    text = (clause.text[lead.end() :] if lead else clause.text).strip(" ,!?")
     refused = bool(_OFFER.search(answer[-200:])) and _REFUSAL.search(text) is not None
     found = []
+    if not text or _COUNTING.match(text):
+        return found
     for pattern in PATTERNS:
-        if refused and pattern.category in ("not_as_asked", "wrong_fact"):
+        if refused and pattern.category in ("not_as_asked", "wrong_fact", "wrong_result"):
             continue
         match = pattern.regex.match(text) if pattern.starts else pattern.regex.search(text)
         if pattern.whole and (match is None or match.group().strip(" ?") != text.strip(" ?")):
@@ -394,6 +408,6 @@ def praises(clause: Clause) -> bool:
     thanks = match.group().startswith(("thank", "thx"))
     if thanks:
         return "no" not in before.split()
-    if len(before.split()) > 4 or _PRAISE_GUARD.search(before):
+    if not set(before.split()) <= _BEFORE_PRAISE:
         return False
     return match.start() == 0 or not clause.question

@@ -32,8 +32,10 @@ class Concept:
 
 
 def compiled(words: str) -> re.Pattern[str]:
-    """A pattern from alternatives parted by ` | `. A line break inside it means nothing."""
-    joined = re.sub(r" ?\| ?", "|", "".join(line.strip() for line in words.splitlines()))
+    """A pattern from alternatives parted by ` | `. A line break is a space between two words."""
+    joined = "\n".join(line.strip() for line in words.strip().splitlines())
+    joined = re.sub(r"(?<=[a-z,)])\n(?=[a-z])", " ", joined).replace("\n", "")
+    joined = re.sub(r" ?\| ?", "|", joined)
     return re.compile(rf"(?<!\S)(?:{joined})(?!\S)")
 
 
@@ -59,12 +61,12 @@ _MACHINE = (
     r"|artificial intelligence|language model)s?(?:\s(?:answer|text|output|reply))?"
 )
 _KNOW = "tell|know|knows|notice|notices|see|sees|think|thinks|suspect|suspects|find out|spot|spots"
-_LOOK = "look|looks|looking|read|reads|seem|seems|appear|appears|scream|screams|smell|smells|sound"
+_LOOK = "look|looks|looking|read|reads|seem|seems|appear|appears|scream|screams|smell|smells"
 _PERSON = (
     r"(?:an?\s)?(?:(?:normal|real|ordinary|regular|actual|human|typical|average)\s)*"
     r"(?:person|human|human being|student|pupil|kid|child|teenager|people|somebody|someone)"
 )
-_ANSWER = r"(?:answer|result|number|solution|outcome|total|sum|code|value|conclusion|facts?|word)"
+_ANSWER = r"(?:answer|result|number|solution|outcome|total|sum|code|value|conclusion)"
 _GOT = (
     r"(?:got|get|gets|did|do|does|done|work|works|worked|came|come|comes|arrive|arrived|solve|solved"
     r"|reach|reached|calculated|computed|found|find)"
@@ -81,26 +83,29 @@ FORMAT = (
         (MARKDOWN, PLAIN),
         r"""
         bolded | bold(?:\s(?:text|type|print|face|font|words?|letters?|labels?|parts?|bits?))? |
-        boldface | asterisks? | (?:double\s)?stars | mark ?down(?:\s(?:formatting|syntax|stuff))? |
-        bullet(?:ed|s)?(?:\s?points?)?(?:\slists?)? | lists | listing |
+        boldface | asterisks? | mark ?down(?:\s(?:formatting|syntax|stuff))? |
+        bullet(?:ed|s)?(?:\s?points?)?(?:\slists?)? | lists |
         list(?:\s(?:format|form|style|items?))? |
         (?:numbered|bulleted)\s(?:lists?|points?|items?|steps|lines?) | numbering | numbered |
         enumerations? | headings? | headers? | headlines? | sub ?headings? | formatting | formatted |
-        layout | italics? | tables? | hash ?tags? | hash (?:signs?|marks?) | mark ?up | structure |
+        layout | italics? | tables | (?:format|structure) (?:it|this|that) |
+        number(?:ing)? (?:the|your|every|each|all|every\w+)(?:\s\w+)? |
+        (?:highlight|emphasi[sz]e) (?:it|the|your|every|each)(?:\s(?:final|main|key))*(?:\s\w+)? | hash ?tags? | hash (?:signs?|marks?) | mark ?up | structure |
         structured | final answer(?:\s(?:label|line|heading|header|thing|part|bit))? | dashes |
         sections | mark ?up symbols
         """,
     ),
+    _concept("thing", ("", PLAIN), r"stars | symbols | highlighting", ambiguous=True),
     _concept(
         "wish",
         (PLAIN, MARKDOWN),
         r"""
         plain(?:\s(?:old|simple|normal|running|continuous))*(?:\s(?:text|sentences?|prose|words|
-        writing|paragraphs?|style|format))? | prose | (?:running|flowing|raw|continuous) text |
+        writing|paragraphs?|style|format))? | (?:ordinary |simple )?prose | (?:running|flowing|raw|continuous) text |
         normal (?:text|sentences?|writing|paragraphs?|prose) | unformatted(?:\stext)? | plainly |
         (?:full|ordinary|regular|simple|flowing|complete) (?:sentences|text|prose|paragraphs?) |
         (?:ordinary|regular) (?:writing|sentence) | text only | only text |
-        just (?:text|sentences|words) | (?:normal|single) paragraph | paragraph form | plainer |
+        just (?:text|sentences|words) | (?:normal|single|one) paragraph | (?:in|as) (?:\w+ )?(?:sentences|paragraphs) | paragraph form | plainer |
         less formatted
         """,
     ),
@@ -113,6 +118,7 @@ FORMAT = (
         \s(?:generated|written|made|style|like|ish))? |
         (?:written|generated|made|done|produced|come|came|comes|copied|straight)
         \s(?:by|from|out of)\s{_MACHINE} |
+        (?:sound|sounds|feel|feels)(?:\s[^,?!\s]+){{0,3}}?\s{_MACHINE}\s(?:wrote|made|generated|written) |
         {_MACHINE}\s(?:wrote|made|generated|written|did)(?:\s(?:it|this|that))? |
         too\s{_MACHINE}(?:\slike|\sish)? | ai (?:like|ish|looking|sounding|style) |
         machine written | computer generated | machine made |
@@ -138,13 +144,30 @@ LENGTH = (
         "flaw",
         (BRIEF, ""),
         r"""
-        long ?winded | wordy | verbose | rambl(?:ing|es?|y) | rambled on | waffl(?:e|ing|y) | essays? |
-        novels? | lectures? | a mouthful | drawn out | bloated | padding | padded | fluff | filler |
+        long ?winded | wordy | verbose | rambl(?:ing|es?|y) | rambled on | waffl(?:e|ing|y) |
+        (?:talk|write|wrote|say|said|explain|explained|speak)s? (?:(?:far|way|much) )?(?:too|so) much |
+        (?:(?:way|much|far|a lot) )?more than (?:i|we) (?:need|needed|asked|wanted)(?:\sfor)? |
+        (?:nobody|no one|i do not) (?:has|have|got) (?:the )?time (?:to read|for)(?:\s\w+)* |
+        less is more | yes or no (?:question|answer|would do) | a mouthful | drawn out | bloated | padding | padded | fluff | filler |
         blah(?:\sblah)* | (?:too|so) many words | goes? on and on | going on and on | tldr | yapping |
         too much (?:text|details?|info|information|talk|reading|writing|explanation|explaining) |
         overly (?:long|detailed|wordy) | over ?explain(?:ed|ing)? | too detailed | overlong |
         beat(?:ing)? (?:around|about) the bush | too lengthy | tons? of (?:text|words) |
         longer than (?:needed|necessary|it needs?)
+        """,
+    ),
+    _concept(
+        "flaw",
+        (BRIEF, ""),
+        r"(?:an?|whole|entire|such an?) (?:whole |entire )?(?:essay|novel|lecture|book) | essays",
+        ambiguous=True,
+    ),
+    _concept(
+        "thing",
+        ("", BRIEF),
+        r"""
+        preambles? | intro(?:duction)?s? | background | commentary | small print |
+        (?:the )?(?:whole )?story | recaps? | disclaimers? | repetitions?
         """,
     ),
     _concept(
@@ -156,11 +179,11 @@ LENGTH = (
         cut to the chase | cut the (?:chatter|talk|crap|fluff) | boil (?:it|this|that) down |
         compress(?:ed)? | fewer words | to the point | the short version | the gist | bottom line |
         less (?:text|words|talk|writing|wordy|details?|detailed|explanation|explaining|info|verbose
-        |information|long) | in a nutshell | keep it simple | spare me the \w+ |
+        |information|long) | in a nutshell | keep it simple | spare me the (?:details?|explanations?|steps|workings?|lecture|story) |
         in (?:one|a|a single|two|a few|few) (?:short )?(?:lines?|sentences?|words?) |
         (?:one|a single|single|two) (?:short )?(?:lines?|sentences?|liner) | one ?liners? |
         summari[sz]ed? | quick(?:er)? answers? | half (?:as long|the length) | bare bones |
-        (?:just|only|simply|nothing but|merely)(?:\s(?:give|tell|show|send|say|write|put|need|want
+        (?:just|only|simply|nothing but|merely)(?:\s(?:give|tell|show|send|say|write|put|need|want|wanted|needed
         |gave|told|showed|got|giving|telling|showing|wrote))*(?:\sme)?(?:\swith)?(?:\s(?:the|an?))?
         (?:\s(?:final|bare|short|plain|end|actual|last|naked))*\s{_ANSWER} | (?:final|end) result only |
         {_ANSWER} (?:only|alone) | {_ANSWER} (?:is|would be) (?:enough|all|plenty) |
@@ -178,17 +201,27 @@ LENGTH = (
     ),
     _concept("quality", (STEPS, BRIEF), r"long | lengthy", bad=True),
     _concept("quality", (STEPS, BRIEF), r"detailed | thorough | in depth | explanatory"),
-    _concept("flaw", (STEPS, ""), r"too (?:little|few) (?:details?|steps|explanation|text|info)"),
+    _concept(
+        "flaw",
+        (STEPS, ""),
+        rf"""
+        too (?:little|few) (?:details?|steps|explanation|text|info) |
+        (?:too|so) (?:fast|quick|quickly)(?:\sfor me)? |
+        (?:can|could|do|does) not (?:see|tell|understand|follow|get|know) (?:how|where)
+        \s(?:you|it|this|that)(?:\s\w+){{0,2}}\s{_GOT}{_THERE}
+        """,
+    ),
     _concept(
         "thing",
         (STEPS, BRIEF),
         r"""
-        steps? | step by step | workings? | work(?=$|\s(?:please|too|next|so|for|and|on|as|,)) |
+        step by step | steps? | workings? |
         explanations? | explaining | reasoning | derivations? | calculations? | in between(?:\ssteps)? |
         intermediate (?:steps|results) | one by one | line by line | step after step | each step |
         (?:whole |full |entire )?(?:method|procedure|process) | (?:the )?way there | thought process |
-        working out | details? | elaboration | commentary | preambles? | intro(?:duction)?s? |
-        background | chatter | explain
+        working out | details? | elaboration | (?:explain|explains|explained)(?=$|\s[,?!]|\s(?:it
+        |this|that|yourself|your|more|better|a bit|please|properly|fully|every\w*|so|things|too|the
+        \s(?:answer|results?|steps?|reasoning|solution|calculation))(?!\S))
         """,
     ),
     _concept(
@@ -201,12 +234,14 @@ LENGTH = (
         (?:show|tell|explain|see|know|understand|learn|follow|show me|tell me|explain to me)\show
         \s(?:you|to|it|that|this|we|one|i)(?:\s\w+){{0,2}}\s{_GOT}{_THERE} |
         how (?:did|do|have|would) (?:you|we|i|one)\s(?:get|got|gotten|arrive|come|work|reach|find
-        |calculate|compute|figure)(?:\s(?:to|at|up with|it|that|this|there|out|here))+ |
-        where (?:does|did|do) (?:that|this|the|it)(?:\s\w+)? come from | break (?:it|this|that) down |
+        |calculate|compute|figure)(?:\s(?:to|at|up with|out))*\s(?:it|that|this|there|here|\d+
+        |the (?:answer|result|number|solution|total))(?:\s(?:out|from))? |
+        where (?:does|did|do) (?:that|this|it|the|\d+)(?:\s(?:answer|result|number|\d+|sum))? come from | break (?:it|this|that) down |
         elaborate | spell (?:it|this|that) out | longer | slower | go slower | slowly |
         more (?:details?|detailed|explanation|thorough|in depth|steps|info|information) |
         one (?:step|thing) at a time | a bit at a time | flesh (?:it|this) out |
-        expand on (?:it|this|that) | lay (?:it|this|that) out | work (?:it|this|that) out
+        expand on (?:it|this|that) | what (?:did|do) you do(?:\sto\s.*)? |
+        (?:show|tell|explain)(?: (?:to )?(?:me|us))? how(?=$|\s[,?!]) | lay (?:it|this|that) out | work (?:it|this|that) out
         """,
     ),
 )
@@ -216,13 +251,14 @@ TONE = (
         "flaw",
         (WARM, ""),
         r"""
-        cold | colder | cool | harsh | dry | robotic | robot like | stiff | distant | unfriendly |
+        cold | colder | harsh | dry | robotic | robot like | stiff | distant | unfriendly |
         blunt | curt | rude | grumpy | stern | clinical | impersonal | discouraging | unkind | gruff |
         heartless | soulless | lifeless | mechanical | wooden | bored | dismissive | aloof | strict |
         brusque | abrupt | icy | unfeeling | sterile | bleak | detached | indifferent | demotivating |
+        (?:talk|talking|speak|speaking|chatting) (?:to|with) (?:a |an )?(?:robot|machine|bot|computer|wall) |
         (?:so|too|being|bit) mean | mean to me | demorali[sz]ing | snappish | uncaring | uninviting |
         no (?:warmth|heart|soul|feeling|empathy|kindness) |
-        (?:sounds?|sounding|talk|talking|talks|speak|speaking|like|be|being|such)
+        (?:sounds?|sounding|talk|talking|talks|speak|speaking|reads?|feels?|like|be|being|such)
         (?:\slike|\sas)?(?:\san?)?\s(?:robot|machine|bot|computer|automaton|judge|tax form|manual
         |textbook)
         """,
@@ -232,14 +268,11 @@ TONE = (
         "wish",
         (WARM, NEUTRAL),
         r"""
-        friendlier | kinder | nicer | warmer | gentler | softer | sweeter | cheerier | warmly | warmth |
-        kindness | encouragement | encourage(?:\s(?:me|us|them|him|her|the \w+))? | pep talks? |
-        cheer (?:me|us|them|him|her|the \w+) (?:on|up) | praise | compliments? | friendliness |
-        (?:a )?(?:kind|nice|good|friendly|warm|encouraging) words? | more human | human touch |
+        friendlier | kinder | nicer | warmer | gentler | softer | sweeter | cheerier | warmly |
+        more human | human touch |
         less (?:formal|cold|harsh|dry|robotic|stiff|strict|blunt|stern|clinical|curt|distant) |
-        (?:like|as) (?:a )?(?:friend|buddy|pal|coach|good teacher|kind teacher) | positivity |
-        some (?:heart|love|empathy|feeling|warmth) | empathy | empathetic | lighten up | smile |
-        loosen up | greeting
+        (?:like|as) (?:a )?(?:friend|buddy|pal|coach|good teacher|kind teacher) |
+        some (?:heart|love|feeling) | empathetic | lighten up | smile | loosen up
         """,
     ),
     _concept(
@@ -248,7 +281,7 @@ TONE = (
         r"""
         friendly | warm | encouraging | supportive | cheerful | upbeat | compassionate | caring |
         personable | gentle | kind(?!\sof) | nice | welcoming | motivating | positive | chatty |
-        cheery | enthusiastic | personal | polite | casual | heartfelt | human | sweet
+        cheery | enthusiastic | personal | polite | casual | heartfelt | human | sweet | excited | emotional
         """,
         ambiguous=True,
     ),
@@ -269,6 +302,12 @@ TONE = (
         "thing",
         (WARM, NEUTRAL),
         r"""
+        encouragement | encourage(?:\s(?:me|us|them|him|her|the \w+))? | pep talks? | warmth |
+        kindness | cheer (?:me|us|them|him|her|the \w+) (?:on|up) | praise | compliments? |
+        friendliness | positivity | empathy | greetings? | chattiness | chatter | flatter(?:ing)? me |
+        say(?:ing)? (?:great|good|nice|wonderful) \w+ | congratulat\w+(?:\sme)? |
+        (?:a )?(?:kind|nice|good|friendly|warm|encouraging) words? |
+        tell(?:ing)? me (?:how|what a|that i am) (?:great|good|smart|clever|well|wonderful)(?:\s\w+)* |
         exclamation (?:marks?|points?) | pleasantries | small talk | niceties | cheering | enthusiasm |
         excitement | chit ?chat | cheer | cheerfulness | praising(?:\sme)? | complimenting(?:\sme)? |
         sweet talk | hype | emotions? | feelings
@@ -302,16 +341,20 @@ EMOJIS = (
 )
 
 DETAIL = (
+    _concept("flaw", (SPECIFIC, GENERIC), r"vague(?:ly)? | generic(?:ally)?"),
     _concept(
         "flaw",
         (SPECIFIC, ""),
         r"""
-        vague(?:ly)? | generic | boiler ?plate | canned | cookie cutter | one size fits all |
+        boiler ?plate(?!\scode) | canned | cookie cutter | one size fits all |
         wishy washy | non ?specific | unspecific | hand ?wavy | stock (?:phrases?|comments?|answers?) |
-        (?:fit|fits|apply|applies|said|true|written|go|pasted|for|about|under|on|to)(?:\s\w+){0,3}
+        (?:fit|fits|apply|applies|said|true|written|pasted|for|about|under|on)(?:\s\w+){0,3}
         \s(?:any|every|anyone|anybody|everyone|everybody|anything)
         (?:\s(?:answer|one|pupil|student|essay|body|homework|kid|paper))? |
-        empty phrases | says? nothing | copy ?paste | noncommittal | platitudes?
+        empty phrases | says? nothing | tells? (?:me|us|him|her|them|the \w+) nothing |
+        (?:the )?same (?:comment|feedback|remark|phrase)s?(?:\s\w+)* |
+        (?:do|can|could|still) not (?:know|see|tell|understand|get) (?:what|where|which|why)(?:\s\w+){0,4}
+        \s(?:wrong|mistakes?|errors?|right|missing|off) | copy ?paste | noncommittal | platitudes?
         """,
     ),
     _concept(
@@ -322,10 +365,14 @@ DETAIL = (
         (?:what|where|which)(?:\s\w+){{0,3}}?\s(?:exactly|precisely|specifically)(?:\s[^,?!\s]+)* |
         (?:exactly|precisely|specifically)\s(?:what|where|which|why|how)(?:\s[^,?!\s]+)* |
         (?:name|point (?:out|to|at)|pinpoint|point|say|tell|show|mention|identify|state|refer to
-        |talk about|spell out)(?:\s\w+){{0,4}}?\s{_MISTAKE}(?:\s[^,?!\s]+)* |
+        |talk about|spell out|explain)(?:\s\w+){{0,4}}?\s{_MISTAKE}(?:\s[^,?!\s]+)* |
         (?:what|where|which (?:part|bit|step|number|one|piece|line))(?:\s(?:is|was|i|he|she|they|it|did
-        |do|has|have|got|exactly|the pupil|the student|went|goes|am|to))+\s(?:{_MISTAKE}|fix|change)
-        (?:\s[^,?!\s]+)* | the actual mistake | in particular | specific about
+        |do|has|have|got|get|go|made|make|exactly|the pupil|the student|went|goes|am|to))+\s(?:{_MISTAKE}|fix|change)
+        (?:\s[^,?!\s]+)* | the actual mistake | in particular | specific about |
+        (?:how|why|in what way) (?:is|was) (?:it|this|that) (?:wrong|incorrect|right) |
+        details? (?:about|on|of) (?:the|my|his|her|their) (?:mistakes?|errors?|slips?) |
+        (?:refer to|talk about|address|look at|quote|mention) what (?:the pupil|the student|i|he|she|they)
+        (?:\s\w+)? (?:wrote|said|did|answered)
         """,
     ),
     _concept(
@@ -349,8 +396,16 @@ DETAIL = (
         (GENERIC, ""),
         r"""
         nit ?pick(?:ing|y|s)? | pedantic | (?:too|overly) (?:specific|precise) | micro ?manag\w+ |
-        hair ?splitting | split(?:ting)? hairs | picky | going into every \w+ |
-        (?:every|each) (?:little|single|tiny) (?:thing|mistake|slip|error|detail)
+        hair ?splitting | split(?:ting)? hairs | picky
+        """,
+    ),
+    _concept(
+        "thing",
+        (SPECIFIC, GENERIC),
+        r"""
+        (?:every|each)(?:\s(?:little|single|tiny|last))* (?:thing|mistake|slip|error|detail) |
+        all (?:the |my |his |her |their )?(?:little )?(?:mistakes|errors|slips) |
+        go(?:ing)? into (?:every|each|any) \w+
         """,
     ),
 )
@@ -371,7 +426,7 @@ ANSWER_WORDS = _words(
     parts piece symbols symbol marks signs characters content mark remark remarks verdict note
     conversation chat talk problem problems question questions sum sums result results page summary
     teacher mistake mistakes error errors step steps student pupil pupils students kid kids person
-    human people letter letters voice attitude vibe touch dose amount look appearance end start
+    human people voice attitude vibe touch dose amount look appearance end start
     beginning time times kind sort type level length size number numbers code
     """
 )
@@ -399,7 +454,7 @@ FUNCTION_WORDS = _words(
     easy easier difficult help helps helpful useful useless read reading follow understand
     understood looking today tomorrow day night later begin finish though anyway sorry mind bother
     bothers care matter matters ought supposed expected asked ask asking request requested hope
-    hoped hoping quotedtext codetext explain change rewrite replace switch start end
+    hoped hoping ordinary simple stay finish reads felt sounded seemed looked happened hand send deliver everywhere throughout quotedtext codetext explain change rewrite replace switch start end
     """
 )
 # What a standing wish begins with: it speaks of all answers to come, not of the last one.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from align_agent.feedback.checks import is_warm, prose, run_check, words
 from align_agent.feedback.complaints import Category, Finding, complaints_in, praises
-from align_agent.feedback.directions import DIRECTIONS, axis_of
+from align_agent.directions import DIRECTIONS, axis_of
 from align_agent.feedback.lexicon import STANDING
 from align_agent.feedback.stance import Wish, wishes_in
 from align_agent.feedback.text import Clause, clauses, own_words

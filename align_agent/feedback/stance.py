@@ -20,7 +20,7 @@ NEGATORS = frozenset(
     """
     no not never without stop stopping drop dropping dropped remove removing removed skip skipping
     skipped avoid avoiding quit lose ditch ditching strip omit omitting omitted delete kill hold
-    spare ban hate dislike despise nix scrap refrain minus nor neither cut cutting forget forgot
+    spare ban nobody hate hates dislike dislikes despise nix scrap refrain minus nor neither cut cutting forget forgot
     missed missing lacks lacking lack sick tired hardly barely scratch cease axe loathe less fewer
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
@@ -30,7 +30,7 @@ WANTERS = frozenset(
     including show showing write writing make making put putting insert throw sprinkle keep have see
     try do get be being sound stick turn provide appreciate enjoy start rather more some tell speak
     talk answer reply format organize organise structure lay welcome favour favor go stand bear
-    present render split hope hoping expect expected
+    present render split hope hoping expect expected miss bring stay
     """.split()  # noqa: SIM905
 )
 _SUBJECTS = frozenset("i we you it this that these those there they he she".split())  # noqa: SIM905
@@ -39,10 +39,24 @@ _ADVERBS = frozenset(
 )
 _MODALS = frozenset("should must need needs could can may might would ought better shall".split())  # noqa: SIM905
 _ASKING = frozenset("can could would will if want need like wish rather ask prefer let".split())  # noqa: SIM905
+# Verbs within a concept that ask for what follows: "explain it step by step".
+_VERBS = frozenset(
+    "explain format structure number show walk break highlight emphasize cheer encourage".split()  # noqa: SIM905
+)
+_BEFORE_WITH = frozenset(
+    ["", "it", "that", "end", "finish", "start", "easier", "better", "nicer", "clearer", "happier"]
+)
+_OBJECTS = frozenset("it this that these those there".split())  # noqa: SIM905
+_BEFORE_SUBJECT = frozenset(
+    """
+    and but because since as so that if when why how what is was are were does did do think feel ,
+    while though until
+    """.split()  # noqa: SIM905
+)
 _BREAKS = frozenset({",", "and", "or", "but", "then", "instead", ":", "with"})
 
 _LEAD = re.compile(
-    r"^(?:(?:and|so|but|because|also|hey|hi|ugh|ok|okay|well|sorry|again|now|yes|no(?= ,)|hmm?|wow|oh"
+    r"^(?:(?:and|so(?= (?:you|i|it|please|can|could|do|next|just|why|no|then) )|but|because|also|hey|hi|ugh|ok|okay|well|sorry|again|now|yes|no(?= ,)|hmm?|wow|oh"
     r"|honestly|seriously|thanks|thank you|great|good|nice|cool|fine|,|!|i (?:think|feel|guess|mean|"
     r"find)(?: that)?|it feels like|please note(?: that)?) )+"
 )
@@ -50,7 +64,7 @@ _NEW_QUESTION = re.compile(
     r"^(?:who|whom|whose|when|what (?:is|are|was|were|does|do|did|would|can|should|else|kind|type|a"
     r"|if)|which|how (?:do|can|could|should|would|does|did) (?:i|we|one|he|she|they|the|a)|how to"
     r"|how (?:many|much|long|old|far|often|big)|is (?:there|he|she|a|an)|are (?:there|they)|does|did"
-    r"|has|was|were|name|list|compare|describe|define|discuss|generate|create|translate|tell me about)\b"
+    r"|(?:is|are|was|were|does|do|did|has|have) (?:the|a|an|my|his|her)|(?:is|are|was|were|can|could|does|do|did|has|have|should|will|would) (?!(?:it|this|that|you|there|the|a|an|do|use|these|those|i|we|the answer|your|not) )\w+|name|list|compare|describe|define|discuss|generate|create|translate|tell me about)\b"
 )
 _COMPLAINING_QUESTION = re.compile(
     r"^(?:why (?:is|are|was|were|so|all|the|do|did|does|have|such|would|use|on earth|not|no)|do you "
@@ -69,13 +83,24 @@ _CANNOT_DO = re.compile(
     r"(?<!\S)(?:can not|could not|hard|difficult|lost|confus\w+|impossible|unable|no idea|useless)"
     r"(?!\S)"
 )
+_AWAY_BEFORE = re.compile(r"(?<!\S)(?:leave|keep|take|cut|throw|leaving)(?: \w+){0,2}$")
+_AWAY_AFTER = re.compile(r"(?:out|away|off)(?!\S)")
+_MANNER = re.compile(r"(?:way|manner|tone|voice|style)(?!\S)")
+_MAKES_SOMETHING = re.compile(
+    r"^(?:(?:can|could|would|will) you )?(?:please )?(?:now )?(?:write|create|draft|compose|generate|make"
+    r"|give|tell|show|find|suggest)(?: me| us)? (?:an?|some|the)(?!\S)"
+)
+_OF_PEOPLE = re.compile(
+    r"(?<!\S)(?:i|we|he|she|they|is it|was it)(?: (?:am|are|is|was|were|feel|feels|get))"
+    r"?(?: (?:so|very|too|a bit|really))?$|(?<!\S)(?:is it)(?: too| so)?$"
+)
 _AFTER_BAD = compiled(
     r"""
     (?:(?:is|are|was|were|seems?|looks?|feels?|look|feel) )?(?:really |so |just |very |a bit |rather
     |all |quite )*(?:annoying|annoys?(?:\sme)?|unnecessary|distracting|distracts?(?:\sme)?|ugly|silly
     |childish|too much|not (?:needed|necessary|helpful|wanted|required|for me|my thing)|unneeded
     |irritating|pointless|useless|horrible|awful|bothers?(?:\sme)?|irritates?(?:\sme)?|overkill
-    |out of place|unprofessional|tacky|terrible|superfluous|redundant|give it away|gives it away
+    |go(?:es)? away|disappear|vanish|harder.*|worse.*|hard to .*|difficult.*|out of place|unprofessional|tacky|terrible|superfluous|redundant|give it away|gives it away
     |has to go|have to go|needs? to go|must go|off|away|(?:do|does) not belong.*|again
     |(?:do|does) not help|make it .*|makes it .*) .* |
     (?:is|are) (?:not )?(?:something )?i (?:do not|never) .*
@@ -83,8 +108,10 @@ _AFTER_BAD = compiled(
 )
 _AFTER_GOOD = compiled(
     r"""
-    (?:(?:is|are|was|were) )?(?:missing|lacking|would help.*|would be .*|helps?(?:\sme)?|welcome
-    |please|too please|appreciated|next time|are fine|is fine|from now on|instead|first)
+    (?:missing|lacking|welcome|please|appreciated|next time|from now on|instead|first|back)$ |
+    (?:helps?|help me|would not hurt|could not hurt) | would (?:be|make|help|look|do)(?:\s.*)? | will do | suffices? |
+    (?:is|are) (?:fine|enough|plenty|sufficient|easier|clearer|better|nicer|best)(?:\s.*)? |
+    (?:easier|clearer|better|nicer) to read
     """
 )
 
@@ -153,8 +180,12 @@ def _is_new_topic(text: str, matches: list[Match]) -> bool:
     allowed = MAX_UNKNOWN_WORDS if own or lexicon.STANDING.search(text) else 1
     if matches[0][0].kind == "flaw" and not matches[0][0].ambiguous:
         allowed += 2
+    if re.search(r"(?<!\S)(?:an?|the) list$", text) and unknown:
+        return True
     if len(unknown) > allowed:
         return True
+    if re.match(r"what (?:is|was) wrong with (?!(?:it|that|this|my answer|the answer)$)", text):
+        return "exactly" not in text
     starts_wish = matches[0][1] == 0 and matches[0][0].kind == "wish"
     if starts_wish or _COMPLAINING_QUESTION.search(text) or _WHERE_IS.search(text):
         return False
@@ -169,17 +200,19 @@ def _read(
         return None
     degree = _degree(before)
     sign = _sign(text, start, matches)
-    report = _is_report(before, text)
+    report = _is_report(before, text, concept.kind)
     wanted = _decide(concept, degree, sign, report, text, start, end, clause)
     if wanted is None:
         return None
-    direction = concept.wanted if wanted or concept.kind == "flaw" else concept.unwanted
+    direction = concept.wanted if wanted else concept.unwanted
     if not direction:
         return None
     unknown = len(unknown_words(text, matches))
     confidence = (0.8 if report or concept.ambiguous else 0.9) - 0.1 * unknown
     if clause.question and not report:
         confidence -= 0.05
+    if degree in ("more", "less", "too"):
+        confidence += 0.03
     relative = degree in ("more", "less") or text[start:end].split()[0].endswith("er")
     told = report or degree == "too" or concept.kind == "flaw"
     evidence = clause.original[:200]
@@ -191,18 +224,28 @@ def _names_something_else(
 ) -> bool:
     """An adjective before a noun of another world ("a short story"), or weather, or a price."""
     known = lexicon.FUNCTION_WORDS | lexicon.ANSWER_WORDS | NEGATORS | WANTERS
-    if concept.kind in ("quality", "flaw") and after:
+    if concept.kind == "thing" and after[:1] == ["of"] and unknown_words(" ".join(after[1:4])):
+        return True
+    if _MAKES_SOMETHING.search(" ".join(before)) and unknown_words(" ".join(after)):
+        return True
+    if concept.kind != "thing" and after:
         follows = after[0]
         starts = {text[s:e].split()[0] for _, s, e in matches}
         if follows[0].isalpha() and follows not in known and follows not in starts:
             return True
+    if concept.ambiguous and (
+        before[-1:] == ["the"] and after or _OF_PEOPLE.search(" ".join(before))
+    ):
+        return True
     if before and before[-1] in ("how", "as") and concept.kind == "quality":
         return True
     if not concept.ambiguous:
         return False
+    if concept.kind == "thing":
+        return bool(unknown_words(text, matches) or re.search(r"\d", text))
     speaks_of_answer = re.search(
         r"(?<!\S)(?:you|your|answers?|tone|style|be|being|sounds?|reply|replies|comments?|feedback"
-        r"|wording|writing|response|explanation|more|too|so)(?!\S)",
+        r"|wording|writing|response|explanation|felt|feels|sounded|reads)(?!\S)",
         text,
     )
     return bool(unknown_words(text, matches)) and not speaks_of_answer
@@ -254,6 +297,7 @@ def _sign(text: str, position: int, matches: list[Match]) -> int:
     sign, gap, broken = 0, 99, True
     offset = 0
     words = text[:position].split()
+    preferring = bool({"rather", "prefer", "preferred"} & set(words))
     for index, word in enumerate(words):
         here = text.index(word, offset)
         offset = here + len(word)
@@ -262,8 +306,9 @@ def _sign(text: str, position: int, matches: list[Match]) -> int:
         if inside or word in _BREAKS:
             broken = True
         if inside:
+            sign = sign or int(word in _VERBS)
             continue
-        value = _value(word, following)
+        value = _value(word, words[index - 1] if index else "", following, preferring)
         chained = not broken and gap <= 3
         if value < 0:
             sign = -sign if chained and sign else -1
@@ -276,9 +321,15 @@ def _sign(text: str, position: int, matches: list[Match]) -> int:
     return sign
 
 
-def _value(word: str, following: str) -> int:
+def _value(word: str, before: str, following: str, preferring: bool) -> int:
     if word in ("instead", "rather") and following in ("of", "than"):
         return -1
+    if word in ("than", "over") and preferring and before != "rather":
+        return -1
+    if word == "nothing":
+        return 1 if following == "but" else -1
+    if word in ("kill", "hurt") and following in ("you", "to"):
+        return 0
     if word in ("get", "getting", "rid") and following in ("rid", "of"):
         return -1 if word == "rid" else 0
     if word in ("leave", "leaving", "left", "take", "taking", "cut"):
@@ -287,16 +338,25 @@ def _value(word: str, following: str) -> int:
         return -1 if following in ("of", "with", "already") else 0
     if word in ("less", "fewer"):
         return 0  # a matter of degree
+    if word == "with":
+        return int(before in _BEFORE_WITH)
     if word in ("like", "be", "do", "have", "more", "some", "go", "see"):
         return 0 if word in ("do", "have") and following == "not" else 1
     return -1 if word in NEGATORS else int(word in WANTERS)
 
 
-def _is_report(before: list[str], text: str) -> bool:
+def _is_report(before: list[str], text: str, kind: str) -> bool:
     """Whether the words before tell what the answer was like, rather than wish for something."""
     if _REPORTED_WISH.search(text) or _BETTER.search(text):
         return False
     if _COMPLAINING_QUESTION.search(text) or _WHERE_IS.search(text):
+        return True
+    if (
+        kind == "quality"
+        and before[:1] == ["not"]
+        and "please" not in text
+        and before[1:2] != ["so"]
+    ):
         return True
     for index, word in enumerate(before):
         if word in ("please", "just", "only") or (word in NEGATORS | WANTERS and index == 0):
@@ -304,9 +364,12 @@ def _is_report(before: list[str], text: str) -> bool:
             if word in ("just", "only", "no", "not"):
                 continue
             return False
-        if word not in _SUBJECTS and not _noun_subject(before, index):
+        noun = word not in _SUBJECTS and _noun_subject(before, index)
+        if word not in _SUBJECTS and not noun:
             continue
-        if word in ("that", "this", "these", "those") and index and before[index - 1] in WANTERS:
+        if noun and index > 1 and before[index - 2] not in _BEFORE_SUBJECT:
+            continue
+        if word in _OBJECTS and index and before[index - 1] not in _BEFORE_SUBJECT:
             continue
         return _subject_reports(before, index, word)
     return False
@@ -336,7 +399,10 @@ def _subject_reports(before: list[str], index: int, word: str) -> bool:
     pair = verbs[:2]
     if word in ("i", "we"):
         seen = {"see", "got", "get", "read", "notice", "found", "find", "count", "saw"}
-        return bool(seen & set(before[index + 1 : index + 5])) and "want" not in verbs
+        head = [
+            verb for verb in verbs if verb not in ("can", "not", "keep", "could", "have", "did")
+        ]
+        return bool(head) and head[0] in seen
     if not verbs:
         return word != "you" or before[-1] == "you"
     if verbs[0] in _MODALS or (verbs[0] in ("have", "has", "had") and "to" in verbs[1:2]):
@@ -357,26 +423,37 @@ def _decide(
     """True wanted, False unwelcome, None neither."""
     before, after = text[:start].strip(), text[end:].strip(" ,!?")
     enough = re.match(r"enough(?!\S)", after) is not None
+    if concept.kind == "flaw" and concept.unwanted and sign > 0 and not report and not degree:
+        return False  # "be vague": what is a flaw to others is wished for here
     if concept.kind == "flaw":
         return None if sign < 0 and report and degree != "too" else True
-    if degree == "too" and concept.kind != "wish":
+    if degree == "too":
         return None if sign < 0 and report else False
     if enough and sign < 0:
         return True
     if _AFTER_BAD.fullmatch(f"{after} ") or (after and _AFTER_BAD.fullmatch(after)):
         return False
-    if after and _AFTER_GOOD.match(after) and sign >= 0 and not report:
-        return True
-    if "without" in before.split()[-4:] and _CANNOT_DO.search(after or before):
-        return True
     if degree == "less":
         return None if report and sign < 0 else False
+    if before == "again":
+        return False
+    if after and sign >= 0 and not report and _AFTER_GOOD.search(after):
+        return True
+    if _AWAY_BEFORE.search(before) and _AWAY_AFTER.match(after):
+        return sign < 0 and "not" in before.split()
+    if _MANNER.match(after) and re.search(r"(?<!\S)an?(?: \w+)?$", before) and not report:
+        return sign >= 0
+    if "without" in before.split()[-4:] and _CANNOT_DO.search(after or before):
+        return True
     if degree == "more":
         return not (sign < 0 and not report)
     if concept.kind == "quality":
         return _decide_quality(concept, sign, report, degree, text, before, after)
     if concept.kind == "wish":
-        return _decide_wish(sign, report, text[start:end])
+        # A wish behind a comma stands for itself: "I don't want the steps, only the answer".
+        return _decide_wish(0 if before.endswith(",") else sign, report, text[start:end])
+    if text[start:end].split()[0] in _VERBS and not report and (not sign or before.endswith(",")):
+        return True
     return _decide_thing(sign, report, before, after, clause, text)
 
 
@@ -386,7 +463,8 @@ def _decide_quality(
     if report:
         if sign < 0:
             return None if concept.bad and degree != "very" else True
-        return False if concept.bad else None
+        puzzled = degree == "very" and _COMPLAINING_QUESTION.search(text)
+        return False if concept.bad or puzzled else None
     if sign:
         return sign > 0
     if concept.bad:

@@ -30,6 +30,9 @@ CODE = "codetext"
 
 _WHOLE = {
     "cannot": "can not",
+    "doesn": "does not",
+    "didn": "did not",
+    "isn": "is not",
     "gonna": "going to",
     "wanna": "want to",
     "gotta": "have to",
@@ -55,8 +58,6 @@ _WHOLE = {
     "whats": "what is",
     "theres": "there is",
     "its": "it is",
-    "shorten": "shorten",
-    "tl;dr": "tldr",
     "emojis": "emoji",
     "emojies": "emoji",
 }
@@ -79,7 +80,7 @@ _SPLIT = re.compile(
     r"(?<=[.!?;\u2026])\s+|\n+|;|(?<=[!?])(?=\w)|\s+[-\u2013\u2014]+\s+|\s*\u2014\s*"
     r"|[,\s]+(?:but|however|although|though|except)\b[\s,]*|,\s+(?=(?:and|so|then|because|cause)\s+"
     r"(?:i|you|it|this|that|please|just|do|don't|can|could|next)\b)"
-    r"|,\s+(?=(?:i|you|it|it's|this|that|that's|they|there|please|just|can|could|would|will|what|why"
+    r"|,\s+(?=(?:i|you|it|it's|this|that|that's|they|there|please(?=\s+\w)|just|can|could|would|will|what|why"
     r"|how|next time|from now|in future|make|give|use|write|keep|try|be|stop|drop|let's)\b)",
     re.I,
 )
@@ -101,7 +102,7 @@ class Clause:
 def own_words(message: str, *, answer: str = "", previous_user: str = "") -> str:
     """The message without code, quotations, links, and sentences copied from what came before."""
     text = unicodedata.normalize("NFKC", _without_surrogates(message))
-    text = text.translate(_DOUBLE_QUOTES)
+    text = re.sub(r"\btl\s?;\s?dr\b", "tldr", text.translate(_DOUBLE_QUOTES), flags=re.I)
     text = _FENCE.sub(f" {CODE} ", text)
     text = _INLINE_CODE.sub(f" {CODE} ", text)
     text = _QUOTED_LINE.sub(" ", text).translate(_APOSTROPHES)
@@ -120,7 +121,6 @@ def normalise(text: str) -> str:
     low = _NOT.sub(lambda m: f"{_NOT_STEM.get(m[1], m[1])} not", low)
     for pattern, replacement in _SUFFIXES:
         low = pattern.sub(replacement, low)
-    low = re.sub(r"tl\s*;?\s*dr\b", "tldr", low)
     low = re.sub(r"(\w)\1{3,}", r"\1\1", low)
     words = [_WHOLE.get(token, token) for token in _TOKEN.findall(low)]
     return " ".join(words)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from align_agent.errors import InputError
@@ -38,13 +39,21 @@ def probes_for(model_base: str, n: int, seed: int) -> list[Probe]:
     """
     if n <= 0:
         return []
-    if model_base == POCKET:
+    if is_pocket(model_base):
         own = _pocket_probes(n, seed)
         if own:
             return own
     probes = general_probes()
     random.Random(seed).shuffle(probes)
     return probes[:n]
+
+
+def is_pocket(model_base: str) -> bool:
+    """Whether the name or folder means the embedded pocket model."""
+    if model_base == POCKET:
+        return True
+    weights = Path(str(resources.files("align_agent"))) / "models" / POCKET / "weights"
+    return Path(model_base).expanduser().resolve() == weights.resolve()
 
 
 def general_probes() -> list[Probe]:

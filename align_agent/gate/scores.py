@@ -6,6 +6,7 @@ numbers mean for the candidate is `verdict.py`. torch is imported inside functio
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -31,15 +32,19 @@ class HeldOut:
     """One prompt to compare answers on, with what the user is known to want there.
 
     `rules` are the texts that apply, `checks` the specs of those a program can check, `follow_up`
-    the user's correction of that very turn. `own` is false for a general prompt that stands in
-    where the user has too few conversations to hold one out.
+    the user's correction of that very turn, `covered` whether one of the checks says whether it
+    was heeded. `own` is false for a general prompt that stands in
+    where the user has too few conversations to hold one out. `tools` are the definitions that
+    stood in the prompt. With its hindsight the prompt must leave room for an answer.
     """
 
     prompt: tuple[Message, ...]
     rules: tuple[str, ...] = ()
     checks: tuple[Mapping[str, Any], ...] = ()
     follow_up: str = ""
+    covered: bool = False
     own: bool = True
+    tools: tuple[dict[str, Any], ...] = ()
 
     @property
     def hindsight(self) -> str:
@@ -49,8 +54,8 @@ class HeldOut:
 
     @property
     def fully_checked(self) -> bool:
-        """Whether the checks say all there is to say: no follow-up, no rule without a check."""
-        return len(self.checks) >= len(self.rules) and not self.follow_up
+        """Whether the checks say all there is to say about an answer."""
+        return len(self.checks) >= len(self.rules) and (self.covered or not self.follow_up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,20 @@ class Scores:
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "rule_share": self.rule_share, "correct": self.correct}
 
+    def row(self) -> dict[str, Any]:
+        """The scores as one row of the gate's table, for people and for JSON."""
+        return {
+            "who": self.who,
+            "rules": f"{self.checks_met}/{self.checks}",
+            "rule_share": round(self.rule_share, 4),
+            "probes": f"{self.probes_right}/{self.probes}",
+            "correct": round(self.correct, 4),
+            "margin": round(self.margin, 4),
+            "words": round(self.length, 1),
+            "distinct": round(self.distinct, 3),
+            "repetition": round(self.repetition, 3),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
@@ -132,15 +151,13 @@ def score(
     that three contestants differ by their weights alone. `on_step` gets the number of answers so
     far. Raises ModelError and what the model raises when memory runs out.
     """
-    own = [
-        prompts.with_rules(item.prompt, item.rules) if with_rules else item.prompt
-        for item in exam.heldout
-    ]
     rules = exam.all_rules if with_rules else exam.standing_rules
     asked = [prompts.with_rules(probe.prompt, rules) for probe in exam.probes]
+    own = [reminded(item) if with_rules else item for item in exam.heldout]
+    count = _Counter(on_step)
+    answers = ask(model, adapter, own, exam, count)
     greedy = replace(exam.sampling, temperature=0.0)
-    answers = _generate(model, adapter, own, exam.sampling, exam.batch_size, on_step, 0)
-    replies = _generate(model, adapter, asked, greedy, exam.batch_size, on_step, len(own))
+    replies = _generate(model, adapter, asked, greedy, exam.batch_size, (), count)
     met, total = count_checks(exam.heldout, answers)
     margin, error = _margin(model, exam.heldout, answers)
     right = sum(probe.check(reply) for probe, reply in zip(exam.probes, replies, strict=True))
@@ -163,6 +180,13 @@ def score(
     return Sheet(scores, tuple(answers))
 
 
+def reminded(item: HeldOut) -> HeldOut:
+    """The item with its rules in the system message, but for those that stand there already."""
+    system = item.prompt[0].content if item.prompt and item.prompt[0].role == "system" else ""
+    missing = [rule for rule in item.rules if rule not in system]
+    return replace(item, prompt=prompts.with_rules(item.prompt, missing))
+
+
 def count_checks(heldout: Sequence[HeldOut], answers: Sequence[str]) -> tuple[int, int]:
     """(met, all) over every pair of a held-out prompt and a check that applies to it."""
     outcomes = [
@@ -178,7 +202,7 @@ def looks(answers: Sequence[str]) -> tuple[float, float, float]:
     if not answers:
         return 0.0, 0.0, 0.0
     texts = [[w.casefold() for w in _WORD.findall(answer)] for answer in answers]
-    pairs = [pair for words in texts for pair in zip(words, words[1:], strict=False)]
+    pairs = [pair for words in texts for pair in itertools.pairwise(words)]
     distinct = len(set(pairs)) / len(pairs) if pairs else 0.0
     length = sum(len(words) for words in texts) / len(texts)
     return length, distinct, sum(_repeated(words) for words in texts) / len(texts)
@@ -189,24 +213,78 @@ def _repeated(words: Sequence[str]) -> float:
     return 1 - len(set(phrases)) / len(phrases) if phrases else 0.0
 
 
+class _Counter:
+    """Adds up the answers of several batches for `on_step`."""
+
+    def __init__(self, on_step: Callable[[int], None] | None) -> None:
+        self._on_step = on_step
+        self.done = 0
+
+    def add(self, number: int) -> None:
+        self.done += number
+        if self._on_step is not None:
+            self._on_step(self.done)
+
+
+def ask(
+    model: LocalModel,
+    adapter: Path | None,
+    items: Sequence[HeldOut],
+    exam: Exam,
+    count: _Counter | None = None,
+) -> list[str]:
+    """The answers in words, one for each item, asked with the tools that it had."""
+    count = count or _Counter(None)
+    answers = [""] * len(items)
+    for tools, places in by_tools([item.tools for item in items]):
+        part = [items[i].prompt for i in places]
+        found = _generate(model, adapter, part, exam.sampling, exam.batch_size, tools, count)
+        silent = [i for i, answer in enumerate(found) if tools and not answer.strip()]
+        # Nothing runs tools here: an answer that is only a call is asked for again in words.
+        again = _generate(
+            model, adapter, [part[i] for i in silent], exam.sampling, exam.batch_size, (), count
+        )
+        for i, answer in zip(silent, again, strict=True):
+            found[i] = answer
+        for place, answer in zip(places, found, strict=True):
+            answers[place] = answer
+    return answers
+
+
+def by_tools(
+    tools: Sequence[tuple[dict[str, Any], ...]],
+) -> list[tuple[tuple[dict[str, Any], ...], list[int]]]:
+    """Indices grouped by equal tool definitions: a batch has one set of them."""
+    groups: list[tuple[tuple[dict[str, Any], ...], list[int]]] = []
+    for index, one in enumerate(tools):
+        for known, members in groups:
+            if known == one:
+                members.append(index)
+                break
+        else:
+            groups.append((one, [index]))
+    return groups
+
+
 def _generate(
     model: LocalModel,
     adapter: Path | None,
     asked: Sequence[Sequence[Message]],
     sampling: Sampling,
     batch_size: int,
-    on_step: Callable[[int], None] | None,
-    before: int,
+    tools: tuple[dict[str, Any], ...],
+    count: _Counter,
 ) -> list[str]:
     answers: list[str] = []
     for start in range(0, len(asked), batch_size):
         part = asked[start : start + batch_size]
+        # A seed of its own for each batch: row i draws from the seed and i.
+        seeded = replace(sampling, seed=(sampling.seed or 0) + start)
         found = model.generate_batch(
-            part, sampling=sampling, adapter=adapter, batch_size=batch_size
+            part, sampling=seeded, adapter=adapter, tools=tools, batch_size=batch_size
         )
         answers += [generation.text for generation in found]
-        if on_step:
-            on_step(before + len(answers))
+        count.add(len(part))
     return answers
 
 
@@ -214,18 +292,24 @@ def _margin(
     model: LocalModel, heldout: Sequence[HeldOut], answers: Sequence[str]
 ) -> tuple[float, float]:
     """Mean and standard error of the per-token advantage, over prompts that have a hindsight."""
-    values = []
-    for item, answer in zip(heldout, answers, strict=True):
-        if not item.hindsight:
-            continue
-        told = prompts.with_hindsight(item.prompt, item.hindsight)
-        shown = mean_logprob(model, told, answer)
-        plain = mean_logprob(model, item.prompt, answer)
-        values.append(shown - plain)
+    values: list[float] = []
+    for tools, places in by_tools([item.tools for item in heldout]):
+        told, plain = [], []
+        for item, answer in ((heldout[i], answers[i]) for i in places):
+            if item.hindsight:
+                reply = (Message("assistant", answer),)
+                told.append((prompts.with_hindsight(item.prompt, item.hindsight), reply))
+                plain.append((item.prompt, reply))
+        shown, bare = model.logprobs(told, tools=tools), model.logprobs(plain, tools=tools)
+        values += [_mean(one) - _mean(two) for one, two in zip(shown, bare, strict=True)]
     if not values:
         return 0.0, 0.0
-    mean = sum(values) / len(values)
+    mean = _mean(values)
     if len(values) < 2:
         return mean, 0.0
     spread = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
     return mean, math.sqrt(spread / len(values))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

@@ -60,7 +60,7 @@ def judge(
     answer is harder than one with steps. A gate that could not measure rejects. In the mode
     "review" nothing is promoted without the user.
     """
-    table = tuple(s.to_dict() for s in (base, champion, candidate, memory_baseline))
+    table = tuple(s.row() for s in (base, champion, candidate, memory_baseline))
     blind = _blind(candidate, champion, memory_baseline)
     if blind:
         return Judgement("reject", (f"the gate could not run: {blind}",), table)
@@ -158,8 +158,13 @@ def _collapse(candidate: Scores, memory: Scores) -> list[tuple[bool, str]]:
         share, other = f"{candidate.repetition:.0%}", f"{memory.repetition:.0%}"
         found.append((True, f"it repeats itself: {share} of its phrases, the base {other}"))
     if not found:
-        found.append((False, f"answers have {long:.0f} words on average, those of the base "
-                      f"with your rules {short:.0f}"))
+        found.append(
+            (
+                False,
+                f"answers have {long:.0f} words on average, those of the base "
+                f"with your rules {short:.0f}",
+            )
+        )
     return found
 
 

@@ -17,8 +17,9 @@ from align_agent.records import Message
 Tools = Sequence[dict[str, Any]]
 
 # Put inside every special token that stands in a message, so that a user who writes "<|im_end|>"
-# has written eight letters and two bars, not the end of their turn. Never reaches the model.
-_SPLIT = "\ue0f7"
+# has written letters, not the end of their turn. Never reaches the model. It is one of Unicode's
+# noncharacters, which no text holds.
+_SPLIT = "\ufdd0"
 # Two contents that differ from their first character on: what a rendering shares is its header.
 _PROBES = ("A", "B")
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from align_agent.errors import ModelError
+from align_agent.models.cache import growing_cache
 from align_agent.models.generation import Sampling
 
 # Below one by more than float32 can lose: u * total stays under the last cumulated probability.
@@ -74,8 +75,6 @@ class Decoder:
         sampling: Sampling,
         pad_id: int,
     ) -> None:
-        from transformers import DynamicCache
-
         device = network.device
         longest = max(map(len, prompts))
         padded = [[pad_id] * (longest - len(p)) + list(p) for p in prompts]
@@ -83,7 +82,7 @@ class Decoder:
         self._sampling = sampling
         self._uniform = uniform.to(device)  # (B, steps)
         self._next = torch.tensor(padded, device=device)  # (B, T), later (B, 1)
-        self._cache = DynamicCache(config=network.config)
+        self._cache = growing_cache(network.config)
         self._attention: torch.Tensor | None = None  # (B, T) where there is padding
         if any(len(p) < longest for p in prompts):
             masks = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]

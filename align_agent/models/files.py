@@ -148,7 +148,7 @@ def _add_file(digest: Any, path: Path) -> None:
             return
         digest.update(file.read(_SAMPLE_SIZE))
         for i in range(_SAMPLES):
-            file.seek((size - _SAMPLE_SIZE) * i // (_SAMPLES - 1))
+            file.seek(max(0, size - _SAMPLE_SIZE) * i // (_SAMPLES - 1))
             digest.update(file.read(_SAMPLE_SIZE))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -67,7 +68,7 @@ def fresh_lora(network: Any, *, rank: int, alpha: float, dropout: float, seed: i
     Its output equals the base's until it is trained (B starts at zero). fp32 weights, drawn from
     the seed alone.
     """
-    from peft import LoraConfig, PeftModel
+    from peft import LoraConfig
 
     config = LoraConfig(
         r=rank,
@@ -78,14 +79,15 @@ def fresh_lora(network: Any, *, rank: int, alpha: float, dropout: float, seed: i
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = PeftModel(twin(network), config, adapter_name=_UNNUMBERED)
+        model = _inject(network, config, _UNNUMBERED, autocast=True)
     return model.eval()
 
 
 def save_lora(model: Any, folder: Path, *, base: str) -> None:
     """Write a PEFT adapter: `adapter_model.safetensors` (fp32) and `adapter_config.json`.
 
-    The same weights give the same bytes: names are sorted, and no path of this machine goes in.
+    The same weights give the same bytes: everything is sorted (PEFT's own writer lists sets in an
+    order that changes from process to process). `base` is the base model's name as configured.
     """
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
@@ -110,7 +112,7 @@ def load_lora(network: Any, folder: Path) -> Any:
     Returns a causal language model as the base is one. Raises AdapterDamaged when a file is
     missing or unreadable, WrongBase when the weights do not fit this network.
     """
-    from peft import PeftModel, set_peft_model_state_dict
+    from peft import set_peft_model_state_dict
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -125,7 +127,7 @@ def load_lora(network: Any, folder: Path) -> Any:
         ) from error
     try:
         with torch.random.fork_rng(devices=[]):
-            model = PeftModel(twin(network), config, name, autocast_adapter_dtype=False)
+            model = _inject(network, config, name, autocast=False)
         result = set_peft_model_state_dict(model, weights, adapter_name=name)
     except (RuntimeError, ValueError, KeyError) as error:
         raise _wrong_base(folder, str(error).splitlines()[0]) from error
@@ -134,6 +136,14 @@ def load_lora(network: Any, folder: Path) -> Any:
         odd = (missing or list(result.unexpected_keys))[0]
         raise _wrong_base(folder, f"{odd} is in one and not in the other")
     return model.get_base_model().eval().requires_grad_(False)
+
+
+def _inject(network: Any, config: Any, name: str, *, autocast: bool) -> Any:
+    from peft import PeftModel
+
+    with warnings.catch_warnings():  # PEFT asks transformers in a way that is being renamed
+        warnings.simplefilter("ignore", FutureWarning)
+        return PeftModel(twin(network), config, name, autocast_adapter_dtype=autocast)
 
 
 def _read_config(folder: Path) -> Any:

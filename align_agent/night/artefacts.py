@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 # Artefacts that hold the user's text. They go when the run ends: the database is the one home of
 # text, so that what is deleted there is gone.
-_WITH_TEXT = ("rollouts", "gate")
+_WITH_TEXT = ("select", "rollouts", "gate")
 
 
 class RunFolder:

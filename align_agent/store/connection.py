@@ -6,6 +6,7 @@ Knows no table.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -196,6 +197,18 @@ def translate(error: sqlite3.Error, path: Path) -> StoreError:
     return StoreError(f"{path}: {error}", hint="run `align-agent store check`")
 
 
+def refused(error: OSError, path: Path) -> StoreError:
+    """The `StoreError` for a file that the system does not let us open or make."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(
+            f"{path} cannot be made: the disk is full or over its quota", hint="free some space"
+        )
+    return StoreError(
+        f"{path} cannot be opened: {error.strerror or error}",
+        hint="check that the file and its folder belong to you and are writable",
+    )
+
+
 def _corrupt(path: Path, cause: str) -> StoreCorrupt:
     backups = sorted((path.parent / "backups").glob("*.db"))
     newest = f"; the newest backup is {backups[-1]}" if backups else ""
@@ -224,10 +237,7 @@ def _check_file(path: Path, *, read_only: bool) -> None:
             # SQLite gives its -wal and -shm files the mode of the database.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
-        raise StoreError(
-            f"{path} cannot be opened: {error.strerror}",
-            hint="check that the file and its folder belong to you and are writable",
-        ) from error
+        raise refused(error, path) from error
 
 
 def _connect(path: Path, *, read_only: bool, busy_seconds: float) -> sqlite3.Connection:

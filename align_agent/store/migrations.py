@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from align_agent.errors import StoreError, StoreTooNew
-from align_agent.store.connection import APPLICATION_ID, Connection
+from align_agent.store.connection import APPLICATION_ID, Connection, refused
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -20,7 +20,7 @@ Migration = Callable[["Database"], None]
 
 
 def m001_conversations_and_turns(db: Database) -> None:
-    """Messages are stored once each, by their content: long prompts repeat from turn to turn."""
+    """Who said what, when, and which version answered."""
     db.table("conversations").create(
         {"id": str, "channel": str, "created_at": str}, pk="id", not_null={"channel", "created_at"}
     )
@@ -55,6 +55,10 @@ def m001_conversations_and_turns(db: Database) -> None:
     turns.create_index(["main", "created_at"])
     turns.create_index(["version"])
     turns.create_index(["excluded"])
+
+
+def m002_messages(db: Database) -> None:
+    """Messages are stored once each, by their content: long prompts repeat from turn to turn."""
     db.table("messages").create(
         {
             "number": int,
@@ -91,7 +95,7 @@ def m001_conversations_and_turns(db: Database) -> None:
     db.table("tool_calls").create_index(["name"])
 
 
-def m002_feedback_and_rules(db: Database) -> None:
+def m003_feedback_and_rules(db: Database) -> None:
     """What the user thought of the turns, and the rules that follow from it."""
     db.table("feedback").create(
         {
@@ -144,7 +148,7 @@ def m002_feedback_and_rules(db: Database) -> None:
     db.table("rule_turns").create_index(["turn_id"])
 
 
-def m003_runs(db: Database) -> None:
+def m004_runs(db: Database) -> None:
     """The nights: what each was asked, used, measured and showed."""
     db.table("runs").create(
         {
@@ -196,7 +200,7 @@ def m003_runs(db: Database) -> None:
     db.table("samples").create_index(["run_id"])
 
 
-def m004_adapters(db: Database) -> None:
+def m005_adapters(db: Database) -> None:
     """The versions of what was learned, and the names that point at them."""
     db.table("adapters").create(
         {
@@ -241,7 +245,7 @@ def m004_adapters(db: Database) -> None:
     db.table("alias_history").create_index(["name", "at"])
 
 
-def m005_journal(db: Database) -> None:
+def m006_journal(db: Database) -> None:
     """What happened, how often, and small facts to remember."""
     db.table("events").create(
         {"number": int, "at": str, "kind": str, "message": str, "data": str},
@@ -254,7 +258,7 @@ def m005_journal(db: Database) -> None:
     db.table("state").create({"key": str, "value": str}, pk="key", not_null={"value"})
 
 
-def m006_search(db: Database) -> None:
+def m007_search(db: Database) -> None:
     """Full-text search on what was asked and answered."""
     db.table("turns").enable_fts(
         ["user_text", "answer"], tokenize="unicode61 remove_diacritics 2", create_triggers=False
@@ -280,11 +284,12 @@ def m006_search(db: Database) -> None:
 
 MIGRATIONS: tuple[Migration, ...] = (
     m001_conversations_and_turns,
-    m002_feedback_and_rules,
-    m003_runs,
-    m004_adapters,
-    m005_journal,
-    m006_search,
+    m002_messages,
+    m003_feedback_and_rules,
+    m004_runs,
+    m005_adapters,
+    m006_journal,
+    m007_search,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 
@@ -330,26 +335,33 @@ def back_up(connection: Connection, target: Path) -> Path:
 
     Raises StoreError when the target exists already.
     """
-    copy = None
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if target.exists():
         raise StoreError(f"{target} exists already", hint="name another file")
     partial = target.with_name(target.name + ".partial")
-    partial.unlink(missing_ok=True)
+    leavings = [partial.with_name(partial.name + end) for end in ("", "-wal", "-shm", "-journal")]
     try:
-        copy = Connection(partial, read_only=False)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in leavings:
+            path.unlink(missing_ok=True)
+        _copy(connection, partial)
+        partial.rename(target)
+    except OSError as error:
+        raise refused(error, target) from error
+    finally:
+        for path in leavings:
+            path.unlink(missing_ok=True)
+    return target
+
+
+def _copy(connection: Connection, target: Path) -> None:
+    copy = Connection(target, read_only=False)
+    try:
         with connection.translated(), copy.translated():
             connection.raw.backup(copy.raw)
             # One file that can be copied anywhere, without a -wal beside it.
             copy.raw.execute("pragma journal_mode = delete")
+    finally:
         copy.close()
-        partial.rename(target)
-    except BaseException:
-        if copy is not None:
-            copy.close()
-        partial.unlink(missing_ok=True)
-        raise
-    return target
 
 
 def _backup_name(schema: int) -> str:

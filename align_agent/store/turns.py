@@ -131,6 +131,17 @@ class Turns(Nouns):
     def count(self) -> int:
         return int(self.connection.value("select count(*) from turns"))
 
+    def count_corrected(self, min_confidence: float) -> int:
+        """Main turns with an answer that the user found fault with, excluded ones left out."""
+        return int(
+            self.connection.value(
+                "select count(*) from turns t where main = 1 and excluded = 0 and answer != '' "
+                "and exists (select 1 from feedback f where f.turn_id = t.id and dismissed = 0 "
+                "and polarity = 'negative' and confidence >= ?)",
+                [min_confidence],
+            )
+        )
+
     def last_activity(self) -> str | None:
         """When the newest main turn was; None when there is none."""
         moment = self.connection.value("select max(created_at) from turns where main = 1")

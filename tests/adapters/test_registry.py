@@ -181,7 +181,7 @@ def test_a_missing_file_is_found(three, home):
 
 
 def test_an_adapter_for_another_base_is_refused_with_both_names(three):
-    with pytest.raises(WrongBase, match="pocket.*qwen3-8b") as caught:
+    with pytest.raises(WrongBase, match=r"pocket.*qwen3-8b") as caught:
         three.path(2, base="qwen3-8b", base_hash="another hash")
     assert "model.base" in caught.value.hint
 

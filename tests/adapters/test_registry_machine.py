@@ -1,5 +1,6 @@
 """Any order of registering, promoting, rolling back, holding, pinning and pruning."""
 
+import itertools
 import shutil
 import tempfile
 from pathlib import Path
@@ -152,7 +153,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def the_history_ends_where_the_names_are(self):
         moves = [m for m in self.store.adapters.history(1000) if m["name"] == "champion"]
         assert (moves[0]["after"] if moves else 0) == self.champion
-        for later, earlier in zip(moves, moves[1:], strict=False):
+        for later, earlier in itertools.pairwise(moves):
             assert later["before"] == earlier["after"]
 
     @invariant()
@@ -160,7 +161,5 @@ class RegistryMachine(RuleBasedStateMachine):
         assert bool(self.registry.held()) == self.held
 
 
-RegistryMachine.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None
-)
+RegistryMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
 test_the_registry_stays_sound_in_any_order_of_events = RegistryMachine.TestCase

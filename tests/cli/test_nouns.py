@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import io
 import json
-import os
 import sqlite3
 import stat
 from pathlib import Path
@@ -217,7 +217,7 @@ def test_hold_keeps_its_reason(cli: Cli, lived: Home) -> None:
 def test_prune_needs_a_yes_where_there_is_no_terminal(
     cli: Cli, lived: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", open(os.devnull))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     _spare(lived)
     assert "--yes" in cli("adapters", "prune", "--keep", "0", code=2).err
     assert (lived.adapters / "v0003").is_dir()

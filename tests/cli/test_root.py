@@ -8,12 +8,11 @@ from pathlib import Path
 
 import click
 import pytest
+from cli_helpers import Cli
 
 from align_agent.cli import main
 from align_agent.cli.root import NOUNS, root
 from align_agent.paths import ENV_HOME, Home
-
-from cli_helpers import Cli
 
 
 def commands() -> list[tuple[str, ...]]:
@@ -67,9 +66,10 @@ def test_an_unknown_option_is_a_usage_error_with_a_hint(cli: Cli) -> None:
 
 
 def test_a_bare_noun_takes_the_options_of_its_list(cli: Cli, lived: Home) -> None:
-    assert cli("turns", "--limit", "2", "--json").json == cli(
-        "turns", "list", "--limit", "2", "--json"
-    ).json
+    assert (
+        cli("turns", "--limit", "2", "--json").json
+        == cli("turns", "list", "--limit", "2", "--json").json
+    )
 
 
 def test_common_options_may_stand_before_the_verb(cli: Cli, lived: Home) -> None:

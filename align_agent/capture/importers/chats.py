@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from align_agent.capture.importers.formats import Chat, Unreadable, parse
+from align_agent.capture.importers.formats import Chat, UnreadableError, parse
 from align_agent.errors import InputError
 from align_agent.records import Message
 
@@ -64,7 +64,7 @@ class _BadRecord:
 def _chat(record: Any, place: str, fallback: str) -> ImportedChat:
     try:
         chat: Chat = parse(record)
-    except Unreadable as error:
+    except UnreadableError as error:
         raise InputError(f"{place}: {error}", hint=_CURE) from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         cause = type(error).__name__
@@ -168,8 +168,9 @@ def _parse(data: bytes) -> Any:
     except RecursionError:
         return _BadRecord("nested far too deeply")
     except ValueError as error:
-        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        return _BadRecord(f"not valid JSON{where if b'\n' in data.strip() else ''}")
+        if isinstance(error, json.JSONDecodeError) and b"\n" in data.strip():
+            return _BadRecord(f"not valid JSON (line {error.lineno})")
+        return _BadRecord("not valid JSON")
 
 
 def _file_time(path: Path) -> str:

@@ -30,7 +30,7 @@ _ROLES: dict[str, Role] = {
 _MAX_NODES = 200_000
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """What is wrong with a record, in words."""
 
 
@@ -45,9 +45,9 @@ class Chat:
 
 
 def parse(record: Any) -> Chat:
-    """The chat of a record, whatever its format. Raises Unreadable, or what a bad shape raises."""
+    """The chat of a record, whatever its format. Raises UnreadableError, or as a bad shape does."""
     if not isinstance(record, dict):
-        raise Unreadable(f"must be a JSON object, not {_named(record)}")
+        raise UnreadableError(f"must be a JSON object, not {_named(record)}")
     if "mapping" in record:
         return _chatgpt(record)
     if isinstance(record.get("messages"), list):
@@ -58,7 +58,7 @@ def parse(record: Any) -> Chat:
     if isinstance(record.get("context"), list) and isinstance(record.get("user"), str):
         return _follow_up(record)
     known = "`messages`, `conversations`, `mapping`, or `context` with `user`"
-    raise Unreadable(f"has none of {known}")
+    raise UnreadableError(f"has none of {known}")
 
 
 def _openai(record: dict[str, Any]) -> Chat:
@@ -79,7 +79,7 @@ def _sharegpt(record: dict[str, Any], items: list[Any]) -> Chat:
         messages.append(Message("system", record["system"]))
     for number, item in enumerate(items, 1):
         if not isinstance(item, dict):
-            raise Unreadable(f"message {number} must be an object, not {_named(item)}")
+            raise UnreadableError(f"message {number} must be an object, not {_named(item)}")
         if "from" in item:
             role = _role(item["from"], number)
             messages.append(Message(role, _text(item.get("value"), number)))
@@ -91,9 +91,9 @@ def _sharegpt(record: dict[str, Any], items: list[Any]) -> Chat:
 def _message(item: Any, number: int) -> Message:
     """A message in OpenAI's shape, tool calls and content parts included."""
     if not isinstance(item, dict):
-        raise Unreadable(f"message {number} must be an object, not {_named(item)}")
+        raise UnreadableError(f"message {number} must be an object, not {_named(item)}")
     if "role" not in item:
-        raise Unreadable(f"message {number} has no `role`")
+        raise UnreadableError(f"message {number} has no `role`")
     calls = item.get("tool_calls") or ()
     return Message(
         role=_role(item["role"], number),
@@ -125,7 +125,7 @@ def _text(content: Any, number: int) -> str:
     if isinstance(content, int | float):
         return str(content)
     if not isinstance(content, list):
-        raise Unreadable(f"message {number} has a content that is {_named(content)}")
+        raise UnreadableError(f"message {number} has a content that is {_named(content)}")
     parts = []
     for part in content:
         if isinstance(part, str):
@@ -141,7 +141,7 @@ def _text(content: Any, number: int) -> str:
 def _role(value: Any, number: int) -> Role:
     role = _ROLES.get(str(value).strip().lower())
     if role is None:
-        raise Unreadable(f"message {number} has an unknown role `{str(value)[:40]}`")
+        raise UnreadableError(f"message {number} has an unknown role `{str(value)[:40]}`")
     return role
 
 
@@ -149,12 +149,12 @@ def _chatgpt(record: dict[str, Any]) -> Chat:
     """A conversation of a ChatGPT export: a tree, of which the last path shown is taken."""
     mapping = record["mapping"]
     if not isinstance(mapping, dict):
-        raise Unreadable("`mapping` must be an object")
+        raise UnreadableError("`mapping` must be an object")
     path = []
     node_id = record.get("current_node")
     if node_id not in mapping:
         node_id = _last_leaf(mapping)
-    seen = set()
+    seen: set[Any] = set()
     while node_id in mapping and node_id not in seen and len(seen) < _MAX_NODES:
         seen.add(node_id)
         path.append(mapping[node_id])

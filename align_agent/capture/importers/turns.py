@@ -26,11 +26,11 @@ def to_turns(chat: ImportedChat) -> list[Turn]:
             hint="nothing can be learned from it; remove it, or correct the roles "
             "(user, assistant, system, tool)",
         )
-    turns = []
-    for number, (start, end) in enumerate(starts):
-        following = starts[number + 1][0] if number + 1 < len(starts) else len(chat.messages)
-        turns.append(_turn(chat, number, start, end, following))
-    return turns
+    ids = _turn_ids(chat, [start for start, _ in starts[1:]])
+    return [
+        _turn(chat, number, span, turn_id)
+        for number, (span, turn_id) in enumerate(zip(_spans(chat, starts), ids, strict=True))
+    ]
 
 
 def _starts(messages: Sequence[Message]) -> list[tuple[int, int]]:
@@ -46,15 +46,21 @@ def _starts(messages: Sequence[Message]) -> list[tuple[int, int]]:
     return starts
 
 
-def _turn(chat: ImportedChat, number: int, start: int, end: int, following: int) -> Turn:
-    prompt = chat.messages[:end]
+def _spans(chat: ImportedChat, starts: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """For each turn: begin and end of the user's messages, and where the next turn begins."""
+    nexts = [start for start, _ in starts[1:]] + [len(chat.messages)]
+    return [(start, end, following) for (start, end), following in zip(starts, nexts, strict=True)]
+
+
+def _turn(chat: ImportedChat, number: int, span: tuple[int, int, int], turn_id: str) -> Turn:
+    start, end, following = span
     # A system message between two turns belongs to the next prompt alone.
     response = tuple(m for m in chat.messages[end:following] if m.role in ("assistant", "tool"))
     answers = [message.content for message in response if message.role == "assistant"]
     return Turn(
-        id=_turn_id(chat.conversation_id, prompt, response),
+        id=turn_id,
         conversation_id=chat.conversation_id,
-        prompt=prompt,
+        prompt=chat.messages[:end],
         response=response,
         user_text="\n\n".join(message.content for message in chat.messages[start:end]),
         answer=answers[-1] if answers else "",
@@ -63,10 +69,15 @@ def _turn(chat: ImportedChat, number: int, start: int, end: int, following: int)
     )
 
 
-def _turn_id(conversation: str, prompt: Sequence[Message], response: Sequence[Message]) -> str:
-    content = [conversation, [m.to_dict() for m in prompt], [m.to_dict() for m in response]]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return f"turn-{digest[:20]}"
+def _turn_ids(chat: ImportedChat, cuts: Sequence[int]) -> list[str]:
+    """An id for each turn: the digest of the conversation's id and all messages to its end."""
+    digest = hashlib.sha256(json.dumps(chat.conversation_id).encode())
+    ids = []
+    for begin, end in zip((0, *cuts), (*cuts, len(chat.messages)), strict=True):
+        for message in chat.messages[begin:end]:
+            digest.update(json.dumps(message.to_dict(), sort_keys=True).encode())
+        ids.append(f"turn-{digest.hexdigest()[:20]}")
+    return ids
 
 
 def _later(moment: str, seconds: int) -> str:

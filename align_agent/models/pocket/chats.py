@@ -52,7 +52,7 @@ def draw_problem(rng: random.Random, tools: bool) -> Problem:
 def draw_wishes(rng: random.Random, kind: str, count: int) -> list[str]:
     """Wishes on different axes, `axis:value`, mostly ones that change something."""
     axes = ["format", "length", "tone", "emoji"]
-    if kind == "grading":
+    if kind == "grading" or rng.random() < 0.15:  # elsewhere it changes nothing
         axes.append("detail")
     chosen = rng.sample(axes, min(count, len(axes)))
     if kind == "grading" and count < 3 and rng.random() < 0.3 and "detail" not in chosen:
@@ -216,7 +216,7 @@ def code_wishes(asked: CodeTask, wanted: CodeTask, rng: random.Random) -> str:
 
 
 def _conversation(document: Document, rng: random.Random, tools: bool) -> None:
-    """Two to four exchanges; what the user asked for holds from then on."""
+    """Two to four exchanges, now and then many; what the user asked for holds from then on."""
     style = random_style(rng, STRAY)
     problem = draw_problem(rng, tools)
     first: list[Message] = [Message("user", problem.question)]
@@ -225,7 +225,8 @@ def _conversation(document: Document, rng: random.Random, tools: bool) -> None:
         style = apply_wishes(style, wishes)
         first = list(with_rules(first, [_rule_text(w, rng) for w in wishes]))
     document.messages = [*first, *answer(problem, style, rng, tools)]
-    for _ in range(rng.choice((1, 1, 2, 2, 3))):
+    exchanges = rng.choice((1, 1, 2, 2, 3)) if rng.random() < 0.92 else rng.randint(5, 10)
+    for _ in range(exchanges):
         problem, style = _exchange(document, problem, style, rng, tools)
 
 

@@ -33,7 +33,7 @@ class Recipe:
 
     seed: int = 7
     tokens: int = 12_000_000
-    batch_tokens: int = 8_192
+    batch_tokens: int = 6_144
     pool: int = 3_000  # documents drawn at once, sorted by length so that batches waste no padding
     muon_lr: float = 0.012
     adam_lr: float = 3e-3

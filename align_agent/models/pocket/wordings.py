@@ -464,6 +464,15 @@ UNSEEN_THANKS = (
 
 _BEFORE = ("Hm, ", "Hey, ", "Thanks, but ", "Ok. ", "No. ", "Well, ", "Please: ", "Hmm. ", "Sorry, ",
            "Good, but ", "From now on: ", "Next time: ", "One thing: ", "Also: ")
+# Words that change nothing: they teach the model to listen for the ones that do.
+_FILLERS = (
+    "really", "just", "again", "next time", "in your answers", "from you", "for me", "in there",
+    "from now on", "honestly", "actually", "somehow", "I think", "you know", "to be honest", "so",
+    "maybe", "in my homework", "if you can", "when you answer", "about this", "in general", "still",
+    "kind of", "all the time", "as I said", "I guess", "always", "in the future", "at all", "now",
+    "this time", "my friend", "dear", "once more", "anyway", "for heaven's sake", "would you",
+    "I am afraid", "here", "there", "it seems", "as usual", "I mean", "and so on", "by the way",
+)
 _AFTER = (" Thanks.", " ok?", " Please.", " That's all.", " Thank you.", " From now on.", " Always.")
 
 _ALL: dict[str, list[str]] = {key: grammar.sentences() for key, grammar in GRAMMARS.items()}
@@ -493,6 +502,11 @@ def _typed(text: str, rng: random.Random) -> str:
     if rng.random() < 0.15:
         before = rng.choice(_BEFORE)
         text = before + (text if text.startswith(("I ", "I'")) else text[0].lower() + text[1:])
+    if rng.random() < 0.3:
+        words = text.split(" ")
+        for _ in range(rng.choice((1, 1, 2))):
+            words.insert(rng.randint(0, len(words)), rng.choice(_FILLERS))
+        text = " ".join(words)
     if rng.random() < 0.1:
         text += rng.choice(_AFTER)
     if rng.random() < 0.12:

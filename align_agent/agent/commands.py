@@ -1,0 +1,178 @@
+"""What a person can type in a chat besides messages: /rate, /why, /rollback, /learn.
+
+Parsing is pure; `run` does the work and returns what to show. Prints nothing itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from align_agent.adapters.registry import Registry
+from align_agent.capture.redact import redact
+from align_agent.errors import AlignAgentError, NotFound, UsageError
+from align_agent.feedback.profile import Profile
+from align_agent.feedback.signals import rate
+from align_agent.paths import Home
+from align_agent.records import Rule, Run, Turn, version_label
+from align_agent.store import Store
+
+if TYPE_CHECKING:
+    from align_agent.agent.session import AgentSession
+
+NAMES = ("rate", "why", "rollback", "learn")
+SHOWN_TURNS = 3
+SHOWN_CHARS = 60
+
+Learn = Callable[[Home], Run]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A parsed command: its name without the slash, and the rest of the line."""
+
+    name: str
+    rest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a command did: lines for a person, `data` for `--json`."""
+
+    lines: list[str]
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why the agent answers as it does now.
+
+    `rules` are those in force, each with the turns behind it; `learned_from` counts the turns
+    that shaped the serving version's weights.
+    """
+
+    version: int
+    learned_from: int
+    rules: list[tuple[Rule, list[Turn]]]
+    last_run: Run | None
+    held: str
+
+    def lines(self) -> list[str]:
+        serving = version_label(self.version)
+        shown = [
+            f"{serving} serves, learned from {self.learned_from} turns"
+            if self.version
+            else "the base model serves: nothing is learned yet"
+        ]
+        shown.append("rules in force:" if self.rules else "no rules in force")
+        for rule, turns in self.rules:
+            origin = "declared in config.yaml" if rule.status == "declared" else f"{rule.count}x"
+            shown.append(f"- {rule.text} ({origin})")
+            shown += [f'    "{_shortened(turn.user_text)}"' for turn in turns]
+        if self.last_run is not None:
+            reason = f": {self.last_run.reason}" if self.last_run.reason else ""
+            shown.append(f"last night: {self.last_run.status}{reason}")
+        if self.held:
+            shown.append(f"promotion is held: {self.held}")
+        return shown
+
+
+def parse(text: str, names: tuple[str, ...] = NAMES) -> Command | None:
+    """The command in a line, or None when it is a message to the agent.
+
+    A command is a slash and a word; a path such as /usr/bin is a message. Raises UsageError for
+    a word that is no command.
+    """
+    line = text.strip()
+    word, _, rest = line.partition(" ")
+    name = word[1:]
+    if not word.startswith("/") or not name.isalpha() or not name.isascii():
+        return None
+    if name.lower() not in names:
+        near = difflib.get_close_matches(name.lower(), names, n=1)
+        meant = f"did you mean /{near[0]}? " if near else ""
+        listed = ", ".join(f"/{known}" for known in names)
+        raise UsageError(f"there is no command /{name}", hint=f"{meant}there are: {listed}")
+    return Command(name.lower(), rest.strip())
+
+
+def run(command: Command, session: AgentSession, *, learn: Learn | None = None) -> Reply:
+    """Do a command in a session. `learn` runs a night; without it a subprocess does.
+
+    Raises UsageError, NotFound, AdapterDamaged, and what the night raises.
+    """
+    with Store.open(session.home.database) as store:
+        if command.name == "rate":
+            return _rate(command.rest, session, store)
+        registry = Registry(store, session.home)
+        if command.name == "why":
+            profile = Profile(store, session.config)
+            profile.sync_declared(session.config.preferences)
+            explanation = explain(store, registry, profile)
+            return Reply(explanation.lines(), {"version": explanation.version})
+        if command.name == "rollback":
+            old, new = registry.rollback(why="/rollback in a chat")
+            line = f"rolled back from {version_label(old)} to {version_label(new)}"
+            held = "promotion is held until `align-agent adapters release`"
+            return Reply([line, held], {"old": old, "new": new})
+    session.recorder.flush()
+    found = (learn or night_in_subprocess)(session.home)
+    reason = f": {found.reason}" if found.reason else ""
+    return Reply([f"{found.status}{reason}"], {"run": found.id, "status": found.status})
+
+
+def explain(store: Store, registry: Registry, profile: Profile) -> Explanation:
+    """What is in force now: version, rules with their latest turns, last night, hold."""
+    version = registry.champion()
+    try:
+        lineage = len(registry.lineage(version))
+    except NotFound:  # the row was lost with an older backup; the files serve on
+        lineage = 0
+    rules = []
+    for rule in profile.rules():
+        ids = store.rules.turns_of(rule.id)[-SHOWN_TURNS:]
+        rules.append((rule, [store.turns.get(turn_id) for turn_id in ids]))
+    return Explanation(version, lineage, rules, store.runs.latest(), registry.held())
+
+
+def night_in_subprocess(home: Home) -> Run:
+    """Run a night in a process of its own, so that its memory is given back. Returns its run.
+
+    Raises AlignAgentError when the process ends without a run.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "align_agent.night", "--home", str(home.root)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    with Store.open(home.database) as store:
+        found = store.runs.latest()
+    if found is None or (done.returncode and found.status == "running"):
+        said = done.stderr.strip().splitlines()
+        raise AlignAgentError(
+            f"the night ended with exit code {done.returncode}: {said[-1] if said else ''}",
+            hint="run `align-agent distill run` to see more",
+        )
+    return found
+
+
+def _rate(rest: str, session: AgentSession, store: Store) -> Reply:
+    verdict, _, why = rest.partition(" ")
+    if verdict not in ("up", "down"):
+        raise UsageError("rate it up or down", hint="for example: /rate down too long")
+    if session.last_turn is None:
+        raise UsageError("there is no answer to rate yet", hint="ask something first")
+    session.recorder.flush()
+    clean = redact(why.strip(), session.config.privacy.redact_personal).text
+    found = rate(store, session.last_turn.id, verdict == "up", clean, session.config)
+    return Reply([f"noted: {verdict}"], {"turn": found.turn_id, "verdict": verdict, "why": clean})
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_CHARS else f"{line[: SHOWN_CHARS - 1]}…"

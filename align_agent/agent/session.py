@@ -1,0 +1,366 @@
+"""One conversation with the embedded agent: messages in, streamed answers out, turns recorded.
+
+The version that serves is chosen at the start of each turn and kept to its end. Recording happens
+in the background and can neither delay nor break the chat. Use a session from one thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from align_agent.adapters.registry import Registry
+from align_agent.agent import tools
+from align_agent.agent.graph import TurnContext, build_graph, missing_agent
+from align_agent.agent.memory import forget_older, open_memory
+from align_agent.agent.pump import Pump, Stopped
+from align_agent.agent.skills import Skill, read_skills, skills_block
+from align_agent.capture.recorder import Recorder
+from align_agent.capture.wire import sanitize_text
+from align_agent.config import Config
+from align_agent.errors import (
+    AlignAgentError,
+    ConfigError,
+    InputError,
+    MissingDependency,
+    ModelError,
+)
+from align_agent.feedback.signals import observe
+from align_agent.models.generation import Generation, Sampling
+from align_agent.paths import Home
+from align_agent.prompts import with_rules
+from align_agent.records import Message, Turn, new_id, now
+from align_agent.store import Store
+
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
+
+log = logging.getLogger(__name__)
+
+# The list of skills would crowd out the conversation on a smaller context.
+SKILLS_NEED_CONTEXT = 8_000
+READ_SKILL: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "read_skill",
+        "description": "Read a skill's instructions.",
+        "parameters": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}},
+            "required": ["name"],
+        },
+    },
+}
+
+
+class AgentSession:
+    """A conversation. Make one with `open`, close it when done (it is a context manager too).
+
+    `last_turn` is the turn of the last `send` that came to its end, as it was said (before
+    redaction); None before the first.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        config: Config,
+        model: LocalModel,
+        *,
+        conversation_id: str,
+        channel: str,
+        resources: ExitStack,
+    ) -> None:
+        self.home = home
+        self.config = config
+        self.model = model
+        self.conversation_id = conversation_id
+        self.channel = channel
+        self.last_turn: Turn | None = None
+        self._resources = resources
+        self.system, self.tools, self._skills = _offer(home, config, model)
+        self._saver = resources.enter_context(open_memory(home.checkpoints))
+        self._graph = build_graph(self._saver)
+        self._store = resources.enter_context(Store.open(home.database))
+        self._registry = Registry(self._store, home)
+        self.recorder = Recorder(
+            home.database,
+            config.privacy,
+            queue_size=config.capture.queue_size,
+            on_stored=lambda store, turn: _read_feedback(store, turn, config),
+        )
+        resources.callback(self.recorder.close)
+
+    @classmethod
+    def open(
+        cls,
+        home: Home,
+        config: Config,
+        *,
+        conversation_id: str = "",
+        channel: str = "chat",
+        model: LocalModel | None = None,
+    ) -> AgentSession:
+        """Begin a conversation, or go on with an earlier one by its id.
+
+        Raises MissingDependency, ModelError (the base cannot be loaded), StoreError, and
+        ConfigError for a tool that does not exist.
+        """
+        _require_langgraph()
+        home.ensure()
+        model = model or load_model(config)
+        with ExitStack() as stack:
+            session = cls(
+                home,
+                config,
+                model,
+                conversation_id=conversation_id or new_id("chat"),
+                channel=channel,
+                resources=stack,
+            )
+            session._resources = stack.pop_all()
+        return session
+
+    def send(self, text: str) -> Iterator[str]:
+        """Answer a message: yields the text in pieces, and records the turn at the end.
+
+        Raises InputError for an empty message, ContextTooLong for one that does not fit, and
+        ModelError when the model fails; the memory is then as before the message. A caller that
+        stops listening stops the model: the turn is recorded as interrupted and not remembered.
+        """
+        said = sanitize_text(text)
+        if not said.strip():
+            raise InputError("the message is empty", hint="type something first")
+        return self._answer(said)
+
+    def messages(self) -> list[Message]:
+        """The conversation so far, as it is remembered: no system message, no present turn."""
+        values = self._graph.get_state(self._thread()).values
+        return [Message.from_dict(data) for data in values.get("messages", [])]
+
+    def close(self) -> None:
+        """Store what waits to be recorded and free the databases. Closing twice does nothing."""
+        self._resources.close()
+
+    def __enter__(self) -> AgentSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Inside
+
+    def _answer(self, said: str) -> Iterator[str]:
+        started, moment = time.monotonic(), now()
+        version, adapter = self._registry.serving(self.model.base, self.model.base_hash)
+        call = _Call(self, adapter, said)
+        context = TurnContext(call, self._call_tool, self.config.agent.max_steps)
+        pieces: list[str] = []
+        outcome = "interrupted"
+        try:
+            with Pump(self._run(said, context), call.stop) as pump:
+                for piece in pump:
+                    pieces.append(piece)
+                    yield piece
+            outcome = context.finish_reason
+        except AlignAgentError:
+            outcome = "error"
+            raise
+        except Exception as error:
+            outcome = "error"
+            log.exception("the agent failed in the middle of a turn")
+            raise ModelError(
+                f"the agent failed while answering: {type(error).__name__}: {error}",
+                hint="the conversation is as before this message; try again",
+            ) from error
+        finally:
+            whole = outcome not in ("interrupted", "error")
+            if whole or pieces:
+                response = self._response() if whole else [Message("assistant", "".join(pieces))]
+                turn = self._record(
+                    call,
+                    tuple(response),
+                    version=version,
+                    created_at=moment,
+                    latency_ms=1000 * (time.monotonic() - started),
+                    finish_reason=outcome,
+                    excluded=not whole,
+                )
+                self.last_turn = turn if whole else self.last_turn
+        forget_older(self._saver, self.conversation_id)
+
+    def _run(self, said: str, context: TurnContext) -> Iterator[str]:
+        pieces: Iterator[str] = self._graph.stream(
+            {"turn": [Message("user", said).to_dict()], "steps": 0},
+            self._thread(),
+            context=context,
+            stream_mode="custom",
+            # Written once, after the last node: a turn that fails leaves no trace in memory.
+            durability="exit",
+        )
+        return pieces
+
+    def _response(self) -> list[Message]:
+        values = self._graph.get_state(self._thread()).values
+        return [Message.from_dict(data) for data in values["turn"][1:]]
+
+    def _record(self, call: _Call, response: tuple[Message, ...], **facts: Any) -> Turn:
+        spoken = [m.content for m in response if m.role == "assistant"]
+        turn = Turn(
+            conversation_id=self.conversation_id,
+            prompt=call.prompt,
+            response=response,
+            user_text=call.said,
+            answer=spoken[-1] if spoken else "",
+            channel=self.channel,
+            base=self.model.base,
+            **facts,
+        )
+        if self.config.capture.enabled:
+            self.recorder.record(turn)
+        return turn
+
+    def _call_tool(self, name: str, arguments: Mapping[str, Any]) -> str:
+        offered = {schema["function"]["name"] for schema in self.tools}
+        if name == "read_skill" and name in offered:
+            return _read_skill(self._skills, arguments)
+        if name not in offered:
+            there = ", ".join(sorted(offered)) or "none"
+            return f"error: there is no tool {name!r}; there are: {there}"
+        return tools.call(name, arguments)
+
+    def _thread(self) -> dict[str, Any]:
+        limit = 2 * self.config.agent.max_steps + 4
+        return {"configurable": {"thread_id": self.conversation_id}, "recursion_limit": limit}
+
+
+class _Call:
+    """The model calls of one turn: one adapter, and what the first call was shown."""
+
+    def __init__(self, session: AgentSession, adapter: Path | None, said: str) -> None:
+        self._session = session
+        self._adapter = adapter
+        self.said = said
+        self.prompt: tuple[Message, ...] = ()
+        self.stop = threading.Event()
+
+    def __call__(
+        self, messages: Sequence[Message], step: int, may_call: bool
+    ) -> Iterator[str | Generation]:
+        session = self._session
+        settings = session.config.model
+        offered = session.tools if may_call else ()
+        head = (Message("system", session.system),) if session.system else ()
+        reserve = min(settings.max_new_tokens, session.model.context // 2)
+        shown = session.model.fit([*head, *messages], reserve=reserve, tools=offered)
+        if step == 0:
+            self.prompt = shown
+        sampling = Sampling(
+            max_new_tokens=settings.max_new_tokens,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            seed=_seed(settings.seed, session.conversation_id, len(messages)),
+        )
+        stream = session.model.stream(
+            shown, tools=offered, sampling=sampling, adapter=self._adapter
+        )
+        for piece in stream:
+            if self.stop.is_set():
+                raise Stopped
+            yield piece
+
+
+def load_model(config: Config) -> LocalModel:
+    """The base model that the configuration names. Raises ModelError, MissingDependency."""
+    try:
+        from align_agent.models.local import LocalModel
+    except ImportError as error:
+        raise MissingDependency(
+            "the local model needs torch and transformers, which are not installed",
+            hint="pip install 'align-agent[train]'",
+        ) from error
+    settings = config.model
+    return LocalModel.load(
+        settings.base, device=settings.device, dtype=settings.dtype, threads=settings.threads
+    )
+
+
+def system_prompt(config: Config, skills: Sequence[Skill] = ()) -> str:
+    """Persona, declared rules and skills, each if there are any; empty when there are none."""
+    preferences = config.preferences
+    parts = [preferences.persona.strip(), skills_block(skills)]
+    text = "\n\n".join(part for part in parts if part)
+    if not preferences.in_prompt:
+        return text
+    rules = [rule if isinstance(rule, str) else str(rule["text"]) for rule in preferences.rules]
+    shown = with_rules([Message("system", text)], rules)
+    return shown[0].content
+
+
+def first_prompt(
+    config: Config, model: LocalModel, question: str, home: Home | None = None
+) -> tuple[tuple[Message, ...], tuple[dict[str, Any], ...]]:
+    """What the model is shown for the first message of a conversation, and the tools offered."""
+    system, offered, _ = _offer(home, config, model)
+    head = (Message("system", system),) if system else ()
+    return (*head, Message("user", question)), offered
+
+
+def _offer(
+    home: Home | None, config: Config, model: LocalModel
+) -> tuple[str, tuple[dict[str, Any], ...], list[Skill]]:
+    """The system prompt, the tool schemas, and the skills behind `read_skill`."""
+    unknown = [name for name in config.agent.tools if name not in tools.TOOLS]
+    if unknown:
+        raise ConfigError(
+            f"agent.tools names {unknown[0]!r}, which is no tool",
+            hint=f"there are: {', '.join(tools.TOOLS)}",
+        )
+    offered = tools.schemas_for(config.agent.tools) if config.agent.max_steps > 1 else []
+    wanted = config.agent.skills_in_prompt
+    roomy = model.context >= SKILLS_NEED_CONTEXT
+    skills: list[Skill] = []
+    if wanted == "always" or (wanted == "auto" and roomy):
+        skills, problems = read_skills(_skill_folders(home, config))
+        for problem in problems:
+            log.warning("a skill was left out: %s", problem)
+        if skills:
+            offered.append(READ_SKILL)
+    return system_prompt(config, skills), tuple(offered), skills
+
+
+def _skill_folders(home: Home | None, config: Config) -> list[Path]:
+    """Relative folders lie in the home."""
+    folders = [Path(name).expanduser() for name in config.agent.skills]
+    return [home.root / folder if home else folder for folder in folders]
+
+
+def _read_skill(skills: Sequence[Skill], arguments: Mapping[str, Any]) -> str:
+    wanted = str(arguments.get("name", ""))
+    for skill in skills:
+        if skill.name == wanted:
+            return skill.body
+    return f"error: there is no skill {wanted!r}; there are: {', '.join(s.name for s in skills)}"
+
+
+def _read_feedback(store: Store, turn: Turn, config: Config) -> None:
+    observe(store, turn, config)
+
+
+def _seed(seed: int, conversation: str, position: int) -> int:
+    """The same conversation replays the same way; different turns draw different noise."""
+    digest = hashlib.sha256(f"{seed}\n{conversation}\n{position}".encode()).digest()
+    return int.from_bytes(digest[:5], "big")
+
+
+def _require_langgraph() -> None:
+    try:
+        import langgraph.checkpoint.sqlite
+        import langgraph.graph  # noqa: F401
+    except ImportError as error:
+        raise missing_agent() from error

@@ -1,0 +1,295 @@
+"""The user's profile: short general rules, learned from complaints or declared in config.yaml.
+
+Repeats are merged, newer contradicts older on the same axis, declared wins over learned. Only
+known directions and general wishes become rules; what was wrong with one answer does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from align_agent.config import Config, PreferencesConfig
+from align_agent.directions import DIRECTIONS, axis_of, direction_of_text
+from align_agent.errors import InputError, UsageError
+from align_agent.feedback.checks import validate_spec
+from align_agent.feedback.reader import Reading, read
+from align_agent.feedback.text import key_of
+from align_agent.feedback.wishes import check_for, is_private
+from align_agent.records import Feedback, Rule, RuleStatus, Turn, now
+
+if TYPE_CHECKING:
+    from align_agent.store import Store
+
+EVERYTHING = "everything"
+MAX_RULE = 400
+BY_USER = "retired by you"
+UNDECLARED = "no longer in config.yaml"
+OUTVOTED = "config.yaml declares the opposite"
+
+_OPEN: tuple[RuleStatus, ...] = ("active", "declared", "proposed")
+
+
+class Profile:
+    """The rules of one store, with what changes them. One Profile per Store."""
+
+    def __init__(self, store: Store, config: Config) -> None:
+        self._store = store
+        self._config = config
+
+    # Reading
+
+    def rules(self) -> list[Rule]:
+        """The rules in force, active and declared, in an order that does not depend on chance.
+
+        Of two on one axis the declared one counts, else the one last asked for.
+        """
+        order = {key: index for index, key in enumerate(DIRECTIONS)}
+        found = self._store.rules.list(("active", "declared"))
+        best: dict[str, Rule] = {}
+        for rule in found:
+            key = axis_of(rule.direction) or f"text:{key_of(rule.text)}"
+            if key not in best or _weight(rule) > _weight(best[key]):
+                best[key] = rule
+        return sorted(
+            best.values(),
+            key=lambda rule: (order.get(rule.direction, len(order)), rule.first_seen, rule.id),
+        )
+
+    def texts_for(self, turn: Turn) -> list[str]:
+        """The texts of the rules that apply to a turn."""
+        return [rule.text for rule in self.rules() if applies(rule, turn)]
+
+    # Learning
+
+    def learn(self, feedback: Feedback, reading: Reading) -> list[Rule]:
+        """Condense a complaint into rules; returns those that it made or confirmed.
+
+        A known direction becomes active when it was read with confidence and the configuration
+        accepts by itself; a wish in the user's own words is proposed.
+        """
+        if feedback.polarity != "negative" or reading.polarity != "negative":
+            return []
+        feedback_config = self._config.feedback
+        sure = feedback.confidence >= feedback_config.min_confidence
+        learned = []
+        with self._store.transaction():
+            for direction in reading.directions or _one(reading.direction):
+                status: RuleStatus = (
+                    "active" if feedback_config.auto_accept and sure else "proposed"
+                )
+                learned.append(self._take(_of_direction(direction), status, feedback.created_at))
+            if reading.wish and not reading.directions and not is_private(reading.wish):
+                rule = Rule(text=_tidy(reading.wish), status="proposed")
+                learned.append(self._take(rule, "proposed", feedback.created_at))
+            for rule in learned:
+                for turn_id in (feedback.turn_id, feedback.source_turn_id):
+                    if turn_id:
+                        self._store.rules.link(rule.id, turn_id)
+        return learned
+
+    def sync_declared(self, preferences: PreferencesConfig) -> list[Rule]:
+        """Make the declared rules exactly those of config.yaml. Raises InputError for a bad check."""
+        wanted = {rule.id: rule for rule in map(_declared, preferences.rules)}
+        with self._store.transaction():
+            known = {rule.id: rule for rule in self._store.rules.list()}
+            for rule in known.values():
+                if rule.status == "declared" and rule.id not in wanted:
+                    self._store.rules.update(rule.id, status="retired", reason=UNDECLARED)
+            for rule in wanted.values():
+                old = known.get(rule.id)
+                if old is None:
+                    self._store.rules.add(rule)
+                elif (old.status, old.check, old.scope, old.direction) != (
+                    "declared",
+                    rule.check,
+                    rule.scope,
+                    rule.direction,
+                ):
+                    self._store.rules.update(
+                        rule.id,
+                        status="declared",
+                        reason="",
+                        check=rule.check,
+                        scope=rule.scope,
+                        direction=rule.direction,
+                    )
+            for rule in wanted.values():
+                for loser in self._opponents(rule, ("active",)):
+                    self._store.rules.update(loser.id, status="proposed", reason=OUTVOTED)
+        return list(wanted.values())
+
+    # The user's own hand
+
+    def add(self, text: str) -> Rule:
+        """Take a rule from the user; active at once. Raises InputError for an unusable text."""
+        return self._take(_of_text(_checked(text)), "active", now(), by_user=True)
+
+    def accept(self, rule_id: str) -> Rule:
+        """Make a proposed or retired rule active. Raises NotFound, UsageError for a declared one."""
+        rule = self._own(rule_id)
+        with self._store.transaction():
+            self._retire_opponents(rule)
+            return self._store.rules.update(rule.id, status="active", reason="")
+
+    def edit(self, rule_id: str, text: str) -> Rule:
+        """Put a rule into other words; its direction and check follow from them.
+
+        Raises NotFound, InputError, and UsageError for a declared rule.
+        """
+        rule = self._own(rule_id)
+        fresh = _of_text(_checked(text))
+        changed = replace(rule, text=fresh.text, direction=fresh.direction, check=fresh.check)
+        with self._store.transaction():
+            if rule.status == "active":
+                self._retire_opponents(changed)
+            return self._store.rules.update(
+                rule.id, text=fresh.text, direction=fresh.direction, check=fresh.check
+            )
+
+    def retire(self, rule_id: str) -> Rule:
+        """Stop following a rule. Raises NotFound, UsageError for a declared one."""
+        rule = self._own(rule_id)
+        return self._store.rules.update(rule.id, status="retired", reason=BY_USER)
+
+    # Inside
+
+    def _own(self, rule_id: str) -> Rule:
+        rule = self._store.rules.get(rule_id)
+        if rule.status == "declared":
+            raise UsageError(
+                f"the rule {rule.text!r} is declared in config.yaml",
+                hint="change it there: preferences.rules",
+            )
+        return rule
+
+    def _take(self, rule: Rule, status: RuleStatus, moment: str, *, by_user: bool = False) -> Rule:
+        """Confirm the rule if it is known, else store it; settle what contradicts it."""
+        with self._store.transaction():
+            known = self._known(rule)
+            declared_against = any(True for _ in self._opponents(rule, ("declared",)))
+            newer = [o for o in self._opponents(rule, ("active",)) if o.last_seen > moment]
+            reason = ""
+            if declared_against:
+                status, reason = "proposed", OUTVOTED
+            elif newer and not by_user:
+                status, reason = "retired", f"said before: {newer[0].text}"
+            elif known and known.status == "retired" and known.reason == BY_USER and not by_user:
+                status, reason = "proposed", "asked for again after you retired it"
+            elif status == "active":
+                self._retire_opponents(rule)
+            if known is None:
+                fresh = replace(
+                    rule, status=status, reason=reason, first_seen=moment, last_seen=moment
+                )
+                self._store.rules.add(fresh)
+                return fresh
+            if known.status == "declared" or (known.status == "active" and status == "proposed"):
+                status, reason = known.status, known.reason
+            return self._store.rules.update(
+                known.id,
+                status=status,
+                reason=reason,
+                count=known.count + 1,
+                first_seen=min(known.first_seen, moment),
+                last_seen=max(known.last_seen, moment),
+            )
+
+    def _known(self, rule: Rule) -> Rule | None:
+        """The stored rule that says the same: a learned one before a declared one."""
+        same = [other for other in self._store.rules.list() if _same(rule, other)]
+        same.sort(key=lambda other: (other.status == "declared", other.status == "retired"))
+        return same[0] if same else None
+
+    def _opponents(self, rule: Rule, statuses: Sequence[str]) -> list[Rule]:
+        """The rules on the same axis that ask for something else."""
+        axis = axis_of(rule.direction)
+        if not axis:
+            return []
+        return [
+            other
+            for other in self._store.rules.list(statuses)
+            if axis_of(other.direction) == axis
+            and other.direction != rule.direction
+            and other.scope == rule.scope
+        ]
+
+    def _retire_opponents(self, rule: Rule) -> None:
+        for loser in self._opponents(rule, ("active", "proposed")):
+            reason = f"contradicted by: {rule.text}"
+            self._store.rules.update(loser.id, status="retired", reason=reason)
+
+
+def applies(rule: Rule, turn: Turn) -> bool:
+    """Whether a rule's scope covers a turn.
+
+    `everything`; `channel:NAME`; else words parted by commas, one of which the message must hold.
+    """
+    scope = rule.scope.strip()
+    if scope in ("", EVERYTHING):
+        return True
+    if scope.startswith("channel:"):
+        return turn.channel == scope.removeprefix("channel:").strip()
+    said = f" {key_of(turn.user_text)} "
+    words = [key_of(word) for word in scope.split(",")]
+    return any(f" {word} " in said for word in words if word)
+
+
+def _weight(rule: Rule) -> tuple[bool, str, str]:
+    return rule.status == "declared", rule.last_seen, rule.id
+
+
+def _same(rule: Rule, other: Rule) -> bool:
+    if rule.direction or other.direction:
+        return rule.direction == other.direction and rule.scope == other.scope
+    return key_of(rule.text) == key_of(other.text)
+
+
+def _one(direction: str) -> tuple[str, ...]:
+    return (direction,) if direction else ()
+
+
+def _of_direction(key: str) -> Rule:
+    direction = DIRECTIONS[key]
+    return Rule(direction.text, "active", direction=key, check=dict(direction.check))
+
+
+def _of_text(text: str) -> Rule:
+    """A rule in the user's words; where they name one known direction, with its check."""
+    key = direction_of_text(text)
+    if not key:
+        directions = read(text).directions
+        key = directions[0] if len(directions) == 1 else ""
+    check: dict[str, Any] | None = dict(DIRECTIONS[key].check) if key else None
+    return Rule(text, "active", direction=key, check=check_for(text) or check)
+
+
+def _declared(entry: str | dict[str, Any]) -> Rule:
+    data = {"text": entry} if isinstance(entry, str) else entry
+    rule = _of_text(_checked(str(data["text"])))
+    check = data.get("check")
+    if isinstance(check, str):
+        check = {"name": check}
+    if check is not None:
+        validate_spec(check)
+        rule = replace(rule, check=dict(check))
+    scope = str(data.get("scope") or EVERYTHING)
+    digest = hashlib.sha256(f"{rule.text}\n{scope}".encode()).hexdigest()
+    return replace(rule, id=f"rule-{digest[:20]}", status="declared", scope=scope)
+
+
+def _checked(text: str) -> str:
+    tidy = _tidy(text)
+    if not tidy:
+        raise InputError("the rule is empty", hint='for example "Keep answers short."')
+    if len(tidy) > MAX_RULE:
+        raise InputError(f"the rule has {len(tidy)} characters", hint=f"use at most {MAX_RULE}")
+    return tidy
+
+
+def _tidy(text: str) -> str:
+    clean = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", " ")
+    return re.sub(r"\s+", " ", clean).strip()

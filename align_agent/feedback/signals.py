@@ -1,0 +1,169 @@
+"""What a stored turn says about the one before it: follow-up, retry, rating. Writes Feedback.
+
+Reading the words is `reader`'s work, condensing them into rules `profile`'s. Observing a turn
+twice adds nothing: a signal's id follows from what it is about.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from align_agent.config import Config
+from align_agent.errors import InputError
+from align_agent.feedback.lexicon import FUNCTION_WORDS
+from align_agent.feedback.profile import Profile
+from align_agent.feedback.reader import Reading, read
+from align_agent.feedback.text import key_of
+from align_agent.records import Feedback, Turn, now
+
+if TYPE_CHECKING:
+    from align_agent.store import Store
+
+READER = "reader-1"
+RETRY = "retry-1"
+RATING = "rating-1"
+
+MAX_TEXT = 4_000
+# Shorter texts ("go on", "next") are said twice without asking for the same thing again.
+_MIN_RETRY_WORDS = 3
+_SAME_WORD = 0.75
+
+
+def observe(store: Store, turn: Turn, config: Config | None = None) -> list[Feedback]:
+    """Read a turn that was just stored as the follow-up of the turn before it.
+
+    Returns the feedback that was added, none when the turn begins a conversation, is side traffic
+    or was observed before. Raises StoreError.
+    """
+    if not turn.main:
+        return []
+    previous = store.turns.previous_of(turn)
+    if previous is None or not previous.answer.strip():
+        return []
+    reading = read(turn.user_text, answer=previous.answer, previous_user=previous.user_text)
+    found = _follow_up(turn, previous, reading) or _retry(turn, previous)
+    if found is None:
+        return []
+    with store.transaction():
+        if not store.feedback.add(found):
+            return []
+        if found.kind == "follow_up":
+            Profile(store, config or Config()).learn(found, reading)
+    return [found]
+
+
+def rate(
+    store: Store, turn_id: str, up: bool, why: str = "", config: Config | None = None
+) -> Feedback:
+    """Note an explicit rating of a turn; it replaces an earlier one of the same turn.
+
+    `why` is read like a follow-up, so that "too long" becomes a rule. Raises NotFound, InputError
+    for a reason that is far too long, StoreError.
+    """
+    if len(why) > MAX_TEXT:
+        raise InputError(
+            f"the reason has {len(why):,} characters", hint=f"use at most {MAX_TEXT:,}"
+        )
+    turn = store.turns.get(turn_id)
+    reading = read(why, previous_user=turn.user_text)
+    if up:
+        category, direction_counts = "praise", False
+    else:
+        category = reading.category if reading.polarity == "negative" else "none"
+        direction_counts = True
+    feedback = Feedback(
+        turn_id=turn.id,
+        kind="rating",
+        polarity="positive" if up else "negative",
+        category=category,
+        confidence=1.0,
+        text=why.strip(),
+        detector=RATING,
+        evidence=reading.evidence,
+        created_at=now(),
+    )
+    with store.transaction():
+        for earlier in store.feedback.for_turn(turn.id):
+            if earlier.kind == "rating" and not earlier.dismissed:
+                store.feedback.dismiss(earlier.id)
+        store.feedback.add(feedback)
+        if direction_counts:
+            Profile(store, config or Config()).learn(feedback, reading)
+    return feedback
+
+
+def is_retry(text: str, earlier: str) -> bool:
+    """Whether a message asks for the same as an earlier one, in the same or nearly the same words.
+
+    The numbers must be the same, and the words too but for typing errors and function words: the
+    next exercise of a series is no retry.
+    """
+    first, second = key_of(earlier[:MAX_TEXT]).split(), key_of(text[:MAX_TEXT]).split()
+    if min(len(first), len(second)) < _MIN_RETRY_WORDS:
+        return False
+    if first == second:
+        return True
+    if re.findall(r"\d+", earlier[:MAX_TEXT]) != re.findall(r"\d+", text[:MAX_TEXT]):
+        return False
+    content = [word for word in first if word not in FUNCTION_WORDS]
+    other = [word for word in second if word not in FUNCTION_WORDS]
+    if len(content) < 2 or abs(len(content) - len(other)) > 1:
+        return False
+    return _all_known(content, other) and _all_known(other, content)
+
+
+def _all_known(words: Sequence[str], others: Sequence[str]) -> bool:
+    rest = [word for word in words if word not in others]
+    if len(rest) > max(1, len(words) // 4):
+        return False
+    return all(
+        any(difflib.SequenceMatcher(None, word, other).ratio() >= _SAME_WORD for other in others)
+        for word in rest
+    )
+
+
+def _follow_up(turn: Turn, previous: Turn, reading: Reading) -> Feedback | None:
+    if reading.polarity == "neutral":
+        return None
+    return Feedback(
+        turn_id=previous.id,
+        kind="follow_up",
+        polarity=reading.polarity,
+        category=reading.category,
+        confidence=reading.confidence,
+        text=turn.user_text[:MAX_TEXT],
+        detector=READER,
+        evidence=reading.evidence,
+        source_turn_id=turn.id,
+        strength=reading.strength,
+        id=_id("follow_up", previous.id, turn.id),
+        created_at=turn.created_at,
+    )
+
+
+def _retry(turn: Turn, previous: Turn) -> Feedback | None:
+    if not is_retry(turn.user_text, previous.user_text):
+        return None
+    return Feedback(
+        turn_id=previous.id,
+        kind="retry",
+        polarity="negative",
+        category="repeat",
+        confidence=0.8,
+        text=turn.user_text[:MAX_TEXT],
+        detector=RETRY,
+        evidence="the same question again",
+        source_turn_id=turn.id,
+        strength=0.5,
+        id=_id("retry", previous.id, turn.id),
+        created_at=turn.created_at,
+    )
+
+
+def _id(kind: str, turn_id: str, source_id: str) -> str:
+    digest = hashlib.sha256(f"{kind}\n{turn_id}\n{source_id}".encode()).hexdigest()
+    return f"fb-{digest[:20]}"

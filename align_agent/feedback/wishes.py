@@ -1,0 +1,94 @@
+"""Wishes in the user's own words: is there a check for one, and may it become a rule at all?
+
+Knows nothing of known directions; those are in `directions`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_LANGUAGES = {
+    "english": "en",
+    "german": "de",
+    "french": "fr",
+    "spanish": "es",
+    "italian": "it",
+    "portuguese": "pt",
+    "dutch": "nl",
+}
+_NUMBERS = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "ten": 10,
+    "a single": 1,
+}
+_AT_MOST = re.compile(
+    r"\b(?:at most|no more than|not more than|maximum(?: of)?|max\.?|up to|in|within|under|only)\s+"
+    rf"(\d{{1,4}}|{'|'.join(_NUMBERS)})\s+(words?|sentences?)\b",
+    re.I,
+)
+_LANGUAGE = re.compile(
+    rf"\b(?:answer|reply|write|speak|respond|talk)\b[^.]{{0,40}}?\bin ({'|'.join(_LANGUAGES)})\b",
+    re.I,
+)
+_QUOTE = r"[\"'\u201c\u2018]([^\"'\u201d\u2019]{1,80})[\"'\u201d\u2019]"
+_STARTS = re.compile(rf"\b(?:start|begin|open) (?:\w+ ){{0,4}}with {_QUOTE}", re.I)
+_ENDS = re.compile(rf"\b(?:end|finish|close) (?:\w+ ){{0,4}}with {_QUOTE}", re.I)
+_NEVER = re.compile(
+    rf"\b(?:never|do not|don't|avoid|stop|no) (?:\w+ ){{0,4}}?(?:say|saying|use|using|write|writing|word"
+    rf"|phrase)?\s?(?:the )?(?:word |phrase )?{_QUOTE}",
+    re.I,
+)
+_NOT_WITH = re.compile(r"\b(?:never|do not|don't|stop|avoid)\b", re.I)
+
+# Words that a sentence about style may hold with a capital and that name nobody.
+_KNOWN_CAPITALS = frozenset(
+    """
+    i i'm i'd i've i'll english german french spanish italian portuguese dutch russian chinese
+    japanese korean arabic turkish polish swedish hindi latin british american celsius fahrenheit
+    markdown python javascript typescript java rust html css sql json yaml latex unicode ascii pdf
+    ai chatgpt gpt tldr tl dr ok final answer emoji excel word
+    """.split()  # noqa: SIM905 - a list of words reads best as words
+)
+_PRIVATE = re.compile(
+    r"\b(?:call me|my (?:name|address|street|phone|number|mail|e-?mail|birthday|age|salary|password|"
+    r"wife|husband|son|daughter|mother|father|mom|mum|dad|brother|sister|boss|doctor|bank|account|"
+    r"illness|diagnosis|medication|partner|girlfriend|boyfriend|employer|company)|i (?:live|work) "
+    r"(?:in|at|for)|born)\b",
+    re.I,
+)
+
+
+def check_for(text: str) -> dict[str, Any] | None:
+    """A check spec that verifies the wish, where it is of a kind that a program can verify."""
+    if most := _AT_MOST.search(text):
+        number = most[1].casefold()
+        n = _NUMBERS[number] if number in _NUMBERS else int(number)
+        kind = "max_words" if most[2].casefold().startswith("word") else "max_sentences"
+        return {"name": kind, "n": n}
+    refuses = bool(_NOT_WITH.search(text))
+    if not refuses and (start := _STARTS.search(text)):
+        return {"name": "starts_with", "text": start[1]}
+    if not refuses and (end := _ENDS.search(text)):
+        return {"name": "ends_with", "text": end[1]}
+    if never := _NEVER.search(text):
+        return {"name": "avoids", "text": never[1]}
+    if not refuses and (language := _LANGUAGE.search(text)):
+        return {"name": "language", "code": _LANGUAGES[language[1].casefold()]}
+    return None
+
+
+def is_private(text: str) -> bool:
+    """Whether a wish may hold something personal: a number, an address, a name, a relation.
+
+    Errs towards yes: such a wish is learned from its own turn only and never becomes a rule.
+    """
+    if re.search(r"\d|@|://|www\.|\\\\|/", text) or _PRIVATE.search(text):
+        return True
+    words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text)
+    return any(word[0].isupper() and word.casefold() not in _KNOWN_CAPITALS for word in words[1:])

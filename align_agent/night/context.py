@@ -1,0 +1,92 @@
+"""What every phase of a night shares: home, store, configuration, the run's row and its folder.
+
+The model is loaded when a phase first needs it, so that a night with nothing to learn stays cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from align_agent.adapters.registry import Registry
+from align_agent.config import Config
+from align_agent.distill.select import Selection
+from align_agent.errors import MissingDependency
+from align_agent.night import plan
+from align_agent.night.artefacts import RunFolder
+from align_agent.night.progress import Progress
+from align_agent.paths import Home
+from align_agent.records import Run, RunStatus
+from align_agent.store import Store
+
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
+
+BASE_HASH = "base_hash"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A night's orderly end, from whichever phase it comes."""
+
+    status: RunStatus
+    reason: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Night:
+    """One run under way. `done` holds the artefact of every phase that is complete."""
+
+    home: Home
+    store: Store
+    config: Config
+    registry: Registry
+    wishes: plan.Wishes
+    run: Run
+    folder: RunFolder
+    progress: Progress
+    done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _model: LocalModel | None = None
+    _chosen: Selection | None = None
+
+    def update(self, **changes: Any) -> None:
+        """Change the run's row, and this copy of it."""
+        self.run = self.store.runs.update(self.run.id, **changes)
+
+    def model(self) -> LocalModel:
+        """The base model. Raises ModelError, MissingDependency."""
+        if self._model is None:
+            try:
+                from align_agent.models.local import LocalModel
+            except ImportError as error:
+                raise MissingDependency(
+                    f"learning needs torch, transformers and peft ({error})",
+                    hint="pip install 'align-agent[train]'",
+                ) from error
+            settings = self.config.model
+            self._model = LocalModel.load(
+                settings.base,
+                device=settings.device,
+                dtype=settings.dtype,
+                threads=settings.threads,
+            )
+            self.update(config={**self.run.config, BASE_HASH: self._model.base_hash})
+        return self._model
+
+    def champion(self) -> tuple[int, Path | None]:
+        """The version that serves now, and its folder."""
+        model = self.model()
+        return self.registry.serving(self.config.model.base, model.base_hash)
+
+    def chosen(self) -> Selection:
+        """The turns of this night, as the `select` phase left them."""
+        if self._chosen is None:
+            self._chosen = plan.restore(self.store, self.done["select"])
+        return self._chosen
+
+    def max_new_tokens(self) -> int:
+        """Tokens of one answer: as by day, but never more than half of the context."""
+        return max(1, min(self.config.model.max_new_tokens, self.model().context // 2))

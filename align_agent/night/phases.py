@@ -1,0 +1,345 @@
+"""The phases of a night, in order. Each reads what the earlier ones left and returns its artefact,
+or an `End` when the night is over.
+
+Reads like the plan: detect, select, preflight, rollouts, train, gate, register. What makes a phase
+survive a kill is `run.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from align_agent.distill.hindsight import Example, example_of
+from align_agent.distill.select import Candidate
+from align_agent.errors import ModelError, PromotionHeld
+from align_agent.night import exam, plan
+from align_agent.night.context import BASE_HASH, End, Night
+from align_agent.prompts import with_hindsight
+from align_agent.records import Feedback, Turn, now, version_label
+
+# The mean gap below which the teacher has nothing to say that the champion does not say already,
+# as a share of the gap that makes a single follow-up a correction (feedback.gap_threshold).
+MIN_GAP_SHARE = 0.1
+# Prompts on which teacher and champion are compared before any training.
+PREFLIGHT_PROMPTS = 32
+
+Phase = Callable[[Night], "dict[str, Any] | End"]
+
+
+def detect(night: Night) -> dict[str, Any]:
+    """Measure the follow-ups that no reader judged: does the model answer otherwise, told of it?
+
+    A gap above the threshold becomes negative feedback, any other a neutral one, so that it is
+    measured once.
+    """
+    todo = _unjudged(night)
+    night.progress.phase("detect", len(todo))
+    found: list[float] = []
+    if todo:
+        from align_agent.distill.gap import gaps
+
+        items = [
+            (turn.prompt, turn.response, after.user_text, plan.tools_of(turn, night.config))
+            for turn, after in todo
+        ]
+        model = night.model()
+        for start in range(0, len(items), 16):
+            found += gaps(model, items[start : start + 16])
+            night.progress.step(len(found))
+    with night.store.transaction():
+        for (turn, after), gap in zip(todo, found, strict=True):
+            night.store.feedback.add(_gap_feedback(turn, after, gap, night))
+    threshold = night.config.feedback.gap_threshold
+    return {"measured": len(found), "corrective": sum(gap >= threshold for gap in found)}
+
+
+def select(night: Night) -> dict[str, Any] | End:
+    """Choose the turns; note each one's use and reason."""
+    night.progress.phase("select")
+    chosen = plan.choose(night.store, night.config, night.wishes)
+    night.store.runs.add_turns(night.run.id, plan.uses_of(chosen, night.wishes))
+    problem = plan.too_little(chosen, night.config.distill.min_turns)
+    if problem:
+        return End("skipped", problem)
+    return dict(plan.artefact_of(chosen))
+
+
+def preflight(night: Night) -> dict[str, Any] | End:
+    """Is there anything to learn? The gap between champion and teacher, and who obeys better."""
+    from align_agent.distill.gap import divergences
+    from align_agent.distill.pairs import Pair, pair_of
+
+    version, path = night.champion()
+    night.update(parent=version)
+    candidates = night.chosen().train
+    night.progress.phase("preflight", len(candidates))
+    model = night.model()
+    pairs: dict[str, Pair] = {}
+    dropped: list[tuple[str, str]] = []
+    for candidate in candidates:
+        example = _example(night, candidate)
+        try:
+            pair = pair_of(model, example, skip_first=night.config.distill.mask_first_tokens)
+        except ModelError as error:
+            dropped.append((candidate.turn.id, error.message))
+            continue
+        if pair is None:
+            dropped.append((candidate.turn.id, "no token of the answer is left to learn"))
+        else:
+            pairs[candidate.turn.id] = pair
+    night.store.runs.add_turns(night.run.id, [(i, "skip", why) for i, why in dropped])
+    if not pairs:
+        return End("skipped", f"nothing to learn: no turn fits this model ({dropped[0][1]})")
+    found = divergences(model, list(pairs.values()), path)
+    gap = sum(found) / len(found)
+    night.progress.step(len(candidates))
+    floor = MIN_GAP_SHARE * night.config.feedback.gap_threshold
+    label = version_label(version)
+    if not math.isfinite(gap) or gap < floor:
+        return End(
+            "skipped",
+            f"nothing to learn: shown your wishes, the base answers as {label} does already "
+            f"(gap {gap:.4f} nats a token, at least {floor:.4f} is asked for)",
+        )
+    told, met, total = _obedience(night, [c for c in candidates if c.turn.id in pairs])
+    open_wishes = any(
+        c.follow_up and not night.wishes.violates(c.turn) for c in candidates if c.turn.id in pairs
+    )
+    if total and told <= met and not open_wishes:
+        return End(
+            "skipped",
+            f"nothing to learn: shown your rules, the base meets {told} of {total} rule checks on "
+            f"your prompts, and {label} meets {met} already",
+        )
+    night.store.runs.add_metric(
+        night.run.id, 0, preflight_gap=gap, teacher_checks=told, champion_checks=met
+    )
+    return {
+        "gap": gap,
+        "checks": total,
+        "teacher_met": told,
+        "champion_met": met,
+        "dropped": [turn_id for turn_id, _ in dropped],
+    }
+
+
+def rollouts(night: Night) -> dict[str, Any]:
+    """The answers to train on: the log's, the champion's fresh ones, and anchors."""
+    from align_agent.distill.rollouts import rollouts as answer
+
+    settings = night.config.distill
+    _, path = night.champion()
+    dropped = set(night.done["preflight"]["dropped"])
+    chosen = night.chosen()
+    lessons = [_example(night, c) for c in chosen.train if c.turn.id not in dropped]
+    anchors = [_example(night, c, anchor=True) for c in chosen.anchors]
+    general = _general_anchors(night, len(lessons), len(anchors))
+    fresh = [] if settings.rollouts == "logged" else [*lessons, *anchors]
+    night.progress.phase("rollouts", len(fresh) + len(general))
+    common: dict[str, Any] = {
+        "adapter": path,
+        "seed": night.run.seed,
+        "max_new_tokens": night.max_new_tokens(),
+    }
+    model = night.model()
+    answered = answer(
+        model,
+        [*lessons, *anchors],
+        settings.rollouts,
+        on_done=lambda done, _: night.progress.step(done),
+        **common,
+    )
+    answered += answer(
+        model,
+        general,
+        "fresh",
+        on_done=lambda done, _: night.progress.step(len(fresh) + done),
+        **common,
+    )
+    examples = [example for example in answered if example.response]
+    return {"examples": [example.to_dict() for example in examples]}
+
+
+def train(night: Night) -> dict[str, Any]:
+    """Distil into a fresh adapter over the frozen base. A training cut off starts again."""
+    from align_agent.distill.train import train as distil
+
+    examples = [Example.from_dict(row) for row in night.done["rollouts"]["examples"]]
+    model = night.model()
+    night.progress.phase("train")
+    workshop = night.folder.fresh_workshop()
+
+    def on_step(step: int, steps: int, figures: dict[str, float]) -> None:
+        if step == 1:
+            night.progress.phase("train", steps)
+        night.progress.step(step, f"loss {figures['loss']:.3f}")
+        night.store.runs.add_metric(night.run.id, step, **figures)
+
+    result = distil(
+        model,
+        examples,
+        night.config.distill,
+        seed=night.run.seed,
+        out_dir=workshop,
+        on_step=on_step,
+    )
+    night.folder.keep_adapter(workshop)
+    losses = [row["loss"] for row in result.metrics]
+    return {
+        "steps": result.steps,
+        "seconds": result.seconds,
+        "examples": result.examples,
+        "stopped_early": result.stopped_early,
+        "first_loss": losses[0] if losses else None,
+        "last_loss": losses[-1] if losses else None,
+    }
+
+
+def gate(night: Night) -> dict[str, Any]:
+    """Base, champion, candidate, and the base with the rules in its prompt: may it serve?"""
+    return exam.hold(night)
+
+
+def register(night: Night) -> dict[str, Any] | End:
+    """Keep the candidate as a version, and let it serve if the gate and the user allow.
+
+    The version's files and row come first; the alias, the samples and the run's end are one
+    transaction. Whatever moment a kill chooses, the next night finds the version and goes on.
+    """
+    night.progress.phase("register")
+    judged = night.done["gate"]["judgement"]
+    reasons = tuple(str(reason) for reason in judged["reasons"])
+    adapter = night.registry.register(
+        night.folder.adapter,
+        base=night.config.model.base,
+        base_hash=str(night.run.config.get(BASE_HASH) or night.model().base_hash),
+        run_id=night.run.id,
+        parent=night.run.parent,
+        rank=night.config.distill.lora_rank,
+        verdict=judged["verdict"],
+        reasons=reasons,
+    )
+    changes = {"candidate": adapter.version, "verdict": judged}
+    why = reasons[0] if reasons else ""
+    if judged["verdict"] == "reject":
+        return End("rejected", why, changes)
+    if judged["verdict"] == "review":
+        return End("review", f"{adapter.label} waits for your review: {why}", changes)
+    return End("promoted", why, changes)
+
+
+def conclude(night: Night, end: End) -> None:
+    """Write the run's end, its samples, and move the alias if it is promoted: all or nothing."""
+    with night.store.transaction():
+        status, reason = end.status, end.reason
+        version = end.changes.get("candidate")
+        if status == "promoted" and version is not None:
+            try:
+                night.registry.promote(version, why=reason, who="night")
+            except PromotionHeld as held:
+                status, reason = "review", f"{version_label(version)} passed, but {held.message}"
+        for sample in night.done.get("gate", {}).get("samples", ()):
+            night.store.runs.add_sample(night.run.id, **sample)
+        night.update(status=status, reason=reason, finished_at=now(), **end.changes)
+        night.store.events.add(f"night_{status}", reason, run=night.run.id, candidate=version)
+
+
+PHASES: dict[str, Phase] = {
+    "detect": detect,
+    "select": select,
+    "preflight": preflight,
+    "rollouts": rollouts,
+    "train": train,
+    "gate": gate,
+    "register": register,
+}
+
+
+def _unjudged(night: Night) -> list[tuple[Turn, Turn]]:
+    """Answered turns whose follow-up nothing judged with confidence, the newest first."""
+    found: list[tuple[Turn, Turn]] = []
+    sure = night.config.feedback.min_confidence
+    for turn in night.store.turns.all_main():
+        if turn.excluded or not turn.answer.strip() or not turn.response:
+            continue
+        heard = night.store.feedback.for_turn(turn.id)
+        if any(f.kind == "gap" or (not f.dismissed and f.confidence >= sure) for f in heard):
+            continue
+        after = night.store.turns.follow_up_of(turn)
+        if after is not None and after.user_text.strip():
+            found.append((turn, after))
+    return found[-night.config.distill.max_turns :][::-1]
+
+
+def _gap_feedback(turn: Turn, after: Turn, gap: float, night: Night) -> Feedback:
+    threshold = night.config.feedback.gap_threshold
+    measured = math.isfinite(gap)
+    corrective = measured and gap >= threshold
+    # 0.6 at the threshold itself, towards 1 far above it.
+    confidence = gap / (gap + threshold * 2 / 3) if corrective and gap > 0 else 0.6
+    return Feedback(
+        turn_id=turn.id,
+        kind="gap",
+        polarity="negative" if corrective else "neutral",
+        category="not_as_asked" if corrective else "none",
+        confidence=confidence,
+        text=after.user_text,
+        detector="gap",
+        evidence=f"gap {gap:.4f} nats a token" if measured else "too long to be measured",
+        source_turn_id=after.id,
+        strength=min(gap / threshold, 1.0) if corrective and threshold > 0 else 0.0,
+    )
+
+
+def _example(night: Night, candidate: Candidate, *, anchor: bool = False) -> Example:
+    return example_of(
+        candidate.turn,
+        night.wishes.for_turn(candidate.turn),
+        candidate.follow_up,
+        use="anchor" if anchor else "train",
+        tools=plan.tools_of(candidate.turn, night.config),
+    )
+
+
+def _obedience(night: Night, candidates: list[Candidate]) -> tuple[int, int, int]:
+    """(checks that the teacher meets, that the champion meets, all) on the turns' own prompts."""
+    from align_agent.gate.scores import Exam, ask, count_checks
+    from align_agent.models.generation import Sampling
+
+    items = [exam.heldout_of(night, candidate) for candidate in candidates]
+    asked = [item for item in items if item is not None and item.checks][:PREFLIGHT_PROMPTS]
+    if not asked:
+        return 0, 0, 0
+    told = [replace(item, prompt=with_hindsight(item.prompt, item.hindsight)) for item in asked]
+    settings = night.config.model
+    sampling = Sampling(
+        night.max_new_tokens(), settings.temperature, settings.top_p, seed=night.run.seed
+    )
+    conditions = Exam(asked, (), sampling)
+    _, path = night.champion()
+    model = night.model()
+    teacher, total = count_checks(asked, ask(model, None, told, conditions))
+    champion, _ = count_checks(asked, ask(model, path, asked, conditions))
+    return teacher, champion, total
+
+
+def _general_anchors(night: Night, lessons: int, own: int) -> list[Example]:
+    """General prompts that fill the anchors up to their share of all examples."""
+    from align_agent.distill.hindsight import build_hindsight
+
+    share = night.config.distill.anchors
+    missing = round(share / (1 - share) * lessons) - own if share < 1 else 0
+    rules = [rule.text for rule in night.wishes.general()]
+    return [
+        Example(
+            turn_id="",
+            prompt=exam.standing_prompt(night, text),
+            response=(),
+            hindsight=build_hindsight(rules),
+            use="anchor",
+        )
+        for text in exam.general_prompts(night, max(missing, 0), seed=night.run.seed)
+    ]

@@ -1,0 +1,214 @@
+"""What a night would learn from, and why every other turn is left out. Loads no model.
+
+Joins the store's turns, the profile's rules and the selection of `distill/select.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from align_agent.config import Config, load_config
+from align_agent.distill.select import Candidate, Selection, select
+from align_agent.feedback.checks import run_check
+from align_agent.feedback.profile import EVERYTHING, Profile, applies
+from align_agent.paths import Home
+from align_agent.prompts import TOOL_SCHEMAS
+from align_agent.records import Rule, Turn
+from align_agent.store import Store
+
+# With fewer conversations the one that is held out would be missed more than the gate needs it.
+MIN_CONVERSATIONS = 3
+CORRECTED = "the user corrected it"
+VIOLATES = "it breaks a rule of the user"
+HELD_OUT = "held out for the gate"
+ANCHOR = "nothing to correct: it holds the rest in place"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTurn:
+    """One turn and what a night does with it: train, heldout, anchor or skip."""
+
+    turn_id: str
+    use: str
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the next night would do, as far as can be told without a model.
+
+    `ready` says whether it would train at all, `reason` why or why not. `skipped` counts the
+    reasons for leaving turns out.
+    """
+
+    ready: bool
+    reason: str
+    train: int
+    heldout: int
+    anchors: int
+    skipped: dict[str, int]
+    rules: list[str]
+    turns: list[PlannedTurn]
+
+
+class Wishes:
+    """The user's rules as the night sees them: which apply to a turn, and which of them it breaks.
+
+    One reading of the profile for a whole night, so that all phases see the same rules.
+    """
+
+    def __init__(self, store: Store, config: Config) -> None:
+        self.rules: list[Rule] = Profile(store, config).rules()
+        self._by_text = {rule.text: rule for rule in self.rules}
+
+    def for_turn(self, turn: Turn) -> list[str]:
+        """The texts of the rules that apply to the turn."""
+        return [rule.text for rule in self.rules if applies(rule, turn)]
+
+    def checks_for(self, turn: Turn) -> list[Mapping[str, Any]]:
+        """The specs of the rules that apply to the turn and that a program can check."""
+        found = (self._by_text[text].check for text in self.for_turn(turn))
+        return [check for check in found if check]
+
+    def violates(self, turn: Turn) -> bool:
+        """Whether the logged answer fails a check. An answer without words fails none."""
+        if not turn.answer.strip():
+            return False
+        return any(not run_check(dict(spec), turn.answer) for spec in self.checks_for(turn))
+
+    def general(self) -> list[Rule]:
+        """The rules that apply to any prompt whatever."""
+        return [rule for rule in self.rules if rule.scope in ("", EVERYTHING)]
+
+
+def plan(home: Home) -> Plan:
+    """What the next night would learn from, with a reason for every turn that it would not.
+
+    Follow-ups that only the gap detector could judge are not counted: that needs the model.
+    Raises ConfigError, StoreError.
+    """
+    config = load_config(home.config)
+    with Store.open(home.database) as store:
+        wishes = Wishes(store, config)
+        chosen = choose(store, config, wishes)
+        uses = uses_of(chosen, wishes)
+        texts = {turn_id: store.turns.get(turn_id).user_text for turn_id, _, _ in uses}
+    problem = too_little(chosen, config.distill.min_turns)
+    return Plan(
+        ready=not problem,
+        reason=problem or f"{len(chosen.train)} turns to learn from",
+        train=len(chosen.train),
+        heldout=len(chosen.heldout),
+        anchors=len(chosen.anchors),
+        skipped=dict(Counter(reason for _, reason in chosen.skipped).most_common()),
+        rules=[rule.text for rule in wishes.rules],
+        turns=[PlannedTurn(turn_id, use, why, texts[turn_id]) for turn_id, use, why in uses],
+    )
+
+
+def choose(store: Store, config: Config, wishes: Wishes) -> Selection:
+    """The selection of a night, which gives back what is held out where there is too little."""
+    chosen = select(
+        store,
+        config.distill,
+        wishes.for_turn,
+        wishes.violates,
+        seed=config.distill.seed,
+        min_confidence=config.feedback.min_confidence,
+    )
+    used = (*chosen.train, *chosen.heldout, *chosen.anchors)
+    conversations = {candidate.turn.conversation_id for candidate in used}
+    enough = len(chosen.train) >= config.distill.min_turns
+    if chosen.heldout and (len(conversations) < MIN_CONVERSATIONS or not enough):
+        return _without_holdout(chosen, wishes)
+    return chosen
+
+
+def _without_holdout(chosen: Selection, wishes: Wishes) -> Selection:
+    lessons = [c for c in chosen.heldout if c.follow_up or wishes.violates(c.turn)]
+    ids = {candidate.turn.id for candidate in lessons}
+    fine = [c for c in chosen.heldout if c.turn.id not in ids]
+    return Selection(
+        train=[*chosen.train, *lessons],
+        heldout=[],
+        anchors=[*chosen.anchors, *fine],
+        skipped=chosen.skipped,
+    )
+
+
+def uses_of(chosen: Selection, wishes: Wishes) -> list[tuple[str, str, str]]:
+    """(turn id, use, reason) of every turn that the selection looked at."""
+    train = [(c.turn.id, "train", _why(c, wishes)) for c in chosen.train]
+    held = [(c.turn.id, "heldout", HELD_OUT) for c in chosen.heldout]
+    anchors = [(c.turn.id, "anchor", ANCHOR) for c in chosen.anchors]
+    return [*train, *held, *anchors, *((i, "skip", why) for i, why in chosen.skipped)]
+
+
+def _why(candidate: Candidate, wishes: Wishes) -> str:
+    corrected = candidate.follow_up or not wishes.violates(candidate.turn)
+    return CORRECTED if corrected else VIOLATES
+
+
+def too_little(chosen: Selection, min_turns: int) -> str:
+    """Why the selection is not worth a night, or the empty string."""
+    found = len(chosen.train)
+    if not found:
+        reasons = Counter(reason for _, reason in chosen.skipped)
+        seen = len(chosen.skipped) + len(chosen.heldout) + len(chosen.anchors)
+        most = f", most of them because: {reasons.most_common(1)[0][0]}" if reasons else ""
+        return f"nothing to learn: none of {seen} turns was corrected or breaks a rule{most}"
+    if found < min_turns:
+        turns = "1 turn" if found == 1 else f"{found} turns"
+        return (
+            f"nothing to learn yet: {turns} to learn from, distill.min_turns asks for {min_turns}"
+        )
+    return ""
+
+
+def tools_of(turn: Turn, config: Config) -> tuple[dict[str, Any], ...]:
+    """The tool definitions that stood in the turn's prompt: the agent's own, for its own turns."""
+    if not turn.base or config.agent.max_steps <= 1:
+        return ()
+    known = {schema["function"]["name"]: schema for schema in TOOL_SCHEMAS}
+    return tuple(dict(known[name]) for name in config.agent.tools if name in known)
+
+
+def same_lessons(chosen: Selection, kept: Mapping[str, Sequence[Sequence[str]]]) -> bool:
+    """Whether every turn that an interrupted night chose would still be chosen, the same way.
+
+    `kept` is its `select` artefact: use -> [(turn id, follow-up)].
+    """
+    now = {
+        use: {(c.turn.id, c.follow_up) for c in candidates}
+        for use, candidates in (
+            ("train", chosen.train),
+            ("heldout", chosen.heldout),
+            ("anchor", chosen.anchors),
+        )
+    }
+    return all(
+        {(turn_id, follow_up) for turn_id, follow_up in kept.get(use, ())} <= found
+        for use, found in now.items()
+    )
+
+
+def restore(store: Store, kept: Mapping[str, Sequence[Sequence[str]]]) -> Selection:
+    """The selection that the `select` artefact stands for. Raises NotFound when a turn is gone."""
+
+    def candidates(use: str) -> list[Candidate]:
+        return [Candidate(store.turns.get(i), follow_up) for i, follow_up in kept.get(use, ())]
+
+    return Selection(candidates("train"), candidates("heldout"), candidates("anchor"), [])
+
+
+def artefact_of(chosen: Selection) -> dict[str, list[list[str]]]:
+    """The selection as its artefact: ids and the words of corrections."""
+    return {
+        "train": [[c.turn.id, c.follow_up] for c in chosen.train],
+        "heldout": [[c.turn.id, c.follow_up] for c in chosen.heldout],
+        "anchor": [[c.turn.id, c.follow_up] for c in chosen.anchors],
+    }

@@ -1,0 +1,306 @@
+"""A conversation with the agent: streaming, tools, memory, recording, and what happens on faults."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from align_agent.adapters.registry import Registry
+from align_agent.agent.session import AgentSession, first_prompt, system_prompt
+from align_agent.config import Config, PreferencesConfig
+from align_agent.errors import ConfigError, ContextTooLong, InputError, ModelError, StoreCorrupt
+from align_agent.models.local import LocalModel
+from align_agent.paths import Home
+from align_agent.records import Message
+from align_agent.store import Store
+
+
+def stored(session: AgentSession) -> list[Any]:
+    assert session.recorder.flush(20)
+    with Store.open(session.home.database) as store:
+        return store.turns.list(limit=-1, newest_first=False)
+
+
+class Failing:
+    """The real model, whose stream breaks after some pieces."""
+
+    def __init__(self, model: LocalModel, after: int) -> None:
+        self._model = model
+        self._after = after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        for number, piece in enumerate(self._model.stream(*args, **kwargs)):
+            if number == self._after:
+                raise RuntimeError("CUDA error: out of memory")
+            yield piece
+
+
+def test_pieces_joined_are_the_recorded_answer(make_session: Any) -> None:
+    session = make_session()
+    pieces = list(session.send("Hello!"))
+    assert len(pieces) > 1
+    (turn,) = stored(session)
+    assert "".join(pieces) == turn.answer == "Hello there."
+
+
+def test_a_tool_call_is_run_and_its_result_reaches_the_model(make_session: Any) -> None:
+    session = make_session()
+    assert "".join(session.send("7*6?")) == "It is 42."
+    (turn,) = stored(session)
+    roles = [message.role for message in turn.response]
+    assert roles == ["assistant", "tool", "assistant"]
+    assert turn.response[1].content == "42"
+    assert turn.response[1].tool_call_id == turn.response[0].tool_calls[0].id
+
+
+def test_a_tools_error_comes_back_as_text(make_session: Any) -> None:
+    session = make_session()
+    assert "".join(session.send("9/0?")) == "Not possible."
+    assert stored(session)[0].response[1].content == "error: division by zero"
+
+
+def test_the_last_step_is_taken_without_tools(make_session: Any, config: Config) -> None:
+    session = make_session(config=replace(config, agent=replace(config.agent, max_steps=2)))
+    list(session.send("7*6?"))
+    (turn,) = stored(session)
+    calls = [message for message in turn.response if message.tool_calls]
+    assert len(calls) <= 1
+    assert turn.response[-1].role == "assistant"
+    assert not turn.response[-1].tool_calls
+
+
+def test_tools_that_are_not_configured_are_not_offered(
+    config: Config, scholar: LocalModel
+) -> None:
+    bare = replace(config, agent=replace(config.agent, tools=()))
+    assert first_prompt(bare, scholar, "7*6?")[1] == ()
+
+
+def test_an_unknown_tool_in_the_configuration_is_named(make_session: Any, config: Config) -> None:
+    wrong = replace(config, agent=replace(config.agent, tools=("calculater",)))
+    with pytest.raises(ConfigError, match="calculater"):
+        make_session(config=wrong)
+
+
+def test_the_conversation_is_remembered_by_a_later_session(make_session: Any) -> None:
+    first = make_session(conversation_id="c")
+    list(first.send("Hello!"))
+    first.close()
+    second = make_session(conversation_id="c")
+    assert [m.content for m in second.messages()] == ["Hello!", "Hello there."]
+    list(second.send("7*6?"))
+    prompt = stored(second)[-1].prompt
+    assert [m.content for m in prompt] == ["Hello!", "Hello there.", "7*6?"]
+
+
+def test_another_conversation_remembers_nothing(make_session: Any) -> None:
+    list(make_session(conversation_id="a").send("Hello!"))
+    assert make_session(conversation_id="b").messages() == []
+
+
+def test_one_checkpoint_a_conversation_is_kept(make_session: Any) -> None:
+    session = make_session(conversation_id="c")
+    for _ in range(3):
+        list(session.send("Hello!"))
+    session.close()
+    with sqlite3.connect(session.home.checkpoints) as database:
+        assert database.execute("select count(*) from checkpoints").fetchone() == (1,)
+
+
+def test_the_checkpoints_are_readable_by_their_owner_alone(make_session: Any) -> None:
+    session = make_session()
+    assert session.home.checkpoints.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_model_failure_leaves_the_memory_as_it_was(
+    make_session: Any, scholar: LocalModel, after: int
+) -> None:
+    session = make_session(conversation_id="c")
+    list(session.send("Hello!"))
+    session.model = Failing(scholar, after)
+    with pytest.raises(ModelError, match="out of memory"):
+        list(session.send("7*6?"))
+    assert [m.content for m in session.messages()] == ["Hello!", "Hello there."]
+    session.model = scholar
+    assert "".join(session.send("Hello!"))
+    assert [m.content for m in session.messages()][:3] == ["Hello!", "Hello there.", "Hello!"]
+
+
+def test_a_failed_turn_is_never_trained_on(make_session: Any, scholar: LocalModel) -> None:
+    session = make_session(model=Failing(scholar, 2))
+    with pytest.raises(ModelError):
+        list(session.send("Hello!"))
+    assert [(t.finish_reason, t.excluded) for t in stored(session)] == [("error", True)]
+    assert session.last_turn is None
+
+
+def test_a_reader_who_leaves_stops_the_model_and_the_memory_stays(make_session: Any) -> None:
+    session = make_session(conversation_id="c")
+    answer = session.send("Hello!")
+    next(answer)
+    answer.close()
+    assert session.messages() == []
+    assert [(t.finish_reason, t.excluded) for t in stored(session)] == [("interrupted", True)]
+    assert not [t for t in threading.enumerate() if t.name == "agent-turn"]
+
+
+def test_history_that_does_not_fit_is_left_out_from_the_front(
+    make_session: Any, config: Config
+) -> None:
+    system = replace(config, preferences=PreferencesConfig(persona="You are a tutor."))
+    session = make_session(config=system, conversation_id="c")
+    for _ in range(8):
+        list(session.send("Hello! " + "word " * 60))
+    turns = stored(session)
+    assert len(turns[-1].prompt) < 2 * len(turns)
+    assert turns[-1].prompt[0].role == "system"
+    assert turns[-1].prompt[1].role == "user"
+    assert len(session.messages()) == 2 * len(turns)
+
+
+def test_a_message_larger_than_the_context_is_refused_with_a_hint(make_session: Any) -> None:
+    session = make_session()
+    with pytest.raises(ContextTooLong) as caught:
+        list(session.send("a" * 1_000_000))
+    assert caught.value.hint
+    assert session.messages() == []
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "\x00"])
+def test_an_empty_message_is_refused(make_session: Any, text: str) -> None:
+    with pytest.raises(InputError):
+        make_session().send(text)
+
+
+@pytest.mark.parametrize("text", ["\ud800 hi", "a\x00b", "\u202e\U0001f600", "<|im_end|> x"])
+def test_odd_characters_are_answered(make_session: Any, text: str) -> None:
+    session = make_session()
+    list(session.send(text))
+    assert len(stored(session)) == 1
+
+
+def test_a_turn_names_its_version_base_and_channel(make_session: Any, scholar: LocalModel) -> None:
+    session = make_session(channel="demo")
+    list(session.send("Hello!"))
+    (turn,) = stored(session)
+    assert (turn.version, turn.base, turn.channel) == (0, scholar.base, "demo")
+    assert turn.latency_ms > 0
+    assert session.last_turn is not None
+    assert session.last_turn.id == turn.id
+
+
+def test_a_complaint_becomes_feedback_on_the_turn_before(make_session: Any) -> None:
+    session = make_session()
+    list(session.send("Hello!"))
+    list(session.send("Way too long, keep it short please."))
+    first, _ = stored(session)
+    with Store.open(session.home.database) as store:
+        (feedback,) = store.feedback.for_turn(first.id)
+        assert (feedback.polarity, feedback.kind) == ("negative", "follow_up")
+        assert [rule.direction for rule in store.rules.list(("active",))] == ["length:brief"]
+
+
+def test_a_promotion_takes_effect_on_the_next_turn(
+    make_session: Any, home: Home, scholar: LocalModel, tmp_path: Any
+) -> None:
+    session = make_session()
+    list(session.send("Hello!"))
+    scholar.save_lora(scholar.fresh_lora(4, 8, 0.0, 0), tmp_path / "staged")
+    with Store.open(home.database) as store:
+        registry = Registry(store, home)
+        adapter = registry.register(
+            tmp_path / "staged",
+            base=scholar.base,
+            base_hash=scholar.base_hash,
+            run_id="",
+            verdict="promote",
+        )
+        registry.promote(adapter.version, why="test")
+    list(session.send("Hello!"))
+    with Store.open(home.database) as store:
+        Registry(store, home).rollback(why="test")
+    list(session.send("Hello!"))
+    assert [turn.version for turn in stored(session)] == [0, 1, 0]
+
+
+def test_capture_can_be_turned_off(make_session: Any, config: Config) -> None:
+    silent = replace(config, capture=replace(config.capture, enabled=False))
+    session = make_session(config=silent)
+    assert "".join(session.send("Hello!"))
+    assert stored(session) == []
+
+
+def test_a_database_that_breaks_during_the_chat_does_not_stop_it(make_session: Any) -> None:
+    session = make_session()
+    list(session.send("Hello!"))
+    assert session.recorder.flush(20)
+    session.recorder.close()
+    assert "".join(session.send("Hello!")) == "Hello there." or session.last_turn is not None
+    assert session.recorder.stats["dropped"] == 1
+
+
+def test_a_damaged_memory_file_is_told_with_a_way_out(make_session: Any, home: Home) -> None:
+    home.checkpoints.write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreCorrupt) as caught:
+        make_session()
+    assert "move" in caught.value.hint
+
+
+def test_closing_twice_does_nothing(make_session: Any) -> None:
+    session = make_session()
+    session.close()
+    session.close()
+
+
+def test_no_system_message_when_there_is_nothing_to_say(
+    config: Config, scholar: LocalModel
+) -> None:
+    prompt, _ = first_prompt(config, scholar, "Hi")
+    assert prompt == (Message("user", "Hi"),)
+
+
+def test_persona_and_declared_rules_stand_in_the_system_prompt(config: Config) -> None:
+    preferences = PreferencesConfig(
+        persona="You are a tutor.", rules=("No emoji.", {"text": "Be kind."})
+    )
+    text = system_prompt(replace(config, preferences=preferences))
+    assert text == "You are a tutor.\n\nThe user's rules:\n- No emoji.\n- Be kind."
+
+
+def test_declared_rules_can_be_kept_out_of_the_prompt(config: Config) -> None:
+    preferences = PreferencesConfig(rules=("No emoji.",), in_prompt=False)
+    assert system_prompt(replace(config, preferences=preferences)) == ""
+
+
+def test_skills_are_listed_and_readable_when_asked_for(
+    make_session: Any, config: Config, home: Home
+) -> None:
+    folder = home.root / "skills" / "tea-making"
+    folder.mkdir(parents=True)
+    (folder / "SKILL.md").write_text(
+        "---\nname: tea-making\ndescription: How to make tea.\n---\nBoil water.\n"
+    )
+    session = make_session(
+        config=replace(config, agent=replace(config.agent, skills_in_prompt="always"))
+    )
+    assert "- tea-making: How to make tea." in session.system
+    assert session._call_tool("read_skill", {"name": "tea-making"}) == "Boil water."
+    assert session._call_tool("read_skill", {"name": "x"}).startswith("error:")
+
+
+def test_skills_stay_out_of_a_small_context(make_session: Any) -> None:
+    assert make_session().system == ""
+
+
+def test_a_tool_that_is_not_offered_cannot_be_called(make_session: Any, config: Config) -> None:
+    session = make_session(config=replace(config, agent=replace(config.agent, tools=("clock",))))
+    assert session._call_tool("calculator", {"expression": "1+1"}).startswith("error:")

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from align_agent.models.forward import answer_positions, by_length, logits_at
+
+SEQUENCES = [[5, 6, 7, 8, 9, 10], [11, 12], [13, 14, 15]]
+POSITIONS = [[1, 2, 5], [0], [1, 2]]
+
+
+def alone(network: Any, sequence: list[int], positions: list[int]) -> torch.Tensor:
+    with torch.no_grad():
+        return network(torch.tensor([sequence])).logits[0, positions]
+
+
+def check(network: Any) -> None:
+    with torch.no_grad():
+        batch = logits_at(network, SEQUENCES, POSITIONS)
+    assert batch.shape[:2] == (3, 3)
+    for row, (sequence, positions) in enumerate(zip(SEQUENCES, POSITIONS, strict=True)):
+        expected = alone(network, sequence, positions)
+        assert torch.allclose(batch[row, : len(positions)], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_padded_rows_get_the_logits_that_they_get_alone(tiny_model: Any) -> None:
+    check(tiny_model.network(None))
+
+
+def test_a_network_that_caps_its_logits_after_the_head_is_scored_as_it_speaks() -> None:
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    torch.manual_seed(0)
+    config = Gemma2Config(
+        vocab_size=60,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        initializer_range=0.5,
+        final_logit_softcapping=1.0,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+    )
+    check(Gemma2ForCausalLM(config).eval())
+
+
+def test_a_token_is_predicted_at_the_position_before_it() -> None:
+    assert answer_positions(4, [True, False, True]) == [3, 5]
+
+
+@given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 9))
+def test_every_index_is_in_one_batch_of_like_lengths(lengths: list[int], size: int) -> None:
+    batches = list(by_length(lengths, size))
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    assert all(len(batch) <= size for batch in batches)
+    flat = [lengths[i] for batch in batches for i in batch]
+    assert flat == sorted(flat, reverse=True)
+
+
+def test_no_gradient_reaches_the_base_through_the_scored_positions(tiny_model: Any) -> None:
+    assert not any(p.requires_grad for p in tiny_model.network(None).parameters())
+    with pytest.raises(RuntimeError):
+        logits_at(tiny_model.network(None), SEQUENCES, POSITIONS).sum().backward()

@@ -1,0 +1,72 @@
+"""The shipped weights: small, whole, safe, and as good as the card says on a sample."""
+
+import pytest
+
+from align_agent.directions import DIRECTIONS
+from align_agent.models.generation import Sampling
+from align_agent.models.local import LocalModel
+from align_agent.models.pocket import WEIGHTS
+from align_agent.models.pocket.styles import AXES, meets
+from align_agent.models.pocket.world import draw_problems
+from align_agent.prompts import TOOL_SCHEMAS, with_rules
+from align_agent.records import Message
+
+GREEDY = Sampling(max_new_tokens=160, temperature=0.0)
+KINDS = ("sum", "difference", "product", "two_step", "grading", "fact", "code")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return LocalModel.load("pocket")
+
+
+def answers(model, problems, rules=(), tools=()):
+    prompts = [with_rules([Message("user", p.question)], rules) for p in problems]
+    return model.generate_batch(prompts, sampling=GREEDY, tools=tools, batch_size=64)
+
+
+def test_the_weights_are_at_most_3_million_parameters_in_8_mb():
+    from safetensors import safe_open
+
+    assert (WEIGHTS / "model.safetensors").stat().st_size <= 8_000_000
+    with safe_open(str(WEIGHTS / "model.safetensors"), "pt") as file:
+        assert sum(file.get_tensor(name).numel() for name in file.keys()) <= 3_000_000  # noqa: SIM118
+
+
+def test_nothing_shipped_is_pickled():
+    names = {p.suffix for p in WEIGHTS.iterdir()}
+    assert names <= {".safetensors", ".json", ".jinja"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unseen_problems_are_answered_right(model, kind):
+    problems = draw_problems(kind, 32, "test")
+    right = [p.correct(g.text) for p, g in zip(problems, answers(model, problems), strict=True)]
+    assert sum(right) >= 0.9 * len(right)
+
+
+def test_the_default_style_is_the_ai_like_one(model):
+    problems = [p for k in KINDS[:6] for p in draw_problems(k, 12, "style")]
+    default = [f"{axis}:{values[0]}" for axis, values in AXES.items()]
+    met = [meets(p, g.text, default) for p, g in zip(problems, answers(model, problems), strict=True)]
+    assert sum(met) >= 0.95 * len(met)
+
+
+@pytest.mark.parametrize("key", [f"{axis}:{values[1]}" for axis, values in AXES.items()])
+def test_a_canonical_rule_is_obeyed(model, key):
+    kind = "grading" if key.startswith("detail") else "two_step"
+    problems = draw_problems(kind, 24, "rule")
+    texts = [g.text for g in answers(model, problems, [DIRECTIONS[key].text])]
+    met = [meets(p, t, [key]) for p, t in zip(problems, texts, strict=True)]
+    assert sum(met) >= 0.9 * len(met)
+
+
+def test_big_sums_call_the_calculator(model):
+    problems = draw_problems("calculation", 24, "tool")
+    found = answers(model, problems, tools=TOOL_SCHEMAS)
+    right = [
+        [(c.name, c.arguments.get("expression")) for c in g.tool_calls]
+        == [("calculator", p.expression)]
+        for p, g in zip(problems, found, strict=True)
+    ]
+    assert sum(right) >= 0.9 * len(right)
