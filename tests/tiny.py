@@ -61,7 +61,7 @@ _TEXT = (
     "Write a python function that returns all numbers from 1 to n: def f(n): return list(range(n))",
     "The user's rules:\n- Write plain text: no bold, no lists, no headings.\n- Keep answers short.",
     "<hindsight>\nKnown only after the answer. Use it to answer better; never mention it.\n",
-    "The user's next message: please no bullet points, that looks written by a machine.</hindsight>",
+    "The user's next message: no bullet points, that looks written by a machine.</hindsight>",
     "Stra\u00dfe, na\u00efve, caf\u00e9, \u65e5\u672c\u8a9e, \U0001f600 \U0001f389 smile",
 )
 

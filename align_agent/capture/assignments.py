@@ -11,7 +11,8 @@ import re
 _WORD = (
     r"(?P<word>password|passwort|passwd|passphrase|pwd|secret[_ -]?access[_ -]?key|secret[_ -]?key"
     r"|client[_ -]?secret|secret|api[_ -]?key|access[_ -]?key|private[_ -]?key|encryption[_ -]?key"
-    r"|account[_ -]?key|access[_ -]?token|auth[_ -]?token|refresh[_ -]?token|session[_ -]?token|token)"
+    r"|account[_ -]?key|access[_ -]?token|auth[_ -]?token|refresh[_ -]?token"
+    r"|session[_ -]?token|token)"
 )
 # The quotes may be escaped: JSON within a text of JSON.
 ASSIGNMENT = re.compile(

@@ -73,16 +73,14 @@ class Recorder:
         Never waits for the disk, and never raises.
         """
         with self._changed:
-            if self._closed or len(self._waiting) >= self._size:
-                self._count("dropped")
-                dropped = self._counts["dropped"]
-            else:
+            if not self._closed and len(self._waiting) < self._size and self._started():
                 self._waiting.append(turn)
-                self._start()
                 self._changed.notify_all()
                 return True
+            self._count("dropped")
+            dropped = self._counts["dropped"]
         if dropped & (dropped - 1) == 0:  # the 1st, 2nd, 4th, 8th ...: a flood fills no log
-            log.warning("a turn was not recorded: the queue is full (%d so far)", dropped)
+            log.warning("a turn was dropped: the queue is full or closed (%d so far)", dropped)
         return False
 
     @property
@@ -122,13 +120,22 @@ class Recorder:
     def _idle(self) -> bool:
         return not self._waiting and not self._busy
 
-    def _start(self) -> None:
-        """The thread begins with the first turn: a recorder that is never used costs nothing."""
+    def _started(self) -> bool:
+        """Start the writer with the first turn: a recorder that is never used costs nothing.
+
+        False when the system gives no more threads, or the program is ending.
+        """
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                self.last_error = str(error)
+                return False
+            self._thread = thread
             # A daemon thread is cut off when the program ends; what is queued should not be.
             atexit.register(self.close)
+        return True
 
     def _count(self, name: str, by: int = 1) -> None:
         with self._changed:
@@ -225,9 +232,10 @@ class Recorder:
     def _save_counts(self, store: Store) -> None:
         """Add what was counted to the store's counters, which outlive this process."""
         with self._changed:
-            # Every recorded turn is in the store anyway; only what is not needs counting there.
             unsaved, self._unsaved = self._unsaved, Counter()
+        # What is in the store can be counted there; only what is not needs a counter.
         unsaved.pop("capture.recorded", None)
+        unsaved.pop("capture.known", None)
         if not unsaved:
             return
         try:

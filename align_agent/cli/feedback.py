@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
 from align_agent.cli.output import emit, note, pairs, say, table, when
-
-if TYPE_CHECKING:
-    from align_agent.records import Feedback
 
 
 @click.group(cls=NounGroup)
@@ -105,13 +100,11 @@ def dismiss(app: App, feedback_id: str) -> None:
 @click.pass_obj
 def add(app: App, turn_id: str, verdict: str, why: str) -> None:
     """Rate a turn. A reason in your own words helps, and is never required."""
+    from align_agent.capture.redact import redact
     from align_agent.feedback.signals import rate
 
+    words = redact(why, app.config.privacy.redact_personal).text
     with app.store() as store:
         turn = store.turns.get(turn_id)
-        before = {opinion.id for opinion in store.feedback.for_turn(turn.id)}
-        rate(store, turn.id, verdict == "up", why)
-        added: list[Feedback] = [
-            opinion for opinion in store.feedback.for_turn(turn.id) if opinion.id not in before
-        ]
-    emit(added, app.json, lambda: say(f"{turn.id} rated {verdict}"))
+        opinion = rate(store, turn.id, verdict == "up", words, app.config)
+    emit(opinion, app.json, lambda: say(f"{turn.id} rated {verdict}"))

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from align_agent.agent import commands
+from align_agent.agent.commands import Reply
 from align_agent.cli.app import App
-from align_agent.cli.output import note, printable, say, warn
-from align_agent.errors import UsageError
+from align_agent.cli.output import printable, say, warn
 from align_agent.records import version_label
 
 if TYPE_CHECKING:
     from align_agent.agent.session import AgentSession
+    from align_agent.paths import Home
+    from align_agent.records import Run
 
 HELP = """\
 /rate up|down [why]  what you think of the last answer
-/why                 what shaped the last answer
+/why                 what shapes its answers now
 /rules               the wishes it knows
 /learn               learn now instead of tonight
 /rollback            go back to the version before
@@ -37,14 +40,11 @@ class Talk:
         self.ended = False
         self.log: list[dict[str, Any]] = []
         self._session: AgentSession = self._open(conversation)
-        self._commands: dict[str, Callable[[str], dict[str, Any]]] = {
-            "rate": self._rate,
-            "why": self._why,
+        # What only makes sense at the command line; the rest is `agent/commands.py`.
+        self._here: dict[str, Callable[[], Reply]] = {
             "rules": self._rules,
-            "learn": self._learn,
-            "rollback": self._rollback,
             "new": self._new,
-            "help": self._help,
+            "help": lambda: Reply(HELP.splitlines()),
             "quit": self._quit,
             "exit": self._quit,
         }
@@ -61,25 +61,34 @@ class Talk:
         self._close()
 
     def greeting(self) -> str:
+        with self.app.registry() as (_, registry):
+            champion = version_label(registry.champion())
         return (
-            f"{self._session.model.base}, {version_label(self._champion())}. "
+            f"{self._session.model.base}, {champion}. "
             "Correct it in your own words; /help lists the commands."
         )
 
     def hear(self, message: str) -> None:
         """Answer a message, or do a `/command`. Raises AlignAgentError."""
-        if message.startswith("/") and message.strip() != "/":
-            name, _, rest = message[1:].partition(" ")
-            command = self._commands.get(name)
-            if command is None:
-                raise UsageError(f"there is no command `/{name}`", hint="/help lists them")
-            self.log.append({"command": name, **command(rest.strip())})
+        command = commands.parse(message, (*commands.NAMES, *self._here))
+        if command is None:
+            self._answer(message)
             return
+        if command.name in self._here:
+            reply = self._here[command.name]()
+        else:
+            reply = commands.run(command, self._session, learn=self._learn)
+        for line in reply.lines:
+            self._tell(line)
+        self.log.append({"command": command.name, **reply.data})
+
+    # Inside
+
+    def _answer(self, message: str) -> None:
         for piece in self._session.send(message):
             if not self.app.json:
                 click.echo(printable(piece), nl=False)
-        if not self.app.json:
-            say()
+        self._tell("")
         turn = self._session.last_turn
         if turn is not None:
             self.log.append(
@@ -91,8 +100,6 @@ class Talk:
                     "answer": turn.answer,
                 }
             )
-
-    # Inside
 
     def _open(self, conversation: str) -> AgentSession:
         from align_agent.agent.session import AgentSession
@@ -106,90 +113,35 @@ class Talk:
         if lost:
             warn(f"{lost} turns could not be stored; `align-agent doctor` may say why")
 
-    def _champion(self) -> int:
-        with self.app.registry() as (_, registry):
-            return registry.champion()
-
     def _tell(self, text: str) -> None:
         if not self.app.json:
-            say(text)
+            say(printable(text))
 
-    def _last_turn_id(self) -> str:
-        """The last answered turn, once it is stored. Raises UsageError before the first one."""
-        turn = self._session.last_turn
-        if turn is None:
-            raise UsageError("nothing was said yet", hint="ask something first")
-        self._session.recorder.flush()
-        return turn.id
-
-    def _rate(self, rest: str) -> dict[str, Any]:
-        from align_agent.feedback.signals import rate
-
-        verdict, _, why = rest.partition(" ")
-        if verdict not in ("up", "down"):
-            raise UsageError("rate it up or down", hint="/rate down too long")
-        turn_id = self._last_turn_id()
-        with self.app.store() as store:
-            rate(store, turn_id, verdict == "up", why.strip())
-        self._tell(f"noted: {verdict}" + (f", {why.strip()}" if why.strip() else ""))
-        return {"turn": turn_id, "verdict": verdict, "why": why.strip()}
-
-    def _why(self, _rest: str) -> dict[str, Any]:
-        turn_id = self._last_turn_id()
-        with self.app.registry() as (store, registry):
-            turn = store.turns.get(turn_id)
-            rules = [rule.text for rule in store.rules.list(("active", "declared"))]
-            lineage = registry.lineage(turn.version)
-        found = {
-            "turn": turn.id,
-            "version": turn.version,
-            "learned_from": lineage,
-            "rules": rules,
-        }
-        self._tell(f"{version_label(turn.version)}, learned from {len(lineage)} turns")
-        for rule in rules:
-            self._tell(f"- {printable(rule)}")
-        return found
-
-    def _rules(self, _rest: str) -> dict[str, Any]:
-        with self.app.store() as store:
-            rules = store.rules.list(("active", "declared", "proposed"))
-        if not rules:
-            self._tell("none yet: say what you would like otherwise")
-        for rule in rules:
-            self._tell(f"- {printable(rule.text)} ({rule.status}, {rule.count}x)")
-        return {"rules": [{"text": rule.text, "status": rule.status} for rule in rules]}
-
-    def _learn(self, _rest: str) -> dict[str, Any]:
+    def _learn(self, home: Home) -> Run:
+        """A night with its progress. It needs the memory that this session's model holds."""
         from align_agent.cli.nightly import night_with_progress
 
         conversation = self._session.conversation_id
-        # The night needs the memory that this session's model holds.
         self._close()
         try:
-            run = night_with_progress(self.app.home, trigger="chat")
+            return night_with_progress(home, trigger="chat")
         finally:
             self._session = self._open(conversation)
-        self._tell(f"{run.status}: {printable(run.reason)}")
-        return {"run": run.id, "status": run.status, "reason": run.reason}
 
-    def _rollback(self, _rest: str) -> dict[str, Any]:
-        with self.app.registry() as (_, registry):
-            old, new = registry.rollback(why="/rollback in a chat")
-        self._tell(f"rolled back: {version_label(old)} -> {version_label(new)}")
-        note("promotion is held; `align-agent adapters release` lets nights promote again")
-        return {"old": old, "new": new}
+    def _rules(self) -> Reply:
+        with self.app.store() as store:
+            rules = store.rules.list(("active", "declared", "proposed"))
+        lines = [f"- {rule.text} ({rule.status}, {rule.count}x)" for rule in rules]
+        return Reply(
+            lines or ["none yet: say what you would like otherwise"],
+            {"rules": [{"text": rule.text, "status": rule.status} for rule in rules]},
+        )
 
-    def _new(self, _rest: str) -> dict[str, Any]:
+    def _new(self) -> Reply:
         self._close()
         self._session = self._open("")
-        self._tell("a new conversation")
-        return {"conversation": self._session.conversation_id}
+        return Reply(["a new conversation"], {"conversation": self._session.conversation_id})
 
-    def _help(self, _rest: str) -> dict[str, Any]:
-        self._tell(HELP)
-        return {"help": HELP}
-
-    def _quit(self, _rest: str) -> dict[str, Any]:
+    def _quit(self) -> Reply:
         self.ended = True
-        return {}
+        return Reply([])

@@ -6,7 +6,6 @@ Never constructs Python objects from YAML tags. Writes nothing.
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ def load_config(path: Path) -> Config:
 
     Raises ConfigError naming the line, the cause, the nearest known name and the cure.
     """
-    return _Reader(path).read()
+    return _Reader(Path(path)).read()
 
 
 def effective(path: Path) -> list[tuple[str, Any, str]]:
@@ -34,6 +33,7 @@ def effective(path: Path) -> list[tuple[str, Any, str]]:
 
     Raises ConfigError like `load_config`.
     """
+    path = Path(path)
     reader = _Reader(path)
     config = reader.read()
     rows = []
@@ -204,6 +204,8 @@ def _default(dotted: str) -> Any:
 
 
 def _nearest(key: str, known: tuple[str, ...]) -> str:
+    from difflib import get_close_matches
+
     sections = {item.name: fields(getattr(Config(), item.name)) for item in fields(Config)}
     home = {item.name: section for section, items in sections.items() for item in items}
     if key in home:

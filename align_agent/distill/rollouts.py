@@ -83,9 +83,7 @@ def _answer_all(
             sampling = Sampling(max_new_tokens, temperature, seed=seed + start)
             answers = _generate(model, [e for _, e in ready], tools, sampling, adapter)
             for (i, _), answer in zip(ready, answers, strict=True):
-                result[i] = replace(
-                    examples[i], response=answer[0], complete=answer[1] != "length"
-                )
+                result[i] = replace(examples[i], response=answer[0], complete=answer[1] != "length")
             done += len(part)
             if on_done is not None:
                 on_done(done, len(examples))

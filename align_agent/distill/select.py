@@ -1,4 +1,4 @@
-"""Turn selection. Reads the store, says which turns a night learns from. Knows nothing of tokens."""
+"""Turn selection. Reads the store, says what a night learns from. Knows nothing of tokens."""
 
 from __future__ import annotations
 
@@ -87,9 +87,7 @@ def select(
     fine = [i for i in usable if i.conversation_id not in held and i.kind == "fine"]
     kept = [i for i in usable if i.conversation_id in held]
     heldout_limit = max(1, round(config.max_turns * config.heldout_share))
-    anchor_limit = round(
-        config.anchors / (1 - config.anchors) * min(len(learn), config.max_turns)
-    )
+    anchor_limit = round(config.anchors / (1 - config.anchors) * min(len(learn), config.max_turns))
     for items, limit, into, why in (
         (learn, config.max_turns, result.train, "more trainable turns than distill.max_turns"),
         (kept, heldout_limit, result.heldout, "held out, but the gate has enough turns"),
@@ -98,9 +96,7 @@ def select(
         chosen = _sample(items, limit, seed)
         result.skipped.extend((i.turn_id, why) for i in items if i.turn_id not in chosen)
         into.extend(
-            Candidate(store.turns.get(i.turn_id), i.follow_up)
-            for i in items
-            if i.turn_id in chosen
+            Candidate(store.turns.get(i.turn_id), i.follow_up) for i in items if i.turn_id in chosen
         )
     return result
 

@@ -34,8 +34,9 @@ class Concept:
 def compiled(words: str) -> re.Pattern[str]:
     """A pattern from alternatives parted by ` | `. A line break is a space between two words."""
     joined = "\n".join(line.strip() for line in words.strip().splitlines())
+    joined = re.sub(r" \|\n|\n\| ", " | ", joined)
     joined = re.sub(r"(?<=[a-z,)])\n(?=[a-z])", " ", joined).replace("\n", "")
-    joined = re.sub(r" ?\| ?", "|", joined)
+    joined = joined.replace(" | ", "|")
     return re.compile(rf"(?<!\S)(?:{joined})(?!\S)")
 
 
@@ -73,8 +74,7 @@ _GOT = (
 )
 _THERE = r"(?:\s(?:to|at|up with|it|that|this|there|out|here))*"
 _MISTAKE = (
-    r"(?:mistakes?|errors?|wrong|right|correct|incorrect|slips?|parts?|step|number|detail|place|spot"
-    r"|well|good|off|missing|went wrong)"
+    r"(?:mistakes?|errors?|wrong|right|correct|incorrect|slips?|well|good|off|missing|went wrong)"
 )
 
 FORMAT = (
@@ -120,6 +120,7 @@ FORMAT = (
         \s(?:by|from|out of)\s{_MACHINE} |
         (?:sound|sounds|feel|feels)(?:\s[^,?!\s]+){{0,3}}?\s{_MACHINE}\s(?:wrote|made|generated|written) |
         {_MACHINE}\s(?:wrote|made|generated|written|did)(?:\s(?:it|this|that))? |
+        (?:looks?|reads?|seems?|feels?) (?:\w+ )?(?:fake|artificial|unnatural|suspicious) |
         too\s{_MACHINE}(?:\slike|\sish)? | ai (?:like|ish|looking|sounding|style) |
         machine written | computer generated | machine made |
         (?:over|too|so) (?:formatted|structured|fancy) | overformatted
@@ -148,7 +149,7 @@ LENGTH = (
         (?:talk|write|wrote|say|said|explain|explained|speak)s? (?:(?:far|way|much) )?(?:too|so) much |
         (?:(?:way|much|far|a lot) )?more than (?:i|we) (?:need|needed|asked|wanted)(?:\sfor)? |
         (?:nobody|no one|i do not) (?:has|have|got) (?:the )?time (?:to read|for)(?:\s\w+)* |
-        less is more | yes or no (?:question|answer|would do) | a mouthful | drawn out | bloated | padding | padded | fluff | filler |
+        all (?:the|that|this|those) (?:text|words|writing|talk) | less is more | yes or no (?:question|answer|would do) | a mouthful | drawn out | bloated | padding | padded | fluff | filler |
         blah(?:\sblah)* | (?:too|so) many words | goes? on and on | going on and on | tldr | yapping |
         too much (?:text|details?|info|information|talk|reading|writing|explanation|explaining) |
         overly (?:long|detailed|wordy) | over ?explain(?:ed|ing)? | too detailed | overlong |
@@ -350,7 +351,7 @@ DETAIL = (
         wishy washy | non ?specific | unspecific | hand ?wavy | stock (?:phrases?|comments?|answers?) |
         (?:fit|fits|apply|applies|said|true|written|pasted|for|about|under|on)(?:\s\w+){0,3}
         \s(?:any|every|anyone|anybody|everyone|everybody|anything)
-        (?:\s(?:answer|one|pupil|student|essay|body|homework|kid|paper))? |
+        (?:\s(?:answer|one|pupil|student|essay|body|homework|kid|paper|work|text))? |
         empty phrases | says? nothing | tells? (?:me|us|him|her|them|the \w+) nothing |
         (?:the )?same (?:comment|feedback|remark|phrase)s?(?:\s\w+)* |
         (?:do|can|could|still) not (?:know|see|tell|understand|get) (?:what|where|which|why)(?:\s\w+){0,4}
@@ -365,10 +366,11 @@ DETAIL = (
         (?:what|where|which)(?:\s\w+){{0,3}}?\s(?:exactly|precisely|specifically)(?:\s[^,?!\s]+)* |
         (?:exactly|precisely|specifically)\s(?:what|where|which|why|how)(?:\s[^,?!\s]+)* |
         (?:name|point (?:out|to|at)|pinpoint|point|say|tell|show|mention|identify|state|refer to
-        |talk about|spell out|explain)(?:\s\w+){{0,4}}?\s{_MISTAKE}(?:\s[^,?!\s]+)* |
+        |talk about|spell out)(?:\s\w+){{0,4}}?\s{_MISTAKE}(?:\s[^,?!\s]+)* |
         (?:what|where|which (?:part|bit|step|number|one|piece|line))(?:\s(?:is|was|i|he|she|they|it|did
         |do|has|have|got|get|go|made|make|exactly|the pupil|the student|went|goes|am|to))+\s(?:{_MISTAKE}|fix|change)
-        (?:\s[^,?!\s]+)* | the actual mistake | in particular | specific about |
+        (?:\s[^,?!\s]+)* | the actual mistake |
+        explain(?:\s\w+){{0,3}}?\s(?:mistakes?|errors?|slips?|wrong)(?:\s[^,?!\s]+)* | in particular | specific about |
         (?:how|why|in what way) (?:is|was) (?:it|this|that) (?:wrong|incorrect|right) |
         details? (?:about|on|of) (?:the|my|his|her|their) (?:mistakes?|errors?|slips?) |
         (?:refer to|talk about|address|look at|quote|mention) what (?:the pupil|the student|i|he|she|they)
@@ -385,6 +387,7 @@ DETAIL = (
         "wish",
         (GENERIC, SPECIFIC),
         r"""
+        let (?:them|him|her|me|us|the \w+) find (?:it|the \w+) |
         less (?:specific|precise|concrete) | (?:in )?(?:more )?general terms | more general(?:ly)? |
         generally(?=\s(?:speaking|worded|phrased|please)|$) | big picture | broader | on the whole |
         overall (?:comment|impression|remark|feedback|verdict)s? | overall only |
@@ -405,7 +408,8 @@ DETAIL = (
         r"""
         (?:every|each)(?:\s(?:little|single|tiny|last))* (?:thing|mistake|slip|error|detail) |
         all (?:the |my |his |her |their )?(?:little )?(?:mistakes|errors|slips) |
-        go(?:ing)? into (?:every|each|any) \w+
+        go(?:ing)? into (?:every|each|any) \w+ |
+        (?:give|giving|gives) (?:the (?:solution|answer)|it|too much) away
         """,
     ),
 )
@@ -428,6 +432,16 @@ ANSWER_WORDS = _words(
     teacher mistake mistakes error errors step steps student pupil pupils students kid kids person
     human people voice attitude vibe touch dose amount look appearance end start
     beginning time times kind sort type level length size number numbers code
+    """
+)
+FILLERS = compiled(
+    r"""
+    you know | i mean | to be (?:honest|fair) | honestly | for heaven's sake | by the way | i guess |
+    i am afraid | it seems | somehow | any ?way | my friend | dear | if you can | when you answer |
+    in your (?:answers?|replies) | in my homework | in there | about this | as usual | and so on |
+    kind of | sort of | actually | maybe | once more | this time | from you | for me | would you(?!\s\w) |
+    from now on | from here on | next time | in (?:the )?future | all the time | at all | again |
+    in general(?!\sterms) | as i said | still | literally | basically | seriously | frankly | as always
     """
 )
 FUNCTION_WORDS = _words(

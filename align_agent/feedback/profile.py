@@ -71,7 +71,9 @@ class Profile:
         A known direction becomes active when it was read with confidence and the configuration
         accepts by itself; a wish in the user's own words is proposed.
         """
-        if feedback.polarity != "negative" or reading.polarity != "negative":
+        if feedback.polarity == "positive" or reading.polarity == "positive":
+            return []
+        if reading.polarity == "neutral" and not reading.standing:
             return []
         feedback_config = self._config.feedback
         sure = feedback.confidence >= feedback_config.min_confidence

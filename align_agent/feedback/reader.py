@@ -38,6 +38,8 @@ class Reading:
     `confidence` is 0 to 1; `strength` 1.0 for an outright complaint, 0.5 for a mild one.
     `direction` is the clearest known wish, `directions` all of them. `wish` holds a general wish
     in the user's own words where no direction fits. `evidence` quotes the words it rests on.
+    `standing` says that the wish is for all answers to come ("never", "from now on"): it counts
+    as a rule even where this answer met it already.
     """
 
     polarity: Polarity
@@ -48,6 +50,7 @@ class Reading:
     evidence: str = ""
     directions: tuple[str, ...] = ()
     wish: str = ""
+    standing: bool = False
 
 
 NOTHING = Reading("neutral", "none", 0.5, 0.0)
@@ -67,8 +70,12 @@ def read(follow_up: str, *, answer: str = "", previous_user: str = "") -> Readin
     if open_wishes:
         return _of_wishes(open_wishes)
     if wishes:
-        met = wishes[0]
-        return Reading("neutral", "none", 0.7, 0.0, met.direction, met.evidence)
+        met = _without_contradictions(wishes)
+        directions = tuple(wish.direction for wish in met)
+        standing = any(STANDING.search(part.text) for part in parts)
+        return Reading(
+            "neutral", "none", 0.7, 0.0, directions[0], met[0].evidence, directions, "", standing
+        )
     findings = [found for part in parts for found in complaints_in(part, answer=answer)]
     if findings:
         return _of_findings(findings, parts, praise)

@@ -127,7 +127,7 @@ def _all_known(words: Sequence[str], others: Sequence[str]) -> bool:
 
 
 def _follow_up(turn: Turn, previous: Turn, reading: Reading) -> Feedback | None:
-    if reading.polarity == "neutral":
+    if reading.polarity == "neutral" and not reading.standing:
         return None
     return Feedback(
         turn_id=previous.id,

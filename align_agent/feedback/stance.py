@@ -96,14 +96,15 @@ _OF_PEOPLE = re.compile(
 )
 _AFTER_BAD = compiled(
     r"""
-    (?:(?:is|are|was|were|seems?|looks?|feels?|look|feel) )?(?:really |so |just |very |a bit |rather
-    |all |quite )*(?:annoying|annoys?(?:\sme)?|unnecessary|distracting|distracts?(?:\sme)?|ugly|silly
-    |childish|too much|not (?:needed|necessary|helpful|wanted|required|for me|my thing)|unneeded
-    |irritating|pointless|useless|horrible|awful|bothers?(?:\sme)?|irritates?(?:\sme)?|overkill
-    |go(?:es)? away|disappear|vanish|harder.*|worse.*|hard to .*|difficult.*|out of place|unprofessional|tacky|terrible|superfluous|redundant|give it away|gives it away
-    |has to go|have to go|needs? to go|must go|off|away|(?:do|does) not belong.*|again
-    |(?:do|does) not help|make it .*|makes it .*) .* |
-    (?:is|are) (?:not )?(?:something )?i (?:do not|never) .*
+    (?:is|are|was|were|seems?|looks?|feels?)(?:\s(?:really|so|just|very|a bit|rather|all|quite|too))*
+    \s(?:annoying|unnecessary|distracting|ugly|silly|childish|much|not (?:needed|necessary|helpful
+    |wanted|required|for me|my thing)|unneeded|irritating|pointless|useless|horrible|awful|overkill
+    |out of place|unprofessional|tacky|terrible|superfluous|redundant|a distraction|harder|worse
+    |hard|difficult|confusing)(?:\s.*)? |
+    (?:really )?(?:annoys?|distracts?|bothers?|irritates?)(?:\sme)?(?:\s.*)? |
+    (?:gives?) it away | (?:has|have|needs?|must) (?:to )?go(?:\s.*)? | goes? away | disappear | vanish |
+    (?:do|does) not (?:belong|help)(?:\s.*)? | makes? it .* | (?:do|does) not make it .* |
+    (?:is|are) (?:something )?i (?:do not|never) .* | irritating | annoying | off | away
     """
 )
 _AFTER_GOOD = compiled(
@@ -133,8 +134,9 @@ class Wish:
 
 def wishes_in(clause: Clause) -> list[Wish]:
     """The wishes about style in one clause, in the order in which they stand."""
-    lead = _LEAD.match(clause.text)
-    text = clause.text[lead.end() :] if lead else clause.text
+    text = " ".join(lexicon.FILLERS.sub(" ", clause.text).split())
+    lead = _LEAD.match(text)
+    text = text[lead.end() :] if lead else text
     matches = _matches(text)
     if not matches or _is_new_topic(text, matches):
         return []
@@ -237,6 +239,8 @@ def _names_something_else(
         before[-1:] == ["the"] and after or _OF_PEOPLE.search(" ".join(before))
     ):
         return True
+    if concept.ambiguous and before[-2:] in (["would", "be"], ["make", "it"]) and len(matches) > 1:
+        return True
     if before and before[-1] in ("how", "as") and concept.kind == "quality":
         return True
     if not concept.ambiguous:
@@ -251,8 +255,11 @@ def _names_something_else(
     return bool(unknown_words(text, matches)) and not speaks_of_answer
 
 
+_SKIPPED = frozenset("of the a all this that just now here there".split())  # noqa: SIM905
+
+
 def _degree(before: list[str]) -> str:
-    near = [word for word in before[-4:] if word not in ("of", "the", "a", "all", "this", "that")]
+    near = [word for word in before[-4:] if word not in _SKIPPED]
     last = near[-1] if near else ""
     pair = " ".join(near[-2:])
     if last in ("too", "overly", "excessively", "unnecessarily", "unduly") or pair in (
@@ -423,7 +430,9 @@ def _decide(
     """True wanted, False unwelcome, None neither."""
     before, after = text[:start].strip(), text[end:].strip(" ,!?")
     enough = re.match(r"enough(?!\S)", after) is not None
-    if concept.kind == "flaw" and concept.unwanted and sign > 0 and not report and not degree:
+    manner = _MANNER.match(after) and re.search(r"(?<!\S)an?(?: \w+)?$", before) and not report
+    asked_for = sign > 0 and not report and degree != "too"
+    if concept.kind == "flaw" and concept.unwanted and (asked_for or (manner and not sign)):
         return False  # "be vague": what is a flaw to others is wished for here
     if concept.kind == "flaw":
         return None if sign < 0 and report and degree != "too" else True
@@ -431,7 +440,7 @@ def _decide(
         return None if sign < 0 and report else False
     if enough and sign < 0:
         return True
-    if _AFTER_BAD.fullmatch(f"{after} ") or (after and _AFTER_BAD.fullmatch(after)):
+    if after and _AFTER_BAD.fullmatch(re.sub(r"^(?:comments?|text|style|thing|stuff) ", "", after)):
         return False
     if degree == "less":
         return None if report and sign < 0 else False
@@ -441,12 +450,14 @@ def _decide(
         return True
     if _AWAY_BEFORE.search(before) and _AWAY_AFTER.match(after):
         return sign < 0 and "not" in before.split()
-    if _MANNER.match(after) and re.search(r"(?<!\S)an?(?: \w+)?$", before) and not report:
+    if manner:
         return sign >= 0
     if "without" in before.split()[-4:] and _CANNOT_DO.search(after or before):
         return True
     if degree == "more":
         return not (sign < 0 and not report)
+    if before == "again" or after == "again":
+        return False
     if concept.kind == "quality":
         return _decide_quality(concept, sign, report, degree, text, before, after)
     if concept.kind == "wish":

@@ -7,7 +7,6 @@ numbers mean for the candidate is `verdict.py`. torch is imported inside functio
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -62,10 +61,10 @@ class HeldOut:
 class Scores:
     """What one contestant did. Counts are exact, so that a reason can name them.
 
-    `margin`: mean over the held-out prompts of mean_t [log pi(y_t | x, f, y_<t) -
+    `margins`: for each held-out prompt that has a hindsight, mean_t [log pi(y_t | x, f, y_<t) -
     log pi(y_t | x, y_<t)] in nats a token, pi the frozen base, y the contestant's own answer and f
     the hindsight: the per-token advantage of SDPO (arXiv 2601.20802, section 3), here as a score.
-    `margin_error`: its standard error. `length`: mean words an answer. `distinct`: share of word
+    `n_own`: held-out prompts that are the user's own. `length`: mean words an answer. `distinct`: share of word
     pairs that occur once over all answers. `repetition`: mean share of an answer's four-word
     phrases that it had before.
     """
@@ -75,14 +74,18 @@ class Scores:
     checks: int = 0
     probes_right: int = 0
     probes: int = 0
-    margin: float = 0.0
-    margin_error: float = 0.0
+    margins: tuple[float, ...] = ()
     length: float = 0.0
     distinct: float = 0.0
     repetition: float = 0.0
     n_heldout: int = 0
+    n_own: int = 0
     unchecked: int = 0
-    own_prompts: bool = True
+
+    @property
+    def margin(self) -> float:
+        """Mean of `margins`, in nats a token; 0 when there is none."""
+        return _mean(self.margins)
 
     @property
     def rule_share(self) -> float:
@@ -159,7 +162,6 @@ def score(
     greedy = replace(exam.sampling, temperature=0.0)
     replies = _generate(model, adapter, asked, greedy, exam.batch_size, (), count)
     met, total = count_checks(exam.heldout, answers)
-    margin, error = _margin(model, exam.heldout, answers)
     right = sum(probe.check(reply) for probe, reply in zip(exam.probes, replies, strict=True))
     length, distinct, repetition = looks(answers)
     scores = Scores(
@@ -168,14 +170,13 @@ def score(
         checks=total,
         probes_right=right,
         probes=len(exam.probes),
-        margin=margin,
-        margin_error=error,
+        margins=_margins(model, exam.heldout, answers),
         length=length,
         distinct=distinct,
         repetition=repetition,
         n_heldout=len(exam.heldout),
+        n_own=sum(item.own for item in exam.heldout),
         unchecked=sum(not item.fully_checked for item in exam.heldout),
-        own_prompts=all(item.own for item in exam.heldout),
     )
     return Sheet(scores, tuple(answers))
 
@@ -288,27 +289,21 @@ def _generate(
     return answers
 
 
-def _margin(
+def _margins(
     model: LocalModel, heldout: Sequence[HeldOut], answers: Sequence[str]
-) -> tuple[float, float]:
-    """Mean and standard error of the per-token advantage, over prompts that have a hindsight."""
-    values: list[float] = []
-    for tools, places in by_tools([item.tools for item in heldout]):
-        told, plain = [], []
-        for item, answer in ((heldout[i], answers[i]) for i in places):
-            if item.hindsight:
-                reply = (Message("assistant", answer),)
-                told.append((prompts.with_hindsight(item.prompt, item.hindsight), reply))
-                plain.append((item.prompt, reply))
-        shown, bare = model.logprobs(told, tools=tools), model.logprobs(plain, tools=tools)
-        values += [_mean(one) - _mean(two) for one, two in zip(shown, bare, strict=True)]
-    if not values:
-        return 0.0, 0.0
-    mean = _mean(values)
-    if len(values) < 2:
-        return mean, 0.0
-    spread = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    return mean, math.sqrt(spread / len(values))
+) -> tuple[float, ...]:
+    """The per-token advantage of each answer whose prompt has a hindsight, in order."""
+    values: dict[int, float] = {}
+    for tools, group in by_tools([item.tools for item in heldout]):
+        places = [i for i in group if heldout[i].hindsight]
+        replies = [(Message("assistant", answers[i]),) for i in places]
+        plain = [heldout[i].prompt for i in places]
+        told = [prompts.with_hindsight(heldout[i].prompt, heldout[i].hindsight) for i in places]
+        shown = model.logprobs(list(zip(told, replies, strict=True)), tools=tools)
+        bare = model.logprobs(list(zip(plain, replies, strict=True)), tools=tools)
+        for i, one, two in zip(places, shown, bare, strict=True):
+            values[i] = _mean(one) - _mean(two)
+    return tuple(values[i] for i in sorted(values))
 
 
 def _mean(values: Sequence[float]) -> float:

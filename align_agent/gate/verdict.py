@@ -6,6 +6,7 @@ Every reason is a plain sentence with its numbers, for a person who reads it in 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -92,6 +93,8 @@ def _blind(candidate: Scores, champion: Scores, memory: Scores) -> str:
         return "there is no ability probe"
     if not candidate.n_heldout or not champion.n_heldout:
         return "there is no prompt to compare answers on"
+    if len(candidate.margins) != len(champion.margins):
+        return "champion and candidate were not asked the same"
     numbers = (candidate.margin, champion.margin, candidate.length, memory.length)
     if not all(math.isfinite(number) for number in numbers):
         return "a score is not a number"
@@ -99,7 +102,7 @@ def _blind(candidate: Scores, champion: Scores, memory: Scores) -> str:
 
 
 def _gain(champion: Scores, candidate: Scores, min_gain: float) -> tuple[bool, str]:
-    where = "on your own held-out prompts" if candidate.own_prompts else "on general prompts"
+    where = _where(candidate)
     met = f"met {candidate.checks_met} of {candidate.checks} rule checks {where}"
     checked = f"{met}; the champion met {champion.checks_met}"
     if champion.checks != candidate.checks:
@@ -110,16 +113,34 @@ def _gain(champion: Scores, candidate: Scores, min_gain: float) -> tuple[bool, s
     if candidate.checks and (more < 0 or not candidate.unchecked):
         return True, f"it did not gain: {checked}{_asked(min_gain)}"
     # What no program can check is weighed by the teacher: does it find the answers likelier?
-    rise = candidate.margin - champion.margin
-    noise = math.hypot(candidate.margin_error, champion.margin_error)
+    rise, noise = paired_rise(champion.margins, candidate.margins)
     weighed = (
         f"the base shown your feedback prefers its answers {where} by {candidate.margin:+.3f} nats "
-        f"a token; the champion's by {champion.margin:+.3f} (noise {noise:.3f})"
+        f"a token, the champion's by {champion.margin:+.3f} (noise {noise:.3f})"
     )
     both = f"{checked}; {weighed}" if candidate.checks else weighed
-    if rise > noise and rise > 0:
+    if rise > noise:
         return False, both
     return True, f"it did not gain: {both}"
+
+
+def paired_rise(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
+    """Mean of the differences prompt by prompt, and its standard error; (0, inf) below two."""
+    rises = [two - one for one, two in zip(before, after, strict=True)]
+    if len(rises) < 2:
+        return 0.0, math.inf
+    mean = sum(rises) / len(rises)
+    spread = sum((rise - mean) ** 2 for rise in rises) / (len(rises) - 1)
+    return mean, math.sqrt(spread / len(rises))
+
+
+def _where(scores: Scores) -> str:
+    general = scores.n_heldout - scores.n_own
+    if not general:
+        return "on your own held-out prompts"
+    if not scores.n_own:
+        return "on general prompts (you have too few conversations to hold one out)"
+    return f"on {scores.n_own} of your own held-out prompts and {general} general ones"
 
 
 def _asked(min_gain: float) -> str:

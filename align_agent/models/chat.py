@@ -99,9 +99,7 @@ class ChatFormat:
             mask += [True] * len(ids)
         return Encoded(tuple(prompt_ids), tuple(answer_ids), tuple(mask))
 
-    def fit(
-        self, messages: Sequence[Message], room: int, tools: Tools = ()
-    ) -> tuple[Message, ...]:
+    def fit(self, messages: Sequence[Message], room: int, tools: Tools = ()) -> tuple[Message, ...]:
         """The messages without as many of the oldest as it takes to need at most `room` tokens.
 
         The system message stays, and so does everything from the last user message on.
@@ -119,9 +117,7 @@ class ChatFormat:
                 return kept
         raise too_long(needed, room)
 
-    def _written(
-        self, messages: Sequence[Message], context: str, tools: Tools
-    ) -> tuple[str, str]:
+    def _written(self, messages: Sequence[Message], context: str, tools: Tools) -> tuple[str, str]:
         """The rendering up to the end of the last message's turn, and what the model wrote of it,
         end of turn included."""
         whole = self._render(messages, tools, False)

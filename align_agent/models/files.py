@@ -37,10 +37,10 @@ def locate(spec: str) -> Path:
 def check_folder(folder: Path) -> None:
     """Raise ModelError, naming the file, unless the folder holds a whole safetensors model."""
     if not folder.is_dir():
-        raise ModelError(
-            f"there is no model at {folder}",
-            hint='set model.base to "pocket", to a model\'s folder, or to a name on the Hub',
-        )
+        hint = 'set model.base to "pocket", to a model\'s folder, or to a name on the Hub'
+        if folder == WEIGHTS:
+            hint = "the pocket model's weights are not installed: install align-agent again"
+        raise ModelError(f"there is no model at {folder}", hint=hint)
     config = read_json(folder / "config.json")
     if "model_type" not in config:
         raise ModelError(
@@ -122,7 +122,7 @@ def _check_safetensors(path: Path) -> None:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length)) if length <= size - 8 else None
+            header: dict[str, Any] = json.loads(file.read(min(length, size)))
         ends = [int(t["data_offsets"][1]) for k, t in header.items() if k != "__metadata__"]
         whole = size == 8 + length + max(ends)
     except FileNotFoundError as error:

@@ -25,6 +25,7 @@ from align_agent.models.generation import Generation, Sampling
 from align_agent.records import Message
 
 _ADAPTERS_KEPT = 4
+_CONTEXT = 2048  # for the rare network that names no limit
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -41,7 +42,9 @@ class LocalModel:
         self.tokenizer = tokenizer
         self.device: torch.device = network.device
         self.dtype: torch.dtype = network.dtype
-        self.context = int(network.config.get_text_config().max_position_embeddings)
+        self.context = int(
+            getattr(network.config.get_text_config(), "max_position_embeddings", _CONTEXT)
+        )
         self.vocab_size = int(network.get_output_embeddings().weight.shape[0])
         self.eos_ids = _eos_ids(network, tokenizer)
         self.chat = ChatFormat(tokenizer, self.eos_ids)
@@ -330,7 +333,7 @@ def _eos_ids(network: Any, tokenizer: Any) -> frozenset[int]:
     found: set[int] = set()
     for value in (
         getattr(network.generation_config, "eos_token_id", None),
-        network.config.eos_token_id,
+        getattr(network.config.get_text_config(), "eos_token_id", None),
         tokenizer.eos_token_id,
     ):
         if value is not None:

@@ -25,6 +25,7 @@ from align_agent.night.context import Night
 from align_agent.records import Message
 
 MAX_HELD_OUT = 64
+MIN_HELD_OUT = 4  # below it general prompts join in: two or three answers show nothing
 STAND_INS = 32
 PROMPTS_FILE = "general_prompts.txt"
 
@@ -78,7 +79,7 @@ def set_exam(night: Night) -> Exam:
     standing = [rule.text for rule in night.wishes.rules if rule.status == "declared"]
     everywhere = [rule.text for rule in night.wishes.general()]
     return Exam(
-        heldout=heldout or stand_ins(night),
+        heldout=heldout if len(heldout) >= MIN_HELD_OUT else [*heldout, *stand_ins(night)],
         probes=_probes(night, everywhere),
         sampling=Sampling(
             night.max_new_tokens(), settings.temperature, settings.top_p, seed=night.run.seed

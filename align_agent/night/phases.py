@@ -98,7 +98,12 @@ def preflight(night: Night) -> dict[str, Any] | End:
     night.progress.step(len(candidates))
     floor = MIN_GAP_SHARE * night.config.feedback.gap_threshold
     label = version_label(version)
-    if not math.isfinite(gap) or gap < floor:
+    if not math.isfinite(gap):
+        raise ModelError(
+            "the model's output is not a number",
+            hint="check the model's files, or set model.dtype to float32",
+        )
+    if gap < floor:
         return End(
             "skipped",
             f"nothing to learn: shown your wishes, the base answers as {label} does already "
@@ -112,7 +117,7 @@ def preflight(night: Night) -> dict[str, Any] | End:
         return End(
             "skipped",
             f"nothing to learn: shown your rules, the base meets {told} of {total} rule checks on "
-            f"your prompts, and {label} meets {met} already",
+            f"your prompts; what serves now ({label}) meets {met}",
         )
     night.store.runs.add_metric(
         night.run.id, 0, preflight_gap=gap, teacher_checks=told, champion_checks=met

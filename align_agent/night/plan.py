@@ -173,8 +173,8 @@ def tools_of(turn: Turn, config: Config) -> tuple[dict[str, Any], ...]:
     """The tool definitions that stood in the turn's prompt: the agent's own, for its own turns."""
     if not turn.base or config.agent.max_steps <= 1:
         return ()
-    known = {schema["function"]["name"]: schema for schema in TOOL_SCHEMAS}
-    return tuple(dict(known[name]) for name in config.agent.tools if name in known)
+    names = set(config.agent.tools)
+    return tuple(dict(s) for s in TOOL_SCHEMAS if s["function"]["name"] in names)
 
 
 def same_lessons(chosen: Selection, kept: Mapping[str, Sequence[Sequence[str]]]) -> bool:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import align_agent
@@ -250,7 +250,7 @@ def _failed(night: Night, error: Exception) -> None:
             night.store.counters.bump("nights_failed")
     except StoreError as second:
         log.error("the failure could not be stored: %s", second)
-        night.run = Run(**{**_fields(night.run), **ended})
+        night.run = replace(night.run, status="failed", reason=f"{phase}: {reason}")
 
 
 def explain(error: Exception) -> str:
@@ -259,6 +259,8 @@ def explain(error: Exception) -> str:
         return f"{error.message} ({error.hint})" if error.hint else error.message
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return "out of memory (lower distill.batch_size, distill.max_turns or the model's size)"
+    if any(sign in str(error) for sign in ("No space left", "os error 28", "os error 27")):
+        return f"the disk is full (make room: `align-agent adapters prune`): {error}"
     return f"{type(error).__name__}: {error}"
 
 
@@ -272,6 +274,3 @@ def _tidy(night: Night) -> None:
     except (OSError, AlignAgentError) as error:
         log.warning("tidying up after the night failed: %s", error)
 
-
-def _fields(run: Run) -> dict[str, Any]:
-    return asdict(run)

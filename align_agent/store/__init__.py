@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from align_agent.errors import StoreCorrupt
 from align_agent.store.adapters import Adapters
 from align_agent.store.connection import Connection
 from align_agent.store.feedback import FeedbackTable
@@ -87,7 +88,18 @@ class Store:
                 f"row {row['rowid']} of {row['table']} points at a row of {row['parent']} "
                 "that is not there"
             )
+        if not connection.read_only:
+            try:
+                connection.execute(
+                    "insert into turns_fts (turns_fts, rank) values ('integrity-check', 1)"
+                )
+            except StoreCorrupt:
+                problems.append("the search index does not fit the turns; rebuild it")
         return problems[:20]
+
+    def rebuild_search(self) -> None:
+        """Make the search index anew from the turns."""
+        self.connection.execute("insert into turns_fts (turns_fts) values ('rebuild')")
 
     def backup(self, target: Path | None = None) -> Path:
         """Copy the database, also while others write, to a file of its own. Returns the file.

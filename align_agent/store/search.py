@@ -37,7 +37,10 @@ def matching(search: str) -> tuple[str, list[str]]:
 
 
 def _indexed(term: str) -> bool:
-    """Whether the index's tokenizer finds a word in the term, and can find it within a text."""
-    if _UNSPACED.search(term):
+    """Whether the index's tokenizer finds words in the term, and can find them within a text."""
+    letters = [sign for sign in term if unicodedata.category(sign)[0] in "LN"]
+    if not letters or _UNSPACED.search(term):
         return False
-    return any(unicodedata.category(sign)[0] in "LN" for sign in term)
+    # The tokenizer knows letters up to Unicode 6.1; what 3.2 knew is certainly among them.
+    old = unicodedata.ucd_3_2_0
+    return all(old.category(sign)[0] in "LN" for sign in letters)

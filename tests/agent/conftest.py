@@ -23,7 +23,7 @@ MakeSession = Callable[..., AgentSession]
 def config() -> Config:
     """Greedy and short: the same answers every time."""
     plain = Config()
-    return replace(plain, model=replace(plain.model, temperature=0.0, max_new_tokens=48))
+    return replace(plain, model=replace(plain.model, temperature=0.0, max_new_tokens=96))
 
 
 @pytest.fixture(scope="session")

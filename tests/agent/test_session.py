@@ -175,7 +175,7 @@ def test_a_message_larger_than_the_context_is_refused_with_a_hint(make_session: 
     assert session.messages() == []
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "\x00"])
+@pytest.mark.parametrize("text", ["", "  \n"])
 def test_an_empty_message_is_refused(make_session: Any, text: str) -> None:
     with pytest.raises(InputError):
         make_session().send(text)
@@ -243,9 +243,12 @@ def test_a_database_that_breaks_during_the_chat_does_not_stop_it(make_session: A
     session = make_session()
     list(session.send("Hello!"))
     assert session.recorder.flush(20)
-    session.recorder.close()
-    assert "".join(session.send("Hello!")) == "Hello there." or session.last_turn is not None
-    assert session.recorder.stats["dropped"] == 1
+    session.recorder._retry_seconds = 0.1
+    with sqlite3.connect(session.home.database) as database:
+        database.execute("alter table turns rename to gone")
+    assert "".join(session.send("Hello!"))
+    assert session.recorder.flush(20)
+    assert session.recorder.stats["failed"] == 1
 
 
 def test_a_damaged_memory_file_is_told_with_a_way_out(make_session: Any, home: Home) -> None:

@@ -25,6 +25,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 @pytest.fixture
 def cli(home: Home, capsys: pytest.CaptureFixture[str]) -> Cli:
     def call(*args: str, code: int = 0) -> Result:
+        capsys.readouterr()
         got = main(list(args))
         out, err = capsys.readouterr()
         assert got == code, f"exit code {got}, standard error: {err}"

@@ -110,7 +110,7 @@ def test_feedback_list_can_be_narrowed(cli: Cli, lived: Home) -> None:
 def test_rating_a_turn_adds_feedback(cli: Cli, lived: Home) -> None:
     first = cli("turns", "--json").json[0]["id"]
     added = cli("feedback", "add", first, "down", "too long", "--json").json
-    assert added[0]["polarity"] == "negative"
+    assert added["polarity"] == "negative"
     assert cli("feedback", "add", first, "up").out.strip().endswith("rated up")
 
 

@@ -108,9 +108,7 @@ def with_tools(question: str, expression: str) -> Example:
 
 
 def test_a_call_that_the_log_knows_gets_its_result_and_goes_on(parrot: Any) -> None:
-    (found,) = fresh(
-        parrot, [with_tools("7*6?", "7*6")], temperature=0.0, max_new_tokens=90
-    )
+    (found,) = fresh(parrot, [with_tools("7*6?", "7*6")], temperature=0.0, max_new_tokens=90)
     assert [m.role for m in found.response] == ["assistant", "tool", "assistant"]
     assert found.response[1].content == "42"
     assert found.response[2].content == "It is 42."

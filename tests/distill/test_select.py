@@ -115,9 +115,7 @@ def places(selection: Selection) -> dict[str, list[str]]:
 
 @given(logs(), CONFIGS, st.integers(0, 5))
 @settings(max_examples=40, deadline=None)
-def test_every_main_turn_lands_in_exactly_one_place(
-    log: Log, config: Settings, seed: int
-) -> None:
+def test_every_main_turn_lands_in_exactly_one_place(log: Log, config: Settings, seed: int) -> None:
     found = places(run(log, config, seed))
     assert set(found) == {one.id for one in log.turns if one.main}
     assert all(len(names) == 1 for names in found.values())
@@ -289,7 +287,5 @@ ONE = turn(1, "chat-1")
         ),
     ],
 )
-def test_what_counts_as_a_correction(
-    feedback: list[Feedback], expected: tuple[bool, str]
-) -> None:
+def test_what_counts_as_a_correction(feedback: list[Feedback], expected: tuple[bool, str]) -> None:
     assert correction(feedback, 0.6) == expected

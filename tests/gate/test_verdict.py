@@ -26,6 +26,7 @@ def scores(who: str, met: int = 0, right: int = 95, **changes: object) -> Scores
         distinct=0.5,
         repetition=0.05,
         n_heldout=16,
+        n_own=16,
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
@@ -79,23 +80,46 @@ def test_a_gain_below_the_configured_minimum_is_rejected():
     assert verdict(scores("candidate", met=6), min_gain=0.1).verdict == "reject"
 
 
+def unchecked(who: str, *margins: float, **changes: object) -> Scores:
+    return scores(who, checks=0, checks_met=0, unchecked=16, margins=margins, **changes)
+
+
 def test_without_a_checkable_rule_the_teachers_margin_decides():
-    blank = {"checks": 0, "checks_met": 0, "unchecked": 16, "margin_error": 0.01}
-    champion = replace(CHAMPION, margin=-0.2, **blank)
-    better = replace(scores("candidate"), margin=0.3, **blank)
+    champion = unchecked("champion", -0.2, -0.1, -0.3)
+    better = unchecked("candidate", 0.3, 0.2, 0.2)
     assert judge(BASE, champion, better, MEMORY, Limits()).verdict == "promote"
 
 
 def test_a_margin_within_the_noise_is_no_gain():
-    blank = {"checks": 0, "checks_met": 0, "unchecked": 16, "margin_error": 0.1}
-    champion = replace(CHAMPION, margin=0.20, **blank)
-    candidate = replace(scores("candidate"), margin=0.25, **blank)
+    champion = unchecked("champion", 0.2, 0.2, 0.2)
+    candidate = unchecked("candidate", 0.9, -0.4, 0.2)
     assert judge(BASE, champion, candidate, MEMORY, Limits()).verdict == "reject"
 
 
+def test_margins_are_compared_prompt_by_prompt():
+    # The spread between prompts is large, the rise on each of them small and steady.
+    champion = unchecked("champion", -5.0, 0.0, 5.0)
+    candidate = unchecked("candidate", -4.9, 0.11, 5.1)
+    assert judge(BASE, champion, candidate, MEMORY, Limits()).verdict == "promote"
+
+
+def test_the_margin_of_a_single_prompt_shows_nothing():
+    judged = judge(
+        BASE, unchecked("champion", -1.0), unchecked("candidate", 1.0), MEMORY, Limits()
+    )
+    assert judged.verdict == "reject"
+
+
 def test_margin_does_not_help_a_candidate_that_meets_fewer_checks():
-    candidate = scores("candidate", met=3, unchecked=16, margin=5.0)
-    assert verdict(candidate).verdict == "reject"
+    candidate = scores("candidate", met=3, unchecked=16, margins=(5.0, 5.0))
+    champion = replace(CHAMPION, margins=(0.0, 0.1))
+    assert judge(BASE, champion, candidate, MEMORY, Limits()).verdict == "reject"
+
+
+def test_margin_breaks_a_tie_of_checks_where_something_is_unchecked():
+    candidate = scores("candidate", met=4, unchecked=16, margins=(5.0, 5.1))
+    champion = replace(CHAMPION, margins=(0.0, 0.1))
+    assert judge(BASE, champion, candidate, MEMORY, Limits()).verdict == "promote"
 
 
 def test_review_mode_never_promotes_by_itself():
@@ -108,8 +132,13 @@ def test_review_mode_still_rejects():
 
 @pytest.mark.parametrize(
     "change",
-    [{"probes": 0, "probes_right": 0}, {"n_heldout": 0}, {"margin": float("nan")}],
-    ids=["no probes", "no prompts", "not a number"],
+    [
+        {"probes": 0, "probes_right": 0},
+        {"n_heldout": 0},
+        {"length": float("nan")},
+        {"margins": (1.0,)},
+    ],
+    ids=["no probes", "no prompts", "not a number", "other prompts"],
 )
 def test_a_gate_that_cannot_measure_rejects(change):
     judged = verdict(scores("candidate", met=31, **change))
@@ -141,8 +170,14 @@ def test_a_collapse_of_the_answers_is_rejected(change, word):
 
 
 def test_reasons_say_when_the_prompts_were_general_ones():
-    candidate = scores("candidate", met=31, own_prompts=False)
+    candidate = scores("candidate", met=31, n_own=0)
     assert "on general prompts" in " ".join(verdict(candidate).reasons)
+
+
+def test_reasons_say_how_many_prompts_were_general_ones():
+    candidate = scores("candidate", met=31, n_own=3)
+    told = " ".join(verdict(candidate).reasons)
+    assert "on 3 of your own held-out prompts and 13 general ones" in told
 
 
 def test_probes_that_even_the_base_fails_are_called_blind():

@@ -17,7 +17,9 @@ from align_agent.records import Message, ToolCall
 # The templates in use, reduced to what decides where an answer begins and ends.
 QWEN3 = """\
 {%- set ns = namespace(last=0) %}
-{%- for m in messages %}{% if m.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}{% endfor %}
+{%- for m in messages %}
+    {%- if m.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}
+{%- endfor %}
 {%- for m in messages %}
     {%- if m.role == 'assistant' %}
         {{- '<|im_start|>assistant\\n' }}
@@ -28,7 +30,8 @@ QWEN3 = """\
             {{- call.function.arguments | tojson }}{{- '}\\n</tool_call>' }}
         {%- endfor %}{{- '<|im_end|>\\n' }}
     {%- elif m.role == 'tool' %}
-        {{- '<|im_start|>user\\n<tool_response>\\n' + m.content + '\\n</tool_response><|im_end|>\\n' }}
+        {{- '<|im_start|>user\\n<tool_response>\\n' + m.content }}
+        {{- '\\n</tool_response><|im_end|>\\n' }}
     {%- else %}{{- '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endif %}
 {%- endfor %}
 {%- if add_generation_prompt %}
@@ -39,14 +42,17 @@ QWEN3 = """\
 {%- endif %}
 """
 ALWAYS_THINKS = """\
-{%- for m in messages %}{{- '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}
+{%- for m in messages %}
+    {{- '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}
+{%- endfor %}
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n<think>\\n' }}{% endif %}
 """
 LLAMA3 = """\
 {{- '<|begin|>' }}
 {%- for m in messages %}
     {{- '<|header|>' + m.role + '<|header_end|>\\n\\n' }}
-    {%- if m.tool_calls %}{{- m.tool_calls[0].function | tojson }}{% else %}{{- m.content | trim }}{% endif %}
+    {%- if m.tool_calls %}{{- m.tool_calls[0].function | tojson }}
+    {%- else %}{{- m.content | trim }}{% endif %}
     {{- '<|eot|>' }}
 {%- endfor %}
 {%- if add_generation_prompt %}{{- '<|header|>assistant<|header_end|>\\n\\n' }}{% endif %}
@@ -165,9 +171,7 @@ def test_a_turn_with_tools_reads_like_the_whole_conversation(name: str, make: Ma
         said("It is 42."),
     ]
     turn = chat.encode_answer([user("7*6?")], response)
-    whole = tokenizer.decode(
-        chat.encode([user("7*6?"), *response], add_generation_prompt=False)
-    )
+    whole = tokenizer.decode(chat.encode([user("7*6?"), *response], add_generation_prompt=False))
     assert whole.rstrip() == tokenizer.decode([*turn.prompt_ids, *turn.answer_ids])
 
 

@@ -29,9 +29,7 @@ def test_tokens_are_drawn_as_often_as_they_are_probable(temperature: float) -> N
 def test_top_p_keeps_the_fewest_tokens_that_reach_the_mass() -> None:
     probs = torch.softmax(LOGITS, dim=-1)
     kept = probs * torch.tensor([1, 0, 0, 1, 0])  # the two likeliest reach 0.8 together
-    assert torch.allclose(
-        shares(Sampling(temperature=1, top_p=0.8)), kept / kept.sum(), atol=2e-4
-    )
+    assert torch.allclose(shares(Sampling(temperature=1, top_p=0.8)), kept / kept.sum(), atol=2e-4)
 
 
 def test_a_tiny_top_p_leaves_the_likeliest_token() -> None:

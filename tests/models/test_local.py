@@ -121,9 +121,7 @@ def test_the_kept_logprobs_are_those_of_scoring_the_answer(
     assert found.logprobs == pytest.approx(expected, abs=1e-3)
 
 
-def test_scored_answers_in_a_batch_are_those_scored_alone(
-    model: LocalModel, adapter: Path
-) -> None:
+def test_scored_answers_in_a_batch_are_those_scored_alone(model: LocalModel, adapter: Path) -> None:
     turns = [(p, [Message("assistant", f"It is {i}. " * (i + 1))]) for i, p in enumerate(PROMPTS)]
     together = model.logprobs(turns, adapter=adapter, batch_size=4)
     for turn, values in zip(turns, together, strict=True):
@@ -238,9 +236,7 @@ def test_weights_that_lack_a_layer_are_not_filled_up_at_random(
         LocalModel.load(str(folder), device="cpu")
 
 
-def test_a_model_that_brings_its_own_code_is_not_run(
-    tiny_model_dir: Path, tmp_path: Path
-) -> None:
+def test_a_model_that_brings_its_own_code_is_not_run(tiny_model_dir: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_model_dir, tmp_path / "code"))
     marker = tmp_path / "ran"
     (folder / "modeling_evil.py").write_text(f"open({str(marker)!r}, 'w').close()\n")

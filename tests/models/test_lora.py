@@ -102,6 +102,7 @@ def test_a_saved_adapter_serves_as_it_was_trained(tiny_model: Any, tmp_path: Pat
     assert torch.equal(logits(tiny_model.network(tmp_path / "v0002")), logits(student))
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_peft_itself_reads_a_saved_adapter(
     tiny_model: Any, tiny_model_dir: Path, adapter: Path
 ) -> None:
@@ -174,9 +175,7 @@ def test_only_the_last_few_adapters_are_kept(tiny_model: Any, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", [lora.WEIGHTS_FILE, lora.CONFIG_FILE])
-def test_an_adapter_that_lacks_a_file_is_damaged(
-    tiny_model: Any, adapter: Path, name: str
-) -> None:
+def test_an_adapter_that_lacks_a_file_is_damaged(tiny_model: Any, adapter: Path, name: str) -> None:
     (adapter / name).unlink()
     with pytest.raises(AdapterDamaged, match=name) as caught:
         tiny_model.network(adapter)

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from cli_helpers import Cli
+
+from align_agent.paths import Home
+from align_agent.store import Store
+
+
+@pytest.fixture
+def talking(made: Home, model_dir: Path) -> Home:
+    """A home whose agent answers briefly, so that a chat takes no time."""
+    made.config.write_text(f"model:\n  base: {model_dir}\n  max_new_tokens: 8\n  threads: 1\n")
+    return made
+
+
+class Typed(io.StringIO):
+    """Standard input that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_message_is_answered_on_standard_output_alone(cli: Cli, talking: Home) -> None:
+    result = cli("chat", "-m", "What is 2 plus 3?")
+    assert result.err.strip() == "you: What is 2 plus 3?"
+    with Store.open(talking.database) as store:
+        turn = store.turns.latest()
+    assert turn is not None and result.out.strip() == turn.answer.strip()
+
+
+def test_messages_of_one_call_are_one_conversation(cli: Cli, talking: Home) -> None:
+    rows = cli("chat", "-m", "What is 2 plus 3?", "-m", "Thanks!", "--json").json
+    assert len({row["conversation"] for row in rows}) == 1
+    assert [row["user"] for row in rows] == ["What is 2 plus 3?", "Thanks!"]
+    assert len(cli("turns", "--json").json) == 2
+
+
+def test_a_conversation_can_be_gone_on_with(cli: Cli, talking: Home) -> None:
+    first = cli("chat", "-m", "What is 2 plus 3?", "--json").json[0]
+    again = cli("chat", "--conversation", first["conversation"], "-m", "Thanks!", "--json").json[0]
+    assert again["conversation"] == first["conversation"]
+    turns = cli("turns", "--conversation", first["conversation"], "--json").json
+    assert len(turns) == 2
+
+
+def test_the_next_message_is_read_as_feedback(cli: Cli, talking: Home) -> None:
+    cli("chat", "-m", "What is 2 plus 3?", "-m", "Please use emoji.")
+    opinions = cli("feedback", "--json").json
+    assert [opinion["polarity"] for opinion in opinions] == ["negative"]
+    assert cli("rules", "--json").json[0]["direction"] == "emoji:some"
+
+
+def test_piped_lines_are_messages(cli: Cli, talking: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("What is 2 plus 3?\n\n/quit\nnever said\n"))
+    cli("chat")
+    assert [row["user"] for row in cli("turns", "--json").json] == ["What is 2 plus 3?"]
+
+
+def test_an_answer_can_be_rated_in_the_chat(cli: Cli, talking: Home) -> None:
+    log = cli("chat", "-m", "What is 2 plus 3?", "-m", "/rate down too long", "--json").json
+    assert log[1] == {
+        "command": "rate",
+        "turn": log[0]["turn"],
+        "verdict": "down",
+        "why": "too long",
+    }
+    assert cli("feedback", "--json").json[0]["kind"] == "rating"
+    assert "noted: up" in cli("chat", "-m", "Hello.", "-m", "/rate up").out
+
+
+def test_there_is_no_answer_to_rate_before_the_first(cli: Cli, talking: Home) -> None:
+    assert "no answer to rate" in cli("chat", "-m", "/rate down", code=2).err
+
+
+@pytest.mark.parametrize(("command", "told"), [("/rate great", "up or down"), ("/sing", "/sing")])
+def test_a_wrong_command_is_a_usage_error(command: str, told: str, cli: Cli, talking: Home) -> None:
+    assert told in cli("chat", "-m", command, code=2).err
+
+
+def test_why_names_the_version_and_the_rules(cli: Cli, talking: Home) -> None:
+    cli("rules", "add", "No emoji.")
+    result = cli("chat", "-m", "What is 2 plus 3?", "-m", "/why")
+    assert "the base model serves" in result.out and "No emoji." in result.out
+
+
+def test_rules_can_be_looked_at_in_the_chat(cli: Cli, talking: Home) -> None:
+    assert "none yet" in cli("chat", "-m", "/rules").out
+    cli("rules", "add", "No emoji.")
+    assert "No emoji. (active, 1x)" in cli("chat", "-m", "/rules").out
+
+
+def test_new_begins_another_conversation(cli: Cli, talking: Home) -> None:
+    log = cli("chat", "-m", "Hello.", "-m", "/new", "-m", "Hello.", "--json").json
+    assert log[0]["conversation"] != log[2]["conversation"] == log[1]["conversation"]
+
+
+def test_help_lists_the_commands(cli: Cli, talking: Home) -> None:
+    out = cli("chat", "-m", "/help").out
+    assert all(f"/{name}" in out for name in ("rate", "why", "learn", "rollback", "quit"))
+
+
+def test_learning_in_the_chat_ends_in_order_and_the_talk_goes_on(cli: Cli, talking: Home) -> None:
+    log = cli("chat", "-m", "Hello.", "-m", "/learn", "-m", "Hello again.", "--json").json
+    assert log[1]["status"] == "skipped"
+    assert log[2]["conversation"] == log[0]["conversation"]
+
+
+def test_rolling_back_with_nothing_to_go_back_to_is_told(cli: Cli, talking: Home) -> None:
+    assert "nothing to roll back to" in cli("chat", "-m", "/rollback", code=1).err
+
+
+def test_rolling_back_in_the_chat_takes_effect(cli: Cli, lived: Home, model_dir: Path) -> None:
+    lived.config.write_text(f"model:\n  base: {model_dir}\n")
+    assert "from v2 to v1" in cli("chat", "-m", "/rollback").out
+    assert cli("status", "--json").json["champion"]["label"] == "v1"
+
+
+def test_at_a_terminal_a_mistake_does_not_end_the_chat(
+    cli: Cli, talking: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Typed("/sing\n\nWhat is 2 plus 3?\n/quit\n"))
+    result = cli("chat")
+    assert "error: there is no command `/sing`" in result.err
+    assert len(cli("turns", "--json").json) == 1
+
+
+def test_at_a_terminal_the_end_of_input_ends_the_chat(
+    cli: Cli, talking: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Typed(""))
+    assert "/help lists the commands" in cli("chat").err
+
+
+def test_an_answer_can_be_stopped_without_ending_the_chat(
+    cli: Cli, talking: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from align_agent.cli.talk import Talk
+
+    real, calls = Talk.hear, []
+
+    def stopped_once(self: Talk, message: str) -> None:
+        calls.append(message)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        real(self, message)
+
+    monkeypatch.setattr(Talk, "hear", stopped_once)
+    monkeypatch.setattr("sys.stdin", Typed("What is 2 plus 3?\n/quit\n"))
+    assert "(stopped)" in cli("chat").err
+    assert calls == ["What is 2 plus 3?", "/quit"]
+
+
+def test_a_chat_makes_the_home_that_is_missing(cli: Cli, home: Home, model_dir: Path) -> None:
+    home.ensure().config.write_text(f"model:\n  base: {model_dir}\n  max_new_tokens: 8\n")
+    cli("chat", "-m", "Hello.")
+    assert home.database.exists()
+
+
+@pytest.mark.parametrize("message", ["\x00\x1b[2J", "\udcff", "x" * 1_000_000])
+def test_a_hostile_message_ends_in_order(message: str, cli: Cli, talking: Home) -> None:
+    from align_agent.cli import main
+
+    code = main(["chat", "-m", message])
+    assert code in (0, 1, 2)
+    assert "\x1b[2J" not in cli("turns").out
+
+
+def test_turns_that_could_not_be_stored_are_told(
+    cli: Cli, talking: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from align_agent.capture.recorder import Recorder
+
+    monkeypatch.setattr(Recorder, "stats", property(lambda _: {"dropped": 1, "failed": 1}))
+    assert "2 turns could not be stored" in cli("chat", "-m", "Hello.").err
+
+
+def test_a_model_that_is_not_there_is_told_with_a_hint(cli: Cli, made: Home) -> None:
+    made.config.write_text("model:\n  base: /nowhere/model\n")
+    err = cli("chat", "-m", "Hello.", code=1).err
+    assert "/nowhere/model" in err and "hint:" in err

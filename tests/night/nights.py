@@ -1,0 +1,68 @@
+"""A home with a small model and a few corrected conversations, for the tests of the night."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from align_agent.paths import Home
+from align_agent.records import Feedback, Message, Rule, Turn
+from align_agent.store import Store
+
+RULE = "Write plain text: no bold, no lists, no headings."
+BAD = "1. Add them.\n2. **Final Answer:** 42"
+COMPLAINT = "No bold and no lists, please."
+
+
+def make_home(root: Path, model_dir: Path, **sections: dict) -> Home:
+    """A home whose nights are short: few tokens, few probes, one epoch."""
+    home = Home(root).ensure()
+    settings: dict[str, dict] = {
+        "model": {"base": str(model_dir), "max_new_tokens": 12, "threads": 1},
+        "feedback": {"gap_threshold": 1e-6},
+        "distill": {
+            "epochs": 1,
+            "batch_size": 4,
+            "lora_rank": 4,
+            "rollouts": "logged",
+            "learning_rate": 0.01,
+            "warmup_steps": 0,
+            "min_turns": 2,
+        },
+        "gate": {"probes": 4, "samples": 3},
+    }
+    for name, section in sections.items():
+        settings.setdefault(name, {}).update(section)
+    home.config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return home
+
+
+def conversation(number: int, turns: int = 3, *, answer: str = BAD) -> list[Turn]:
+    """`turns` questions, each answered in a style that the user does not want."""
+    made: list[Turn] = []
+    history: tuple[Message, ...] = ()
+    for place in range(turns):
+        asked = f"What is {number + 1} plus {place + 2}?"
+        prompt = (*history, Message("user", asked))
+        said = Message("assistant", answer)
+        made.append(
+            Turn(f"chat-{number}", prompt, (said,), asked, answer, id=f"turn-{number}-{place}")
+        )
+        history = (*prompt, said)
+    return made
+
+
+def talk(home: Home, conversations: int = 5, turns: int = 3, *, rule: bool = True) -> None:
+    """Conversations whose every answer was complained about, and the rule that follows from it."""
+    with Store.open(home.database) as store:
+        for number in range(conversations):
+            for turn in conversation(number, turns):
+                store.turns.add(turn)
+                store.feedback.add(
+                    Feedback(turn.id, "follow_up", "negative", "format", 0.9, COMPLAINT, "test")
+                )
+        if rule:
+            store.rules.add(
+                Rule(RULE, "active", direction="format:plain", check={"name": "no_markdown"})
+            )
