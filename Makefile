@@ -36,7 +36,7 @@ cov: $(stamp) ## tests with a browsable coverage report in htmlcov/
 
 pocket: $(stamp) ## train the pocket model again from scratch (up to an hour on 2 cores)
 	$(bin)/python -m align_agent.models.pocket.train
-	cd align_agent/models/pocket/weights && sha256sum *.json *.jinja *.safetensors > SHA256SUMS
+	cd align_agent/models/pocket && (sha256sum weights/* || shasum -a 256 weights/*) > SHA256SUMS
 
 card: $(stamp) ## measure the pocket model: the table of its model card
 	$(bin)/python -m align_agent.models.pocket.card

@@ -1,4 +1,4 @@
-"""The one tree of errors. Each carries a message, a hint that says how to mend it, and an exit code.
+"""The one tree of errors. Each has a message, a hint that says how to mend it, and an exit code.
 
 Exit codes: 1 failed, 2 usage or configuration, 3 refused by the gate, 130 interrupted.
 """

@@ -58,6 +58,7 @@ def with_rules(prompt: Sequence[Message], rules: Sequence[str]) -> tuple[Message
         return (replace(first, content=content), *prompt[1:])
     return (Message("system", block), *prompt)
 
+
 # The agent's tools as the model is shown them (OpenAI's format); the code behind them is in
 # `agent/tools.py`, and the pocket model is trained on exactly this text.
 TOOL_SCHEMAS: tuple[dict[str, Any], ...] = (

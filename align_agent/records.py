@@ -83,6 +83,7 @@ class Turn:
     followed: assistant messages, and tool results between them. `user_text` is the human's own
     words, freed of any client's wrappers; `answer` is the text of the last assistant message.
     `main` is false for side traffic (titles, heartbeats, compaction), which is never trained on.
+    `tools` are those that stood in the prompt: without them the model saw another prompt.
     """
 
     conversation_id: str
@@ -100,6 +101,7 @@ class Turn:
     excluded: bool = False
     latency_ms: float = 0.0
     position: int = -1  # 0-based within the conversation; the store assigns it
+    tools: tuple[dict[str, Any], ...] = ()  # offered in the prompt, in OpenAI's format
 
 
 @dataclass(frozen=True, slots=True)

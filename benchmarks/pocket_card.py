@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from align_agent.directions import DIRECTIONS
@@ -41,9 +40,15 @@ def user(text: str) -> Message:
     return Message("user", text)
 
 
-def ask(model: LocalModel, cases: Sequence[Case], sampling: Sampling = GREEDY,
-        tools: tuple[dict[str, Any], ...] = ()) -> list[Generation]:
-    return model.generate_batch([m for _, m in cases], sampling=sampling, tools=tools, batch_size=64)
+def ask(
+    model: LocalModel,
+    cases: Sequence[Case],
+    sampling: Sampling = GREEDY,
+    tools: tuple[dict[str, Any], ...] = (),
+) -> list[Generation]:
+    return model.generate_batch(
+        [m for _, m in cases], sampling=sampling, tools=tools, batch_size=64
+    )
 
 
 def share(hits: Sequence[bool]) -> float:
@@ -71,8 +76,9 @@ def opposite(direction: str) -> str:
     return next(f"{axis}:{v}" for v in AXES[axis] if v != value)
 
 
-def place(problem: Problem, wishes: Sequence[str], said: Sequence[str], where: str,
-          rng: random.Random) -> list[Message]:
+def place(
+    problem: Problem, wishes: Sequence[str], said: Sequence[str], where: str, rng: random.Random
+) -> list[Message]:
     """The question with the wishes in a later message, in a hindsight block or as rules."""
     question = [user(problem.question)]
     if where == "hindsight":
@@ -85,8 +91,9 @@ def place(problem: Problem, wishes: Sequence[str], said: Sequence[str], where: s
     return [*question, Message("assistant", write(problem, before, rng)), user(" ".join(said))]
 
 
-def obeyed(model: LocalModel, direction: str, words: Sequence[str], n: int, seed: int,
-           where: str) -> tuple[float, float]:
+def obeyed(
+    model: LocalModel, direction: str, words: Sequence[str], n: int, seed: int, where: str
+) -> tuple[float, float]:
     """(obeyed, correct) for one direction said in one place, over several wordings."""
     rng = random.Random(f"{direction}/{where}/{seed}")
     kinds = ("grading",) if direction.startswith("detail") else MATH
@@ -138,7 +145,10 @@ def code_feedback(model: LocalModel, n: int, seed: int) -> dict[str, float]:
     """One wish, known and unseen; one, two and three at once; and failed tests alone."""
     rng = random.Random(f"code/{seed}")
     figures = {}
-    for name, table in (("one wish, known", wordings.CODE), ("one wish, unseen", wordings.UNSEEN_CODE)):
+    for name, table in (
+        ("one wish, known", wordings.CODE),
+        ("one wish, unseen", wordings.UNSEEN_CODE),
+    ):
         cases: list[Case] = []
         for choice in all_choices():
             axis, _, option = choice.partition(":")
@@ -155,8 +165,10 @@ def code_feedback(model: LocalModel, n: int, seed: int) -> dict[str, float]:
         for problem in draw_problems("code", n, f"{seed}/{count}"):
             assert problem.task is not None
             wanted = vary(problem.task, rng, count)
-            said = [wordings.say_code(f"{a}:{getattr(wanted, a)}", rng)
-                    for a in wanted.differences(problem.task)]
+            said = [
+                wordings.say_code(f"{a}:{getattr(wanted, a)}", rng)
+                for a in wanted.differences(problem.task)
+            ]
             cases.append(_code_case(problem, wanted, " ".join(said)))
             tests.append(_code_case(problem, wanted, wanted.failure(problem.task, 6)))
         figures[f"{count} at once, in words"] = _solved(model, cases)
@@ -212,17 +224,22 @@ def tool_use(model: LocalModel, n: int, seed: int) -> dict[str, float]:
     big = draw_problems("calculation", n, seed)
     calls = ask(model, [(p, [user(p.question)]) for p in big], tools=TOOL_SCHEMAS)
     right = [
-        len(g.tool_calls) == 1 and g.tool_calls[0].name == "calculator"
+        len(g.tool_calls) == 1
+        and g.tool_calls[0].name == "calculator"
         and str(g.tool_calls[0].arguments.get("expression")) == p.expression
         for p, g in zip(big, calls, strict=True)
     ]
     done = [
         (p, [user(p.question), g.message(), Message("tool", str(p.answer), tool_call_id="call_0")])
-        for p, g, ok in zip(big, calls, right, strict=True) if ok
+        for p, g, ok in zip(big, calls, right, strict=True)
+        if ok
     ]
     finals = ask(model, done, tools=TOOL_SCHEMAS)
-    clock = ask(model, [(p, [user(p.question)]) for p in draw_problems("clock", 4, seed)],
-                tools=TOOL_SCHEMAS)
+    clock = ask(
+        model,
+        [(p, [user(p.question)]) for p in draw_problems("clock", 4, seed)],
+        tools=TOOL_SCHEMAS,
+    )
     small = [p for k in (*MATH, "grading", "fact", "code") for p in draw_problems(k, n // 5, seed)]
     direct = ask(model, [(p, [user(p.question)]) for p in small], tools=TOOL_SCHEMAS)
     return {
@@ -230,7 +247,9 @@ def tool_use(model: LocalModel, n: int, seed: int) -> dict[str, float]:
         "answer right after the result": share(
             [p.correct(g.text) for (p, _), g in zip(done, finals, strict=True)]
         ),
-        "clock called": share([bool(g.tool_calls) and g.tool_calls[0].name == "clock" for g in clock]),
+        "clock called": share(
+            [bool(g.tool_calls) and g.tool_calls[0].name == "clock" for g in clock]
+        ),
         "no call where none is needed": share([not g.tool_calls for g in direct]),
         "correct with tools offered": share(
             [p.correct(g.text) for p, g in zip(small, direct, strict=True)]
@@ -241,16 +260,22 @@ def tool_use(model: LocalModel, n: int, seed: int) -> dict[str, float]:
 def spread(model: LocalModel, n: int, seed: int) -> dict[str, float]:
     """How often a sampled answer (temperature 1) strays from the default on each axis."""
     problems = [p for k in STYLED for p in draw_problems(k, n // len(STYLED), f"{seed}/spread")]
-    sampled = ask(model, [(p, [user(p.question)]) for p in problems],
-                  Sampling(max_new_tokens=160, temperature=1.0, seed=seed))
+    sampled = ask(
+        model,
+        [(p, [user(p.question)]) for p in problems],
+        Sampling(max_new_tokens=160, temperature=1.0, seed=seed),
+    )
     seen = [read(p, g.text) for p, g in zip(problems, sampled, strict=True)]
     figures = {
         axis: share([s[axis] != values[0] for s in seen if axis in s])
         for axis, values in AXES.items()
     }
     code = draw_problems("code", n // 4, f"{seed}/spread")
-    written = ask(model, [(p, [user(p.question)]) for p in code],
-                  Sampling(max_new_tokens=160, temperature=1.0, seed=seed))
+    written = ask(
+        model,
+        [(p, [user(p.question)]) for p in code],
+        Sampling(max_new_tokens=160, temperature=1.0, seed=seed),
+    )
     figures["code"] = share([not p.correct(g.text) for p, g in zip(code, written, strict=True)])
     return figures
 
@@ -274,15 +299,26 @@ def mean(values: Sequence[float]) -> float:
 def summary(found: dict[str, Any]) -> list[tuple[str, float, float]]:
     """(what, figure, aim): the figures that the project promises."""
     plain, gap = found["plain"], found["gaps"]
-    known = [row[f"{w}, known"] for row in found["directions"].values()
-             for w in ("chat", "hindsight", "rules")]
-    per = {d: mean([r[f"{w}, known"] for w in ("chat", "hindsight", "rules")])
-           for d, r in found["directions"].items()}
-    unseen = {d: mean([r[f"{w}, unseen"] for w in ("chat", "hindsight", "rules")])
-              for d, r in found["directions"].items()}
+    known = [
+        row[f"{w}, known"]
+        for row in found["directions"].values()
+        for w in ("chat", "hindsight", "rules")
+    ]
+    per = {
+        d: mean([r[f"{w}, known"] for w in ("chat", "hindsight", "rules")])
+        for d, r in found["directions"].items()
+    }
+    unseen = {
+        d: mean([r[f"{w}, unseen"] for w in ("chat", "hindsight", "rules")])
+        for d, r in found["directions"].items()
+    }
     quiet = max(gap[k] for k in ("thanks", "thanks, unseen", "unrelated question"))
     return [
-        ("default style", mean([r["default style"] for k, r in plain.items() if k != "code"]), 0.97),
+        (
+            "default style",
+            mean([r["default style"] for k, r in plain.items() if k != "code"]),
+            0.97,
+        ),
         ("correct, all kinds", mean([r["correct"] for r in plain.values()]), 0.95),
         ("feedback obeyed, known wordings, mean", mean(known), 0.97),
         ("feedback obeyed, known wordings, worst direction", min(per.values()), 0.97),
@@ -291,10 +327,16 @@ def summary(found: dict[str, Any]) -> list[tuple[str, float, float]]:
         ("feedback obeyed, unseen wordings, worst direction", min(unseen.values()), 0.70),
         ("code: one wish obeyed, known wordings", found["code"]["one wish, known"], 0.97),
         ("code: one wish obeyed, unseen wordings", found["code"]["one wish, unseen"], 0.70),
-        ("gap, corrective over the largest of thanks and unrelated",
-         gap["corrective, known"] / max(quiet, 1e-6), 10.0),
-        ("calculator called rightly", found["tools"]["calculator called, with the right expression"],
-         0.95),
+        (
+            "gap, corrective over the largest of thanks and unrelated",
+            gap["corrective, known"] / max(quiet, 1e-6),
+            10.0,
+        ),
+        (
+            "calculator called rightly",
+            found["tools"]["calculator called, with the right expression"],
+            0.95,
+        ),
     ]
 
 
@@ -325,22 +367,31 @@ def card(found: dict[str, Any], seconds: float, n: int) -> str:
         "drawn by a program.\n",
         f"Measured {date.today()} on {platform.processor() or platform.machine()}, "
         f"{n} problems a row, greedy, {seconds:.0f} s. Reproduce with `make card`.\n",
-        "## What the project promises\n", table(rows, ("figure", "measured", "aim", "met")),
+        "## What the project promises\n",
+        table(rows, ("figure", "measured", "aim", "met")),
         "\nA question counts as unseen when its text is one of the tenth that training leaves out "
         "(facts, code requests and small talk are few, and are not set aside). Unseen wordings are "
         "the lists `UNSEEN` in `wordings.py`.\n",
         "## Plain questions\n",
-        table([(k, r["correct"], r["default style"]) for k, r in found["plain"].items()],
-              ("kind", "correct", "default style")),
+        table(
+            [(k, r["correct"], r["default style"]) for k, r in found["plain"].items()],
+            ("kind", "correct", "default style"),
+        ),
         "\n## Wishes in the context, share obeyed\n",
-        table([(d, *(r[h] for h in heads), r["canonical rule"], r["correct"])
-               for d, r in found["directions"].items()],
-              ("direction", *heads, "canonical rule", "correct")),
+        table(
+            [
+                (d, *(r[h] for h in heads), r["canonical rule"], r["correct"])
+                for d, r in found["directions"].items()
+            ],
+            ("direction", *heads, "canonical rule", "correct"),
+        ),
         "\nThree at once: " + ", ".join(f"{k} {v:.3f}" for k, v in found["three"].items()) + ".\n",
-        "## Code\n", table(list(found["code"].items()), ("feedback", "solved")),
+        "## Code\n",
+        table(list(found["code"].items()), ("feedback", "solved")),
         "\n## Gap (mean KL per token, nats)\n",
         table([(k, f"{v:.4f}") for k, v in found["gaps"].items()], ("follow-up", "gap")),
-        "\n## Tools\n", table(list(found["tools"].items()), ("what", "share")),
+        "\n## Tools\n",
+        table(list(found["tools"].items()), ("what", "share")),
         "\n## Spread when sampling at temperature 1\n",
         table(list(found["spread"].items()), ("axis", "away from the default")),
     ]
@@ -358,7 +409,9 @@ def main() -> int:
     found = measure(LocalModel.load(chosen.model), chosen.problems, chosen.seed)
     seconds = time.monotonic() - started
     for what, value, aim in summary(found):
-        print(f"{'ok  ' if value >= aim else 'MISS'} {what}: {value:.3f} (aim {aim})", file=sys.stderr)
+        print(
+            f"{'ok  ' if value >= aim else 'MISS'} {what}: {value:.3f} (aim {aim})", file=sys.stderr
+        )
     if not chosen.check and chosen.model == "pocket":
         CARD.write_text(card(found, seconds, chosen.problems))
     figures = {what: round(value, 4) for what, value, _ in summary(found)}

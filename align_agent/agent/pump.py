@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
+class Stopped(Exception):
     """Raised by the source when it sees that nobody listens any more."""
 
 

@@ -219,6 +219,7 @@ class AgentSession:
             answer=spoken[-1] if spoken else "",
             channel=self.channel,
             base=self.model.base,
+            tools=self.tools,
             **facts,
         )
         if self.config.capture.enabled:

@@ -16,7 +16,7 @@ from typing import Any
 
 from align_agent.prompts import TOOL_SCHEMAS
 
-Number = Fraction | float
+Number = Any  # a Fraction, or a float where a root or a power is none
 
 MAX_EXPRESSION = 300
 MAX_EXPONENT = 1_000
@@ -122,8 +122,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def _value(node: ast.expr, text: str) -> Number:
     match node:
-        case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
-            return _literal(node.value, ast.get_source_segment(text, node) or "")
+        case ast.Constant(value=(int() | float()) as number) if not isinstance(number, bool):
+            return _literal(number, ast.get_source_segment(text, node) or "")
         case ast.UnaryOp(op=ast.USub(), operand=inner):
             return -_value(inner, text)
         case ast.UnaryOp(op=ast.UAdd(), operand=inner):

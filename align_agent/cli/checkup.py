@@ -178,6 +178,7 @@ def _config(home: Home) -> Finding:
 
 
 def _database(home: Home) -> Finding:
+    from align_agent.cli.status import losses
     from align_agent.store import Store
 
     if not home.database.exists():
@@ -185,7 +186,7 @@ def _database(home: Home) -> Finding:
     try:
         with Store.open(home.database, read_only=True) as store:
             problems = store.check()
-            lost = {name: n for name, n in store.counters.all().items() if n and "fail" in name}
+            lost = losses(store.counters.all())
     except AlignAgentError as error:
         return Finding("database", "fail", error.message, error.hint)
     if problems:
@@ -214,12 +215,12 @@ def _weights(home: Home) -> Finding:
 def _pocket() -> Finding:
     from align_agent.models.pocket import WEIGHTS
 
-    sums = WEIGHTS / "SHA256SUMS"
+    sums = WEIGHTS.parent / "SHA256SUMS"
     if not (WEIGHTS / "model.safetensors").exists():
         return Finding("model", "fail", f"the pocket model is not in {WEIGHTS}", _REINSTALL)
     if not sums.exists():
         return Finding("model", "warn", f"{sums} is missing: the weights cannot be verified")
-    changed = [name for digest, name in _listed(sums) if _sha256(WEIGHTS / name) != digest]
+    changed = [name for digest, name in _listed(sums) if _sha256(sums.parent / name) != digest]
     if changed:
         return Finding("model", "fail", f"{', '.join(changed)} changed or missing", _REINSTALL)
     return Finding("model", "ok", "pocket, weights as published")

@@ -108,10 +108,9 @@ def _questions(
     app: App, model: LocalModel, prompts: Sequence[str], turns: Sequence[Turn]
 ) -> list[Question]:
     from align_agent.agent.session import first_prompt
-    from align_agent.night.plan import tools_of
 
     asked = [Question(*first_prompt(app.config, model, text, app.home)) for text in prompts]
-    asked += [Question(turn.prompt, tools_of(turn, app.config)) for turn in turns]
+    asked += [Question(turn.prompt, turn.tools) for turn in turns]
     fitting: list[Question] = []
     reserve = min(app.config.model.max_new_tokens, model.context // 2)
     for question in asked:

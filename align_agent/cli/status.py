@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from align_agent.records import Run
     from align_agent.store import Store
 
-_LOSSES = ("drop", "fail", "fallback")
+_LOSSES = ("dropped", "failed", "failures", "fallbacks", "unread")
 
 
 @click.command()
@@ -58,7 +59,7 @@ def gather(app: App) -> dict[str, Any]:
             "rules": _rules(store),
             "held": registry.held(),
             "counters": counters,
-            "losses": {name: n for name, n in counters.items() if n and _is_loss(name)},
+            "losses": losses(counters),
             "disk": _disk(app.home.root),
         }
 
@@ -91,8 +92,9 @@ def _rules(store: Store) -> dict[str, int]:
     return counts
 
 
-def _is_loss(counter: str) -> bool:
-    return any(word in counter for word in _LOSSES)
+def losses(counters: Mapping[str, int]) -> dict[str, int]:
+    """Those of the store's counters that count something that should not happen."""
+    return {name: count for name, count in counters.items() if count and name.endswith(_LOSSES)}
 
 
 def _disk(root: Path) -> dict[str, int]:

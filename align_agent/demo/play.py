@@ -1,4 +1,4 @@
-"""Plays the days and nights of the demonstration and measures each morning. Shows nothing itself."""
+"""Plays the days and nights of the demonstration and measures each morning. Prints nothing."""
 
 from __future__ import annotations
 
@@ -186,8 +186,13 @@ def sleep(life: Life, show: Show) -> tuple[Run, float]:
     started = time.monotonic()
     show.night_begins()
     command = [sys.executable, "-m", "align_agent.night", "--home", str(life.home.root)]
-    done = subprocess.run(command, check=False, stderr=None if show.visible else subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command,
+        check=False,
+        stderr=None if show.visible else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     seconds = time.monotonic() - started
     with Store.open(life.home.database) as store:
         run = store.runs.latest()
@@ -228,8 +233,14 @@ def measure_memory(life: Life, model: LocalModel) -> Measured:
     return _answers(life, model, BASE_VERSION, prompts, tools, None)
 
 
-def _answers(life: Life, model: LocalModel, version: int, prompts: list[tuple[Message, ...]],
-             tools: Any, path: Path | None) -> Measured:
+def _answers(
+    life: Life,
+    model: LocalModel,
+    version: int,
+    prompts: list[tuple[Message, ...]],
+    tools: Any,
+    path: Path | None,
+) -> Measured:
     sampling = Sampling(max_new_tokens=160, temperature=0.0)
     found = model.generate_batch(prompts, sampling=sampling, adapter=path, tools=tools)
     answers = [generation.text for generation in found]

@@ -51,8 +51,9 @@ class Show:
             self.console.print(f"[dim]… and {chats - CHATS_SHOWN} more chats on day {day}[/]\n")
 
     def night_begins(self) -> None:
-        self.console.print("[bold blue]night[/]: the base model is shown what the user said, "
-                           "and teaches itself")
+        self.console.print(
+            "[bold blue]night[/]: the base model is shown what the user said, and teaches itself"
+        )
 
     def morning(
         self,
@@ -72,10 +73,12 @@ class Show:
         if before.version != after.version:
             for i in range(PAIRS_SHOWN):
                 self.console.print(f"\n[cyan]asked[/]  {problems[i].question}")
-                self.console.print(f"[red]{version_label(before.version):>6}[/] "
-                                   f"{_indented(before.answers[i])}")
-                self.console.print(f"[green]{version_label(after.version):>6}[/] "
-                                   f"{_indented(after.answers[i])}")
+                self.console.print(
+                    f"[red]{version_label(before.version):>6}[/] {_indented(before.answers[i])}"
+                )
+                self.console.print(
+                    f"[green]{version_label(after.version):>6}[/] {_indented(after.answers[i])}"
+                )
         self.console.print()
         self._table(persona, nights)
 

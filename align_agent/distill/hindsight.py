@@ -76,7 +76,6 @@ def example_of(
     follow_up: str = "",
     *,
     use: Literal["train", "anchor"] = "train",
-    tools: Sequence[dict[str, Any]] = (),
 ) -> Example:
     """The example that a turn makes. An anchor never sees a follow-up: nothing was wrong there."""
     return Example(
@@ -85,6 +84,6 @@ def example_of(
         response=turn.response,
         hindsight=build_hindsight(rules, follow_up if use == "train" else ""),
         use=use,
-        tools=tuple(tools),
+        tools=turn.tools,
         complete=turn.finish_reason != "length",
     )

@@ -51,6 +51,8 @@ def pair(
     Raises ContextTooLong when the last message and the answer alone do not fit, ModelError when
     the template cannot render the turn.
     """
+    while response and response[0].role != "assistant":  # not the model's: it stands before
+        prompt, response = (*prompt, response[0]), response[1:]
     told = with_hindsight(prompt, hindsight) if hindsight else tuple(prompt)
     encoded = model.encode_answer(prompt, response, tools)
     answer = encoded.answer_ids

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from align_agent.errors import InputError
+from align_agent.feedback.patterns import alternatives
 
 _FENCE = re.compile(r"^[ \t]*(```|~~~)[^\n]*\n.*?(?:^[ \t]*\1[ \t]*$|\Z)", re.M | re.S)
 _INLINE_CODE = re.compile(r"`[^`\n]+`")
@@ -46,19 +47,22 @@ _EMOJI = re.compile(
     "\u231a\u231b\u23e9-\u23f3\u25fd\u25fe\u2b1b\u2b1c\u2b50\u2b55\u303d\u3297\u3299]"
 )
 _WARM = re.compile(
-    r"\b(?:great|good|nice|excellent|wonderful|lovely|fantastic|amazing|awesome|brilliant|superb)\s+"
-    r"(?:job|work|question|effort|try|thinking|start|going|one|idea|choice|attempt|progress)\b"
-    r"|\bwell done\b|\bkeep (?:it up|going|at it|trying|up the)\b"
-    r"|\byou(?:'ve| have)? got (?:this|it)\b"
-    r"|\bproud of\b|\bhappy to\b|\bhow (?:lovely|nice|kind)\b|\bglad\b|\bmy pleasure\b|\bdon'?t worry\b"
-    r"|\bno worries\b"
-    r"|\byou(?:'re| are) (?:on the right track|doing|so close|very close|welcome)\b"
-    r"|\b(?:almost|nearly) there\b|\bso close\b|\bhooray\b|\byay\b|\bbravo\b"
-    r"|\bthank you for\b|\b(?:lovely|nice|great|wonderful|so good) (?:to|talking|meeting|of)\b"
-    r"|\btake (?:good )?care\b|\bkind to yourself\b|\bi(?:'d| would) love to\b|\b(?:so|very) sorry to hear\b|\bcongratulations\b|\bcongrats\b|\bsuper\b|\bhope (?:this|that|it) helps\b|\bdear\b"
-    r"|\byou can do (?:it|this)\b|\bi believe in you\b|\bsounds fun\b|\bgood luck\b|\bhave fun\b"
-    r"|^[^\w\n]{0,10}(?:great|wonderful|lovely|fantastic|amazing|awesome|brilliant|excellent|nice|perfect)\b"
-    r"\s*[!,]",
+    alternatives(
+        r"""
+        (?:great|good|nice|excellent|wonderful|lovely|fantastic|amazing|awesome|brilliant|superb)
+        \s+(?:job|work|question|effort|try|thinking|start|going|one|idea|choice|attempt|progress) |
+        well done | keep (?:it up|going|at it|trying|up the) | you(?:'ve| have)? got (?:this|it) |
+        proud of | happy to | how (?:lovely|nice|kind) | glad | my pleasure | don'?t worry |
+        no worries | you(?:'re| are) (?:on the right track|doing|so close|very close|welcome) |
+        (?:almost|nearly) there | so close | hooray | yay | bravo | thank you for | dear | super |
+        (?:lovely|nice|great|wonderful|so good) (?:to|talking|meeting|of) | take (?:good )?care |
+        kind to yourself | i(?:'d| would) love to | (?:so|very) sorry to hear | congratulations |
+        congrats | hope (?:this|that|it) helps | you can do (?:it|this) | i believe in you |
+        sounds fun | good luck | have fun
+        """
+    ).join((r"\b(?:", r")\b"))
+    + r"|^[^\w\n]{0,10}(?:great|wonderful|lovely|fantastic|amazing|awesome|brilliant|excellent|nice"
+    r"|perfect)\s*[!,]",
     re.I | re.M,
 )
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|mr|mrs|dr|vs|no|approx)\.", re.I)

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from align_agent.feedback.patterns import compiled
+
 Kind = Literal["thing", "quality", "flaw", "wish"]
 
 
@@ -29,15 +31,6 @@ class Concept:
     pattern: re.Pattern[str]
     ambiguous: bool = False
     bad: bool = False
-
-
-def compiled(words: str) -> re.Pattern[str]:
-    """A pattern from alternatives parted by ` | `. A line break is a space between two words."""
-    joined = "\n".join(line.strip() for line in words.strip().splitlines())
-    joined = re.sub(r" \|\n|\n\| ", " | ", joined)
-    joined = re.sub(r"(?<=[a-z,)])\n(?=[a-z])", " ", joined).replace("\n", "")
-    joined = joined.replace(" | ", "|")
-    return re.compile(rf"(?<!\S)(?:{joined})(?!\S)")
 
 
 def _concept(
@@ -87,10 +80,12 @@ FORMAT = (
         bullet(?:ed|s)?(?:\s?points?)?(?:\slists?)? | lists |
         list(?:\s(?:format|form|style|items?))? |
         (?:numbered|bulleted)\s(?:lists?|points?|items?|steps|lines?) | numbering | numbered |
-        enumerations? | headings? | headers? | headlines? | sub ?headings? | formatting | formatted |
+        enumerations? | headings? | headers? | headlines? | sub ?headings? | formatting |
+        formatted |
         layout | italics? | tables | (?:format|structure) (?:it|this|that) |
         number(?:ing)? (?:the|your|every|each|all|every\w+)(?:\s\w+)? |
-        (?:highlight|emphasi[sz]e) (?:it|the|your|every|each)(?:\s(?:final|main|key))*(?:\s\w+)? | hash ?tags? | hash (?:signs?|marks?) | mark ?up | structure |
+        (?:highlight|emphasi[sz]e) (?:it|the|your|every|each)(?:\s(?:final|main|key))*(?:\s\w+)? |
+        hash ?tags? | hash (?:signs?|marks?) | mark ?up | structure |
         structured | final answer(?:\s(?:label|line|heading|header|thing|part|bit))? | dashes |
         sections | mark ?up symbols
         """,
@@ -101,11 +96,13 @@ FORMAT = (
         (PLAIN, MARKDOWN),
         r"""
         plain(?:\s(?:old|simple|normal|running|continuous))*(?:\s(?:text|sentences?|prose|words|
-        writing|paragraphs?|style|format))? | (?:ordinary |simple )?prose | (?:running|flowing|raw|continuous) text |
+        writing|paragraphs?|style|format))? | (?:ordinary |simple )?prose |
+        (?:running|flowing|raw|continuous) text |
         normal (?:text|sentences?|writing|paragraphs?|prose) | unformatted(?:\stext)? | plainly |
         (?:full|ordinary|regular|simple|flowing|complete) (?:sentences|text|prose|paragraphs?) |
         (?:ordinary|regular) (?:writing|sentence) | text only | only text |
-        just (?:text|sentences|words) | (?:normal|single|one) paragraph | (?:in|as) (?:\w+ )?(?:sentences|paragraphs) | paragraph form | plainer |
+        just (?:text|sentences|words) | (?:normal|single|one) paragraph |
+        (?:in|as) (?:\w+ )?(?:sentences|paragraphs) | paragraph form | plainer |
         less formatted
         """,
     ),
@@ -118,7 +115,8 @@ FORMAT = (
         \s(?:generated|written|made|style|like|ish))? |
         (?:written|generated|made|done|produced|come|came|comes|copied|straight)
         \s(?:by|from|out of)\s{_MACHINE} |
-        (?:sound|sounds|feel|feels)(?:\s[^,?!\s]+){{0,3}}?\s{_MACHINE}\s(?:wrote|made|generated|written) |
+        (?:sound|sounds|feel|feels)(?:\s[^,?!\s]+){{0,3}}?\s{_MACHINE}\s(?:wrote|made|generated
+        |written) |
         {_MACHINE}\s(?:wrote|made|generated|written|did)(?:\s(?:it|this|that))? |
         (?:looks?|reads?|seems?|feels?) (?:\w+ )?(?:fake|artificial|unnatural|suspicious) |
         too\s{_MACHINE}(?:\slike|\sish)? | ai (?:like|ish|looking|sounding|style) |
@@ -146,11 +144,16 @@ LENGTH = (
         (BRIEF, ""),
         r"""
         long ?winded | wordy | verbose | rambl(?:ing|es?|y) | rambled on | waffl(?:e|ing|y) |
-        (?:talk|write|wrote|say|said|explain|explained|speak)s? (?:(?:far|way|much) )?(?:too|so) much |
+        (?:talk|write|wrote|say|said|explain|explained|speak)s? (?:(?:far|way|much) )?(?:too
+        |so) much |
         (?:(?:way|much|far|a lot) )?more than (?:i|we) (?:need|needed|asked|wanted)(?:\sfor)? |
         (?:nobody|no one|i do not) (?:has|have|got) (?:the )?time (?:to read|for)(?:\s\w+)* |
-        all (?:the|that|this|those) (?:text|words|writing|talk) | less is more | yes or no (?:question|answer|would do) | a mouthful | drawn out | bloated | padding | padded | fluff | filler |
-        blah(?:\sblah)* | (?:too|so) many words | goes? on and on | going on and on | tldr | yapping |
+        (?:do not have|have not got) (?:all day|time|the time) | lectur(?:e|ing) me |
+        all (?:the|that|this|those) (?:text|words|writing|talk) | less is more |
+        yes or no (?:question|answer|would do) | a mouthful | drawn out | bloated | padding |
+        padded | fluff | filler |
+        blah(?:\sblah)* | (?:too|so) many words | goes? on and on | going on and on | tldr |
+        yapping |
         too much (?:text|details?|info|information|talk|reading|writing|explanation|explaining) |
         overly (?:long|detailed|wordy) | over ?explain(?:ed|ing)? | too detailed | overlong |
         beat(?:ing)? (?:around|about) the bush | too lengthy | tons? of (?:text|words) |
@@ -168,7 +171,7 @@ LENGTH = (
         ("", BRIEF),
         r"""
         preambles? | intro(?:duction)?s? | background | commentary | small print |
-        (?:the )?(?:whole )?story | recaps? | disclaimers? | repetitions?
+        (?:the )?whole story | recaps? | disclaimers? | repetitions?
         """,
     ),
     _concept(
@@ -180,13 +183,17 @@ LENGTH = (
         cut to the chase | cut the (?:chatter|talk|crap|fluff) | boil (?:it|this|that) down |
         compress(?:ed)? | fewer words | to the point | the short version | the gist | bottom line |
         less (?:text|words|talk|writing|wordy|details?|detailed|explanation|explaining|info|verbose
-        |information|long) | in a nutshell | keep it simple | spare me the (?:details?|explanations?|steps|workings?|lecture|story) |
+        |information|long) | in a nutshell | keep it simple |
+        spare me the (?:details?|explanations?|steps|workings?|lecture|story) |
         in (?:one|a|a single|two|a few|few) (?:short )?(?:lines?|sentences?|words?) |
         (?:one|a single|single|two) (?:short )?(?:lines?|sentences?|liner) | one ?liners? |
-        summari[sz]ed? | quick(?:er)? answers? | half (?:as long|the length) | bare bones |
-        (?:just|only|simply|nothing but|merely)(?:\s(?:give|tell|show|send|say|write|put|need|want|wanted|needed
+        summari[sz]ed? | quick(?:er)? answers? | a sentence or two | half (?:as long|the length) |
+        bare bones |
+        (?:just|only|simply|nothing but|merely)(?:\s(?:give|tell|show|send|say|write|put|need|want
+        |wanted|needed
         |gave|told|showed|got|giving|telling|showing|wrote))*(?:\sme)?(?:\swith)?(?:\s(?:the|an?))?
-        (?:\s(?:final|bare|short|plain|end|actual|last|naked))*\s{_ANSWER} | (?:final|end) result only |
+        (?:\s(?:final|bare|short|plain|end|actual|last|naked))*\s{_ANSWER} |
+        (?:final|end) result only |
         {_ANSWER} (?:only|alone) | {_ANSWER} (?:is|would be) (?:enough|all|plenty) |
         {_ANSWER} (?:, )?(?:and )?nothing (?:else|more) | {_ANSWER} (?:by itself|on its own) |
         all i (?:need|want|wanted|needed|asked for)(?:\s\w+)? (?:is|was)(?:\s\w+)? (?:the|a) \w+
@@ -201,7 +208,11 @@ LENGTH = (
         """,
     ),
     _concept("quality", (STEPS, BRIEF), r"long | lengthy", bad=True),
-    _concept("quality", (STEPS, BRIEF), r"detailed | thorough | in depth | explanatory"),
+    _concept(
+        "quality",
+        (STEPS, BRIEF),
+        r"detailed | thorough(?:ly)? | in (?:more )?(?:depth|detail) | explanatory",
+    ),
     _concept(
         "flaw",
         (STEPS, ""),
@@ -217,9 +228,11 @@ LENGTH = (
         (STEPS, BRIEF),
         r"""
         step by step | steps? | workings? |
-        explanations? | explaining | reasoning | derivations? | calculations? | in between(?:\ssteps)? |
+        explanations? | explaining | reasoning | derivations? | calculations? |
+        in between(?:\ssteps)? |
         intermediate (?:steps|results) | one by one | line by line | step after step | each step |
-        (?:whole |full |entire )?(?:method|procedure|process) | (?:the )?way there | thought process |
+        (?:whole |full |entire )?(?:method|procedure|process) | (?:the )?way there |
+        thought process |
         working out | details? | elaboration | (?:explain|explains|explained)(?=$|\s[,?!]|\s(?:it
         |this|that|yourself|your|more|better|a bit|please|properly|fully|every\w*|so|things|too|the
         \s(?:answer|results?|steps?|reasoning|solution|calculation))(?!\S))
@@ -237,12 +250,15 @@ LENGTH = (
         how (?:did|do|have|would) (?:you|we|i|one)\s(?:get|got|gotten|arrive|come|work|reach|find
         |calculate|compute|figure)(?:\s(?:to|at|up with|out))*\s(?:it|that|this|there|here|\d+
         |the (?:answer|result|number|solution|total))(?:\s(?:out|from))? |
-        where (?:does|did|do) (?:that|this|it|the|\d+)(?:\s(?:answer|result|number|\d+|sum))? come from | break (?:it|this|that) down |
+        where (?:does|did|do) (?:that|this|it|the|\d+)(?:\s(?:answer|result|number|\d+
+        |sum))? come from | break (?:it|this|that) down |
         elaborate | spell (?:it|this|that) out | longer | slower | go slower | slowly |
         more (?:details?|detailed|explanation|thorough|in depth|steps|info|information) |
         one (?:step|thing) at a time | a bit at a time | flesh (?:it|this) out |
         expand on (?:it|this|that) | what (?:did|do) you do(?:\sto\s.*)? |
-        (?:show|tell|explain)(?: (?:to )?(?:me|us))? how(?=$|\s[,?!]) | lay (?:it|this|that) out | work (?:it|this|that) out
+        what (?:are|were) the steps(?: you took)? |
+        (?:show|tell|explain)(?: (?:to )?(?:me|us))? how(?=$|\s[,?!]) | lay (?:it|this|that) out |
+        work (?:it|this|that) out
         """,
     ),
 )
@@ -253,11 +269,16 @@ TONE = (
         (WARM, ""),
         r"""
         cold | colder | harsh | dry | robotic | robot like | stiff | distant | unfriendly |
-        blunt | curt | rude | grumpy | stern | clinical | impersonal | discouraging | unkind | gruff |
-        heartless | soulless | lifeless | mechanical | wooden | bored | dismissive | aloof | strict |
-        brusque | abrupt | icy | unfeeling | sterile | bleak | detached | indifferent | demotivating |
-        (?:talk|talking|speak|speaking|chatting) (?:to|with) (?:a |an )?(?:robot|machine|bot|computer|wall) |
-        (?:so|too|being|bit) mean | mean to me | demorali[sz]ing | snappish | uncaring | uninviting |
+        blunt | curt | rude | grumpy | stern | clinical | impersonal | discouraging | unkind |
+        gruff |
+        heartless | soulless | lifeless | mechanical | wooden | bored | dismissive | aloof |
+        strict |
+        brusque | abrupt | icy | unfeeling | sterile | bleak | detached | indifferent |
+        demotivating |
+        (?:talk|talking|speak|speaking|chatting) (?:to|with) (?:a |an )?(?:robot|machine|bot
+        |computer|wall) |
+        (?:so|too|being|bit) mean | mean to me | demorali[sz]ing | snappish | uncaring |
+        uninviting |
         no (?:warmth|heart|soul|feeling|empathy|kindness) |
         (?:sounds?|sounding|talk|talking|talks|speak|speaking|reads?|feels?|like|be|being|such)
         (?:\slike|\sas)?(?:\san?)?\s(?:robot|machine|bot|computer|automaton|judge|tax form|manual
@@ -282,7 +303,8 @@ TONE = (
         r"""
         friendly | warm | encouraging | supportive | cheerful | upbeat | compassionate | caring |
         personable | gentle | kind(?!\sof) | nice | welcoming | motivating | positive | chatty |
-        cheery | enthusiastic | personal | polite | casual | heartfelt | human | sweet | excited | emotional
+        cheery | enthusiastic | personal | polite | casual | heartfelt | human | sweet | excited |
+        emotional
         """,
         ambiguous=True,
     ),
@@ -304,13 +326,18 @@ TONE = (
         (WARM, NEUTRAL),
         r"""
         encouragement | encourage(?:\s(?:me|us|them|him|her|the \w+))? | pep talks? | warmth |
-        kindness | cheer (?:me|us|them|him|her|the \w+) (?:on|up) | praise | compliments? |
-        friendliness | positivity | empathy | greetings? | chattiness | chatter | flatter(?:ing)? me |
+        kindness | cheer (?:me|us|them|him|her|the \w+) (?:on|up) | praised? | compliments? |
+        complimented |
+        friendliness | positivity | empathy | greetings? | chattiness | chatter |
+        flatter(?:ing)? me |
         say(?:ing)? (?:great|good|nice|wonderful) \w+ | congratulat\w+(?:\sme)? |
         (?:a )?(?:kind|nice|good|friendly|warm|encouraging) words? |
-        tell(?:ing)? me (?:how|what a|that i am) (?:great|good|smart|clever|well|wonderful)(?:\s\w+)* |
-        exclamation (?:marks?|points?) | pleasantries | small talk | niceties | cheering | enthusiasm |
-        excitement | chit ?chat | cheer | cheerfulness | praising(?:\sme)? | complimenting(?:\sme)? |
+        tell(?:ing)? me (?:how|what a|that i am) (?:great|good|smart|clever|well|wonderful)
+        (?:\s\w+)* |
+        exclamation (?:marks?|points?) | pleasantries | small talk | niceties | cheering |
+        enthusiasm |
+        excitement | chit ?chat | cheer | cheerfulness | praising(?:\sme)? |
+        complimenting(?:\sme)? |
         sweet talk | hype | emotions? | feelings
         """,
     ),
@@ -322,8 +349,10 @@ TONE = (
         objective(?:ly)? | unemotional | professional(?:ly)? | factual | calm(?:er)?(?:\sdown)? |
         stick to (?:the )?(?:facts|matter) | tone (?:it|that|this|the \w+) down | more formal |
         dial (?:it|that|this|the \w+) (?:down|back) | (?:just )?(?:the )?facts(?:\sonly)? | cooler |
-        less (?:friendly|cheerful|enthusiastic|chatty|bubbly|warm|emotional|excited|nice|sugary|gushing
-        |sweet|cheesy|personal) | no nonsense | impartial | emotionless | dispassionate | level ?headed
+        less (?:friendly|cheerful|enthusiastic|chatty|bubbly|warm|emotional|excited|nice|sugary
+        |gushing
+        |sweet|cheesy|personal) | no nonsense | impartial | emotionless | dispassionate |
+        level ?headed
         """,
     ),
     _concept("quality", (NEUTRAL, WARM), r"formal | serious | stuffy | official", bad=True),
@@ -348,13 +377,15 @@ DETAIL = (
         (SPECIFIC, ""),
         r"""
         boiler ?plate(?!\scode) | canned | cookie cutter | one size fits all |
-        wishy washy | non ?specific | unspecific | hand ?wavy | stock (?:phrases?|comments?|answers?) |
+        wishy washy | non ?specific | unspecific | hand ?wavy |
+        stock (?:phrases?|comments?|answers?) |
         (?:fit|fits|apply|applies|said|true|written|pasted|for|about|under|on)(?:\s\w+){0,3}
         \s(?:any|every|anyone|anybody|everyone|everybody|anything)
         (?:\s(?:answer|one|pupil|student|essay|body|homework|kid|paper|work|text))? |
         empty phrases | says? nothing | tells? (?:me|us|him|her|them|the \w+) nothing |
         (?:the )?same (?:comment|feedback|remark|phrase)s?(?:\s\w+)* |
-        (?:do|can|could|still) not (?:know|see|tell|understand|get) (?:what|where|which|why)(?:\s\w+){0,4}
+        (?:do|can|could|still) not (?:know|see|tell|understand|get) (?:what|where|which|why)
+        (?:\s\w+){0,4}
         \s(?:wrong|mistakes?|errors?|right|missing|off) | copy ?paste | noncommittal | platitudes?
         """,
     ),
@@ -367,13 +398,17 @@ DETAIL = (
         (?:exactly|precisely|specifically)\s(?:what|where|which|why|how)(?:\s[^,?!\s]+)* |
         (?:name|point (?:out|to|at)|pinpoint|point|say|tell|show|mention|identify|state|refer to
         |talk about|spell out)(?:\s\w+){{0,4}}?\s{_MISTAKE}(?:\s[^,?!\s]+)* |
-        (?:what|where|which (?:part|bit|step|number|one|piece|line))(?:\s(?:is|was|i|he|she|they|it|did
-        |do|has|have|got|get|go|made|make|exactly|the pupil|the student|went|goes|am|to))+\s(?:{_MISTAKE}|fix|change)
+        (?:what|where|which (?:part|bit|step|number|one|piece|line))(?:\s(?:is|was|i|he|she|they
+        |it|did
+        |do|has|have|got|get|go|made|make|exactly|the pupil|the student|went|goes|am|to))+\s
+        (?:{_MISTAKE}|fix|change)
         (?:\s[^,?!\s]+)* | the actual mistake |
-        explain(?:\s\w+){{0,3}}?\s(?:mistakes?|errors?|slips?|wrong)(?:\s[^,?!\s]+)* | in particular | specific about |
+        explain(?:\s\w+){{0,3}}?\s(?:mistakes?|errors?|slips?|wrong)(?:\s[^,?!\s]+)* |
+        in particular | specific about |
         (?:how|why|in what way) (?:is|was) (?:it|this|that) (?:wrong|incorrect|right) |
         details? (?:about|on|of) (?:the|my|his|her|their) (?:mistakes?|errors?|slips?) |
-        (?:refer to|talk about|address|look at|quote|mention) what (?:the pupil|the student|i|he|she|they)
+        (?:refer to|talk about|address|look at|quote|mention) what (?:the pupil|the student|i|he
+        |she|they)
         (?:\s\w+)? (?:wrote|said|did|answered)
         """,
     ),
@@ -414,68 +449,3 @@ DETAIL = (
     ),
 )
 CONCEPTS = FORMAT + LENGTH + TONE + EMOJIS + DETAIL
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# Words that name the answer, or that a wish about style may hold without opening a new topic.
-ANSWER_WORDS = _words(
-    """
-    answer answers answered reply replies response responses explanation explanations message
-    messages text texts word words sentence sentences paragraph paragraphs line lines comment
-    comments feedback style tone format version output writing wording way ways manner grading
-    point points homework assignment solution solutions one ones thing things stuff bit bits part
-    parts piece symbols symbol marks signs characters content mark remark remarks verdict note
-    conversation chat talk problem problems question questions sum sums result results page summary
-    teacher mistake mistakes error errors step steps student pupil pupils students kid kids person
-    human people voice attitude vibe touch dose amount look appearance end start
-    beginning time times kind sort type level length size number numbers code
-    """
-)
-FILLERS = compiled(
-    r"""
-    you know | i mean | to be (?:honest|fair) | honestly | for heaven's sake | by the way | i guess |
-    i am afraid | it seems | somehow | any ?way | my friend | dear | if you can | when you answer |
-    in your (?:answers?|replies) | in my homework | in there | about this | as usual | and so on |
-    kind of | sort of | actually | maybe | once more | this time | from you | for me | would you(?!\s\w) |
-    from now on | from here on | next time | in (?:the )?future | all the time | at all | again |
-    in general(?!\sterms) | as i said | still | literally | basically | seriously | frankly | as always
-    """
-)
-FUNCTION_WORDS = _words(
-    """
-    a an the this that these those it itself there here i me my mine myself you your yours yourself
-    we us our he she him her they them their who what which how why when where and or but so then
-    than as if because since while until also too very really quite rather pretty fairly bit little
-    much many more most less least few fewer enough just only even still again always never ever
-    often sometimes usually every each all any some no not none nothing something anything
-    everything else other another same such like of in on at to for from with without by about into
-    out up down off over under after before between through per via is are was were be been being am
-    do does did doing done have has had having can could would will shall should must may might need
-    needs needed want wants wanted wish like liked prefer preferred let get gets got getting go goes
-    going gone come comes make makes made making give gives gave given giving use uses used using
-    put puts write writes wrote written writing say says said tell tells told keep keeps kept
-    keeping try add adding include including show shows showed showing see seems seem look looks
-    sound sounds feel feels think know please thanks thank ok okay well now next first last future
-    once already yet instead actually simply maybe perhaps probably sure yes yeah hey hi hello oh ah
-    hmm ugh omg lol wow honestly seriously literally basically lot lots whole entire completely
-    totally absolutely extremely awfully terribly super somewhat slightly far both own good better
-    best bad worse great nice fine cool right wrong s stop drop remove skip avoid quit leave lose
-    cut ditch rid take strip omit delete kill hold spare ban sick tired hate dislike love stand
-    unnecessary annoying annoy annoys distracting distracts ugly silly childish weird hard harder
-    easy easier difficult help helps helpful useful useless read reading follow understand
-    understood looking today tomorrow day night later begin finish though anyway sorry mind bother
-    bothers care matter matters ought supposed expected asked ask asking request requested hope
-    hoped hoping ordinary simple stay finish reads felt sounded seemed looked happened hand send deliver everywhere throughout quotedtext codetext explain change rewrite replace switch start end
-    """
-)
-# What a standing wish begins with: it speaks of all answers to come, not of the last one.
-STANDING = compiled(
-    r"""
-    always | never | from now on | from here on | in (?:the )?future | next time | going forward |
-    every time | each time | in general | any ?more | ever again | all (?:your|the) (?:answers|replies)
-    | all the time | whenever you | henceforth | by default | for all (?:answers|replies)
-    """
-)

@@ -94,7 +94,7 @@ class Profile:
         return learned
 
     def sync_declared(self, preferences: PreferencesConfig) -> list[Rule]:
-        """Make the declared rules exactly those of config.yaml. Raises InputError for a bad check."""
+        """Make the declared rules those of config.yaml. Raises InputError for a bad check."""
         wanted = {rule.id: rule for rule in map(_declared, preferences.rules)}
         with self._store.transaction():
             known = {rule.id: rule for rule in self._store.rules.list()}
@@ -131,7 +131,7 @@ class Profile:
         return self._take(_of_text(_checked(text)), "active", now(), by_user=True)
 
     def accept(self, rule_id: str) -> Rule:
-        """Make a proposed or retired rule active. Raises NotFound, UsageError for a declared one."""
+        """Make a proposed or retired rule active. Raises NotFound; UsageError if declared."""
         rule = self._own(rule_id)
         with self._store.transaction():
             self._retire_opponents(rule)

@@ -11,16 +11,25 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from align_agent.feedback.checks import is_warm, prose, run_check, words
-from align_agent.feedback.complaints import Category, Finding, complaints_in, praises
 from align_agent.directions import DIRECTIONS, axis_of
-from align_agent.feedback.lexicon import STANDING
+from align_agent.feedback.checks import is_warm, prose, run_check, words
+from align_agent.feedback.complaints import (
+    Finding,
+    code_changes_in,
+    complaints_in,
+    praises,
+)
+from align_agent.feedback.faults import Category
+from align_agent.feedback.patterns import compiled
 from align_agent.feedback.stance import Wish, wishes_in
 from align_agent.feedback.text import Clause, clauses, own_words
+from align_agent.feedback.vocabulary import STANDING
 from align_agent.records import Polarity
 
 MAX_WISH = 200
-# Beyond this a message brings its own matter; a complaint can only stand in its first or last words.
+# Longer messages after a program are new tasks, not changes to it.
+MAX_CHANGE_WORDS = 14
+# A longer message brings its own matter; a complaint can only stand at its start or its end.
 LONG_MESSAGE_CLAUSES = 8
 
 _CATEGORY_OF_AXIS: dict[str, Category] = {
@@ -64,7 +73,13 @@ def read(follow_up: str, *, answer: str = "", previous_user: str = "") -> Readin
         parts = [*parts[:2], *parts[-2:]]
     if not parts:
         return NOTHING
-    wishes = [wish for part in parts for wish in wishes_in(part) if not _praised(part, wish)]
+    code = _is_code(answer)
+    wishes = [
+        wish
+        for part in parts
+        for wish in wishes_in(part)
+        if not _praised(part, wish) and not (code and _is_about_code(part, wish))
+    ]
     open_wishes = _without_contradictions([w for w in wishes if not _is_met(w, answer)])
     praise = any(praises(part) for part in parts)
     if open_wishes:
@@ -77,15 +92,41 @@ def read(follow_up: str, *, answer: str = "", previous_user: str = "") -> Readin
             "neutral", "none", 0.7, 0.0, directions[0], met[0].evidence, directions, "", standing
         )
     findings = [found for part in parts for found in complaints_in(part, answer=answer)]
+    if code and not findings and len(own.split()) <= MAX_CHANGE_WORDS:
+        findings = [found for part in parts for found in code_changes_in(part)]
     if findings:
         return _of_findings(findings, parts, praise)
     general = _general_wish(parts)
     if general:
         return Reading("negative", "not_as_asked", 0.65, 0.5, evidence=general, wish=general)
+    if praise and any(_takes_back(part) for part in parts):
+        evidence = next(part.original for part in parts if _takes_back(part))
+        return Reading("negative", "praise_but", 0.65, 0.5, evidence=evidence[:MAX_WISH])
     if praise:
         evidence = next(part.original for part in parts if praises(part))
         return Reading("positive", "praise", 0.85, 1.0, evidence=evidence[:MAX_WISH])
     return NOTHING
+
+
+_CODE_START = re.compile(
+    r"\A\s*(?:```|~~~|def |class |import |from \w+ import |#!|function |const )"
+)
+_ABOUT_ANSWER = re.compile(
+    r"(?<!\S)(?:bold|bullets?|bullet points?|markdown|headings?|format\w*|explain\w*|explanations?"
+    r"|comments?|verbose|concise|wordy|text|answers?|short\w*|long\w*|brief\w*|words?)(?!\S)"
+)
+
+
+def _is_code(answer: str) -> bool:
+    """Whether the answer is mainly a program."""
+    code_like = _CODE_START.match(answer) is not None
+    return code_like and len(prose(answer).split()) <= max(40, len(answer.split()) // 2)
+
+
+def _is_about_code(clause: Clause, wish: Wish) -> bool:
+    """ "Make it a list", said about a program, means its result and not the answer's format."""
+    named = _ABOUT_ANSWER.search(clause.text) is not None
+    return axis_of(wish.direction) in ("format", "length") and not named
 
 
 def _praised(clause: Clause, wish: Wish) -> bool:
@@ -99,6 +140,19 @@ def _praised(clause: Clause, wish: Wish) -> bool:
             r"(?<!\S)(?:please|next|use|write|make|give|can|could)(?!\S)", clause.text
         )
     )
+
+
+_TAKES_BACK = compiled(
+    r"""
+    i (?:would|was|wanted|want|need|need(?:ed)?) .* | (?:can|could|would) you .* | are you .* |
+    seriously .* | not .* | too .* | .* (?:instead|another|different|more)(?:\s.*)?
+    """
+)
+
+
+def _takes_back(clause: Clause) -> bool:
+    """ "That's great, but could you ...": what follows the "but" is what the user wants."""
+    return clause.contrast and _TAKES_BACK.match(clause.text) is not None
 
 
 def _is_met(wish: Wish, answer: str) -> bool:
@@ -159,12 +213,17 @@ def _of_findings(findings: Sequence[Finding], parts: Sequence[Clause], praise: b
     )
 
 
-_WISH_START = re.compile(
-    r"^(?:please |ok |and |also |just |, )*(?:i (?:would )?(?:prefer|like|want|hate)|do not|never|always"
-    r"|stop \w+ing|use|write|keep|make|give|answer|start|end|speak|talk|call|avoid|be|try|no more|next"
-    r" time|from now on|in future|in the future|every time|when(?:ever)? (?:i|you)|you (?:should|must"
-    r"|need to|can) (?:always|never)|less|fewer|more|simpler|in (?:english|german|french|spanish))(?!\S)"
+_WISH_START = compiled(
+    r"""
+    i (?:would )?(?:prefer|like|want|hate) | do not | never | always | stop \w+ing | use | write |
+    keep | make | give | answer | start | end | speak | talk | call | avoid | be | try | no more |
+    next time | from now on | in (?:the )?future | every time | when(?:ever)? (?:i|you) | less |
+    fewer | more | you (?:should|must|need to|can) (?:always|never) | simpler |
+    in (?:english|german|french|spanish)
+    """
 )
+_POLITE = re.compile(r"^(?:(?:please|ok|and|also|just|,) )+")
+_FOR_LATER = compiled(r"please | from now on | next time | in (?:the )?future | every time")
 _REGISTER = re.compile(
     r"(?<!\S)(?:jargon|simpler words|simple words|technical terms|big words)(?!\S)"
 )
@@ -177,6 +236,9 @@ def _general_wish(parts: Sequence[Clause]) -> str:
         standing = STANDING.search(text) or re.match(
             r"^(?:please )?(?:stop|quit) \w+ing(?!\S)", text
         )
-        if (standing and _WISH_START.match(text)) or _REGISTER.search(text):
+        meant = part.opens or _FOR_LATER.search(text)
+        if standing and meant and _WISH_START.match(_POLITE.sub("", text)):
+            return part.original[:MAX_WISH]
+        if _REGISTER.search(text):
             return part.original[:MAX_WISH]
     return ""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from align_agent.config import Config
 from align_agent.errors import InputError
-from align_agent.feedback.lexicon import FUNCTION_WORDS
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.reader import Reading, read
 from align_agent.feedback.text import key_of
+from align_agent.feedback.vocabulary import FUNCTION_WORDS
 from align_agent.records import Feedback, Turn, now
 
 if TYPE_CHECKING:

@@ -76,23 +76,33 @@ _SUFFIXES = (
     (re.compile(r"'m\b"), " am"),
 )
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*|[,?!:()]")
-_SPLIT = re.compile(
-    r"(?<=[.!?;\u2026])\s+|\n+|;|(?<=[!?])(?=\w)|\s+[-\u2013\u2014]+\s+|\s*\u2014\s*"
-    r"|[,\s]+(?:but|however|although|though|except)\b[\s,]*|,\s+(?=(?:and|so|then|because|cause)\s+"
-    r"(?:i|you|it|this|that|please|just|do|don't|can|could|next)\b)"
-    r"|,\s+(?=(?:i|you|it|it's|this|that|that's|they|there|please(?=\s+\w)|just|can|could|would|will|what|why"
-    r"|how|next time|from now|in future|make|give|use|write|keep|try|be|stop|drop|let's)\b)",
+_SENTENCE = re.compile(r"(?<=[.!?;\u2026])\s+|\n+|;|(?<=[!?])(?=\w)")
+_BUT = re.compile(r"\b(?:but|however|although|though|except)\b", re.I)
+_BORDER = re.compile(
+    r"\s+[-\u2013\u2014]+\s+|\s*\u2014\s*"
+    r"|[,\s]+(?:but|however|although|though|except)\b[\s,]*"
+    r"|^(?:but|however|although|though)\b[\s,]*"
+    r"|,\s+(?=(?:and|so|then|because|cause)\s+(?:i|you|it|this|that|please|just|do|don't|can|could"
+    r"|next)\b)"
+    r"|,\s+(?=(?:i|you|it|it's|this|that|that's|they|there|please(?=\s+\w)|just|can|could|would|will"
+    r"|what|why|how|next time|from now|in future|make|give|use|write|keep|try|be|stop|drop"
+    r"|let's)\b)",
     re.I,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One clause: its words in lower case, joined by single spaces, and its original wording."""
+    """One clause: its words in lower case, joined by single spaces, and its original wording.
+
+    `opens` says that a sentence begins with it, `contrast` that it follows a "but".
+    """
 
     text: str
     original: str
     question: bool
+    opens: bool = True
+    contrast: bool = False
 
     @property
     def tokens(self) -> list[str]:
@@ -116,7 +126,7 @@ def own_words(message: str, *, answer: str = "", previous_user: str = "") -> str
 
 
 def normalise(text: str) -> str:
-    """Lower case, contractions written out ("don't" is "do not"), no punctuation but , ? ! : ( )."""
+    """Lower case, "don't" written out as "do not", no punctuation but , ? ! : ( )."""
     low = unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES)
     low = _NOT.sub(lambda m: f"{_NOT_STEM.get(m[1], m[1])} not", low)
     for pattern, replacement in _SUFFIXES:
@@ -127,14 +137,21 @@ def normalise(text: str) -> str:
 
 
 def clauses(text: str) -> list[Clause]:
-    """The clauses of a text, split at sentence ends, "but", dashes and commas before a new start."""
+    """The clauses of a text: split at sentence ends, "but", dashes, commas before a new start."""
     found = []
-    for part in _SPLIT.split(text):
-        original = " ".join((part or "").split())
-        normal = normalise(original)
-        if normal.strip(" ,?!:()"):
+    for sentence in _SENTENCE.split(text):
+        opens, at = True, 0
+        for border in [*_BORDER.finditer(sentence), None]:
+            part = sentence[at : border.start()] if border else sentence[at:]
+            contrast = at > 0 and _BUT.search(sentence[max(0, at - 12) : at]) is not None
+            at = border.end() if border else at
+            original = " ".join(part.split())
+            normal = normalise(original)
+            if not normal.strip(" ,?!:()"):
+                continue
             question = original.rstrip("\"') ").endswith("?")
-            found.append(Clause(normal, original, question))
+            found.append(Clause(normal, original, question, opens, contrast))
+            opens = False
     if len(found) > MAX_CLAUSES:
         found = found[: MAX_CLAUSES // 2] + found[-MAX_CLAUSES // 2 :]
     return found

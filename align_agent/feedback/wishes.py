@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from align_agent.feedback.patterns import word_set
+
 _LANGUAGES = {
     "english": "en",
     "german": "de",
@@ -33,31 +35,32 @@ _AT_MOST = re.compile(
     re.I,
 )
 _LANGUAGE = re.compile(
-    rf"\b(?:answer|reply|write|speak|respond|talk)\b[^.]{{0,40}}?\bin ({'|'.join(_LANGUAGES)})\b",
+    rf"\b(?:answer|reply|write|speak|respond|talk)\b[^.]{{0,40}}?"
+    rf"\bin ({'|'.join(_LANGUAGES)})\b",
     re.I,
 )
 _QUOTE = r"[\"'\u201c\u2018]([^\"'\u201d\u2019]{1,80})[\"'\u201d\u2019]"
 _STARTS = re.compile(rf"\b(?:start|begin|open) (?:\w+ ){{0,4}}with {_QUOTE}", re.I)
 _ENDS = re.compile(rf"\b(?:end|finish|close) (?:\w+ ){{0,4}}with {_QUOTE}", re.I)
 _NEVER = re.compile(
-    rf"\b(?:never|do not|don't|avoid|stop|no) (?:\w+ ){{0,4}}?(?:say|saying|use|using|write|writing|word"
-    rf"|phrase)?\s?(?:the )?(?:word |phrase )?{_QUOTE}",
+    rf"\b(?:never|do not|don't|avoid|stop|no) (?:\w+ ){{0,4}}?(?:say|saying|use|using|write"
+    rf"|writing|word|phrase)?\s?(?:the )?(?:word |phrase )?{_QUOTE}",
     re.I,
 )
 _NOT_WITH = re.compile(r"\b(?:never|do not|don't|stop|avoid)\b", re.I)
 
 # Words that a sentence about style may hold with a capital and that name nobody.
-_KNOWN_CAPITALS = frozenset(
+_KNOWN_CAPITALS = word_set(
     """
     i i'm i'd i've i'll english german french spanish italian portuguese dutch russian chinese
     japanese korean arabic turkish polish swedish hindi latin british american celsius fahrenheit
     markdown python javascript typescript java rust html css sql json yaml latex unicode ascii pdf
     ai chatgpt gpt tldr tl dr ok final answer emoji excel word
-    """.split()  # noqa: SIM905 - a list of words reads best as words
+    """
 )
 _PRIVATE = re.compile(
-    r"\b(?:call me|my (?:name|address|street|phone|number|mail|e-?mail|birthday|age|salary|password|"
-    r"wife|husband|son|daughter|mother|father|mom|mum|dad|brother|sister|boss|doctor|bank|account|"
+    r"\b(?:call me|my (?:name|address|street|phone|number|mail|e-?mail|birthday|age|salary|password"
+    r"|wife|husband|son|daughter|mother|father|mom|mum|dad|brother|sister|boss|doctor|bank|account|"
     r"illness|diagnosis|medication|partner|girlfriend|boyfriend|employer|company)|i (?:live|work) "
     r"(?:in|at|for)|born)\b",
     re.I,

@@ -7,6 +7,7 @@ also be trained on.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,8 @@ class ChatFormat:
         self._eos_texts = [str(tokenizer.convert_ids_to_tokens(i)) for i in sorted(eos_ids)]
         specials = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
         specials |= {i: t.content for i, t in tokenizer.added_tokens_decoder.items() if t.special}
-        self._specials = sorted({*specials.values(), *self._eos_texts}, key=len, reverse=True)
+        texts = {text for text in (*specials.values(), *self._eos_texts) if len(text) > 1}
+        self._specials = sorted(texts, key=len, reverse=True)
         # Special tokens have no text, but a call's tags are text to us even where a tokenizer
         # declares them special.
         self._hidden = eos_ids | {
@@ -107,15 +109,18 @@ class ChatFormat:
         """
         system = tuple(messages[:1]) if messages and messages[0].role == "system" else ()
         rest = list(messages[len(system) :])
-        users = [i for i, message in enumerate(rest) if message.role == "user"]
-        starts = users or [0]
-        needed = 0
-        for start in starts if starts[0] == 0 else [0, *starts]:
-            kept = (*system, *rest[start:])
-            needed = len(self.encode(kept, tools))
-            if needed <= room:
-                return kept
-        raise too_long(needed, room)
+        users = [i for i, message in enumerate(rest) if message.role == "user" and i]
+        ways = [(*system, *rest[start:]) for start in (0, *users)]  # longest first
+
+        def needed(way: int) -> int:
+            return len(self.encode(ways[way], tools))
+
+        if needed(0) <= room:
+            return ways[0]
+        if (least := needed(-1)) > room:
+            raise too_long(least, room)
+        # A long log would be rendered hundreds of times if one turn were left out at a time.
+        return ways[bisect_left(range(len(ways)), True, key=lambda way: needed(way) <= room)]
 
     def _written(self, messages: Sequence[Message], context: str, tools: Tools) -> tuple[str, str]:
         """The rendering up to the end of the last message's turn, and what the model wrote of it,
@@ -197,7 +202,7 @@ class ChatFormat:
                 {
                     "id": call.id,
                     "type": "function",
-                    "function": {"name": call.name, "arguments": self._shield(call.arguments)},
+                    "function": self._shield({"name": call.name, "arguments": call.arguments}),
                 }
                 for call in message.tool_calls
             ]
@@ -214,7 +219,7 @@ class ChatFormat:
                     text = text.replace(token, token[0] + _SPLIT + token[1:])
             return text
         if isinstance(value, dict):
-            return {key: self._shield(item) for key, item in value.items()}
+            return {self._shield(key): self._shield(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._shield(item) for item in value]
         return value

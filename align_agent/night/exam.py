@@ -20,7 +20,6 @@ from align_agent.gate import verdict
 from align_agent.gate.probes import Probe, is_pocket, probes_for
 from align_agent.gate.scores import Exam, HeldOut, Scores, Sheet, count_checks, score
 from align_agent.models.generation import Sampling
-from align_agent.night import plan
 from align_agent.night.context import Night
 from align_agent.records import Message
 
@@ -99,7 +98,7 @@ def heldout_of(night: Night, candidate: Candidate) -> HeldOut | None:
         follow_up=candidate.follow_up,
         # A complaint about an answer that breaks a check is taken to be about that.
         covered=night.wishes.violates(turn),
-        tools=plan.tools_of(turn, night.config),
+        tools=turn.tools,
     )
     return _fitted(night, item)
 

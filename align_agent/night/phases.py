@@ -42,7 +42,7 @@ def detect(night: Night) -> dict[str, Any]:
         from align_agent.distill.gap import gaps
 
         items = [
-            (turn.prompt, turn.response, after.user_text, plan.tools_of(turn, night.config))
+            (turn.prompt, turn.response, after.user_text, turn.tools)
             for turn, after in todo
         ]
         model = night.model()
@@ -305,7 +305,6 @@ def _example(night: Night, candidate: Candidate, *, anchor: bool = False) -> Exa
         night.wishes.for_turn(candidate.turn),
         candidate.follow_up,
         use="anchor" if anchor else "train",
-        tools=plan.tools_of(candidate.turn, night.config),
     )
 
 

@@ -15,7 +15,6 @@ from align_agent.distill.select import Candidate, Selection, select
 from align_agent.feedback.checks import run_check
 from align_agent.feedback.profile import EVERYTHING, Profile, applies
 from align_agent.paths import Home
-from align_agent.prompts import TOOL_SCHEMAS
 from align_agent.records import Rule, Turn
 from align_agent.store import Store
 
@@ -167,14 +166,6 @@ def too_little(chosen: Selection, min_turns: int) -> str:
             f"nothing to learn yet: {turns} to learn from, distill.min_turns asks for {min_turns}"
         )
     return ""
-
-
-def tools_of(turn: Turn, config: Config) -> tuple[dict[str, Any], ...]:
-    """The tool definitions that stood in the turn's prompt: the agent's own, for its own turns."""
-    if not turn.base or config.agent.max_steps <= 1:
-        return ()
-    names = set(config.agent.tools)
-    return tuple(dict(s) for s in TOOL_SCHEMAS if s["function"]["name"] in names)
 
 
 def same_lessons(chosen: Selection, kept: Mapping[str, Sequence[Sequence[str]]]) -> bool:

@@ -49,8 +49,11 @@ class Nouns:
 
 
 def dumps(value: Any) -> str:
-    """JSON for a column. Escapes every character beyond ASCII, so it is always storable."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    """JSON for a column. Escapes every character beyond ASCII, so it is always storable.
+
+    Keeps the order of keys: a tool call is shown to the model as it was written.
+    """
+    return json.dumps(value, separators=(",", ":"))
 
 
 def loads(text: str | None) -> Any:

@@ -46,7 +46,12 @@ class Turns(Nouns):
                 conflict="ignore",
             )
             number = self._insert(turn)
-            for part, messages in (("prompt", turn.prompt), ("response", turn.response)):
+            for part, messages in (
+                ("prompt", turn.prompt),
+                ("response", turn.response),
+                # Stored as messages are, because the same tools stand in prompt after prompt.
+                ("tools", tuple(Message("system", dumps(tool)) for tool in turn.tools)),
+            ):
                 rows = [
                     (number, part, place, self._message(message))
                     for place, message in enumerate(messages)
@@ -232,7 +237,7 @@ def _load(connection: Connection, rows: Sequence[Row]) -> list[Turn]:
 
 
 def _parts(connection: Connection, numbers: Sequence[int]) -> Parts:
-    """(turn number, "prompt" or "response") -> its messages in order. Equal ones are shared."""
+    """(turn number, part) -> its messages in order. Equal ones are shared."""
     marks = ", ".join("?" * len(numbers))
     places = connection.rows(
         f"select turn, part, message from turn_messages where turn in ({marks}) "  # noqa: S608
@@ -282,6 +287,7 @@ def _turn(row: Row, parts: Parts) -> Turn:
         latency_ms=row["latency_ms"],
         prompt=parts.get((number, "prompt"), ()),
         response=parts.get((number, "response"), ()),
+        tools=tuple(loads(m.content) for m in parts.get((number, "tools"), ())),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from datetime import datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -389,3 +390,34 @@ def test_the_shared_conversations_are_imported_whole(shared_data, path, name):
             assert turns[0].user_text == row["user"].replace("\x00", "\ufffd")
             assert turns[0].response == ()
         assert store.check() == []
+
+
+@pytest.mark.parametrize(
+    ("given_time", "stored"),
+    [
+        (1700000000, "2023-11-14T22:13:20.000000+00:00"),
+        ("2024-05-01T10:00:00Z", "2024-05-01T10:00:00.000000+00:00"),
+        ("2024-05-01T12:00:00+02:00", "2024-05-01T10:00:00.000000+00:00"),
+        ("2024-05-01 10:00", "2024-05-01T10:00:00.000000+00:00"),
+    ],
+)
+def test_the_time_of_a_chat_is_read_in_every_spelling(write_lines, given_time, stored):
+    (chat,) = read_chats(write_lines({**OPENAI, "created_at": given_time}))
+    assert chat.created_at == stored
+
+
+@pytest.mark.parametrize("given_time", ["yesterday", 1e300, -1e300, [1], True, None])
+def test_a_chat_without_a_sensible_time_gets_that_of_its_file(write_lines, given_time):
+    source = write_lines({**OPENAI, "created_at": given_time})
+    (chat,) = read_chats(source)
+    assert abs(datetime.fromisoformat(chat.created_at).timestamp() - source.stat().st_mtime) < 1
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(17, "17"), (["a", {"text": "b"}, {}, 5], "a\nb\n[attachment]"), (None, "")],
+)
+def test_content_that_is_no_plain_text_becomes_one(write_lines, content, text):
+    row = {"messages": [{"role": "user", "content": content}, TALK[2]]}
+    (turn,) = to_turns(read_chats(write_lines(row))[0])
+    assert turn.user_text == text

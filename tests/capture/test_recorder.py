@@ -226,6 +226,21 @@ def test_a_lock_held_by_another_process_delays_no_caller(path, make_turn):
     assert stored(path) == ["waited"]
 
 
+def test_a_system_without_threads_left_drops_and_counts(path, make_turn, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    recorder = Recorder(path, PRIVACY)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert not recorder.record(make_turn("lost"))
+    assert recorder.stats["dropped"] == 1
+    assert "new thread" in recorder.last_error
+    assert recorder.record(make_turn("kept"))
+    recorder.close(30)
+    assert stored(path) == ["kept"]
+
+
 def test_many_threads_may_record_at_once(path, make_turn):
     with Recorder(path, PRIVACY) as recorder:
         threads = [

@@ -155,9 +155,13 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"weights")
     sums = subprocess.run(
-        ["sha256sum", "model.safetensors"], cwd=folder, capture_output=True, text=True, check=True
+        ["sha256sum", "weights/model.safetensors"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    (folder / "SHA256SUMS").write_text(sums.stdout)
+    (tmp_path / "SHA256SUMS").write_text(sums.stdout)
     monkeypatch.setattr(pocket, "WEIGHTS", folder)
     return folder
 
@@ -177,7 +181,7 @@ def test_missing_weights_fail(weights: Path) -> None:
 
 
 def test_missing_sums_are_told(weights: Path) -> None:
-    (weights / "SHA256SUMS").unlink()
+    (weights.parent / "SHA256SUMS").unlink()
     assert checkup._pocket().status == "warn"
 
 
@@ -193,3 +197,8 @@ def test_doctor_runs_where_torch_is_missing(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(metadata, "version", none)
     assert list(checkup._torch()) == []
     assert sys.executable in checkup._python().message
+
+
+def test_the_weights_of_this_repository_are_as_published() -> None:
+    finding = checkup._pocket()
+    assert finding.status == "ok", finding.message

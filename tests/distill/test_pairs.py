@@ -25,7 +25,7 @@ def said(text: str) -> Message:
 
 
 @given(TEXT, TEXT, TEXT)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_student_and_teacher_have_the_very_same_answer_tokens(
     tiny_model: Any, question: str, answer: str, wish: str
 ) -> None:
@@ -84,6 +84,14 @@ def test_a_tools_result_is_a_target_of_neither(tiny_model: Any) -> None:
     text = tiny_model.tokenizer.decode(found.targets)
     assert "RESULT" not in text
     assert "It is 4." in text
+
+
+def test_what_stands_before_the_first_answer_belongs_to_both_prompts(tiny_model: Any) -> None:
+    found = pair(tiny_model, [user("2+2?")], [Message("tool", "RESULT"), said("4")], F)
+    assert found is not None
+    for ids in (found.student_ids, found.teacher_ids):
+        assert "RESULT" in tiny_model.tokenizer.decode(ids[: -len(found.targets)])
+    assert tiny_model.tokenizer.decode(found.targets) == "4<|im_end|>"
 
 
 def test_history_that_does_not_fit_is_left_out_of_both_prompts(tiny_model: Any) -> None:

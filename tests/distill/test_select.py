@@ -114,7 +114,7 @@ def places(selection: Selection) -> dict[str, list[str]]:
 
 
 @given(logs(), CONFIGS, st.integers(0, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30)
 def test_every_main_turn_lands_in_exactly_one_place(log: Log, config: Settings, seed: int) -> None:
     found = places(run(log, config, seed))
     assert set(found) == {one.id for one in log.turns if one.main}
@@ -122,7 +122,7 @@ def test_every_main_turn_lands_in_exactly_one_place(log: Log, config: Settings, 
 
 
 @given(logs(), CONFIGS, st.integers(0, 5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15)
 def test_conversations_are_held_out_whole(log: Log, config: Settings, seed: int) -> None:
     selection = run(log, config, seed)
     held = {c.turn.conversation_id for c in selection.heldout}
@@ -131,7 +131,7 @@ def test_conversations_are_held_out_whole(log: Log, config: Settings, seed: int)
 
 
 @given(logs(), CONFIGS, st.integers(0, 5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_same_log_and_seed_give_the_same_selection(
     log: Log, config: Settings, seed: int
 ) -> None:
@@ -139,7 +139,7 @@ def test_the_same_log_and_seed_give_the_same_selection(
 
 
 @given(logs(), CONFIGS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15)
 def test_no_limit_is_passed_and_every_skip_has_its_reason(log: Log, config: Settings) -> None:
     selection = run(log, config)
     assert len(selection.train) <= config.max_turns
@@ -149,7 +149,7 @@ def test_no_limit_is_passed_and_every_skip_has_its_reason(log: Log, config: Sett
 
 
 @given(logs(), CONFIGS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15)
 def test_nothing_is_trained_on_without_something_to_tell_the_teacher(
     log: Log, config: Settings
 ) -> None:

@@ -67,7 +67,7 @@ def byte_tokens(tiny_model: Any, chat: Any) -> None:
 
 
 @given(st.lists(st.integers(3, 399), max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_pieces_of_any_tokens_join_to_the_whole_text(ids: list[int]) -> None:
     detokenizer = Detokenizer(decode)
     pieces = [detokenizer.push(i) for i in ids]
@@ -75,7 +75,6 @@ def test_pieces_of_any_tokens_join_to_the_whole_text(ids: list[int]) -> None:
 
 
 @given(PLAIN)
-@settings(deadline=None)
 def test_no_piece_shows_half_a_character(text: str) -> None:
     detokenizer = Detokenizer(decode)
     pieces = [detokenizer.push(i) for i in spell(text)]
@@ -95,7 +94,6 @@ def test_a_character_that_never_ends_shows_as_a_replacement() -> None:
 
 
 @given(PLAIN, st.lists(PLAIN.filter(bool), min_size=1, max_size=3), st.booleans())
-@settings(deadline=None)
 def test_a_stop_string_and_what_follows_is_never_shown(
     text: str, stop: list[str], tools: bool
 ) -> None:
@@ -126,7 +124,6 @@ def test_a_stop_string_ends_the_answer_at_once() -> None:
 
 
 @given(PLAIN, PLAIN)
-@settings(deadline=None)
 def test_a_tool_call_is_never_shown_as_text(before: str, name: str) -> None:
     import json
 
@@ -140,7 +137,6 @@ def test_a_tool_call_is_never_shown_as_text(before: str, name: str) -> None:
 
 
 @given(PLAIN)
-@settings(deadline=None)
 def test_a_call_that_cannot_be_read_is_shown_whole(rest: str) -> None:
     text = "so <tool_call>{" + rest.replace('"', "")
     pieces, generation = run([*spell(text), EOS], tools=True)
@@ -155,7 +151,6 @@ def test_without_tools_on_offer_a_call_is_only_text() -> None:
 
 
 @given(st.lists(st.integers(3, 399), max_size=40), st.booleans())
-@settings(deadline=None)
 def test_an_answer_nobody_watches_has_the_same_text(ids: list[int], tools: bool) -> None:
     _, watched = run([*ids, EOS], tools=tools)
     _, unwatched = run([*ids, EOS], tools=tools, stream=False)

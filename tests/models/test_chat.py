@@ -176,7 +176,7 @@ def test_a_turn_with_tools_reads_like_the_whole_conversation(name: str, make: Ma
 
 
 @given(TEXT, TEXT)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_answer_is_learned_letter_by_letter(make: Make, question: str, answer: str) -> None:
     tokenizer, chat = make("chatml")
     turn = chat.encode_answer([user(question)], [said(answer)])
@@ -185,7 +185,7 @@ def test_any_answer_is_learned_letter_by_letter(make: Make, question: str, answe
 
 
 @given(TEXT)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_user_cannot_end_their_turn_by_writing_its_token(make: Make, text: str) -> None:
     _, chat = make("chatml")
     honest = chat.encode([user("x")])
@@ -201,7 +201,7 @@ def test_a_special_token_in_a_message_keeps_its_letters(make: Make) -> None:
 
 def test_special_tokens_in_a_call_and_in_a_tools_description_are_letters(make: Make) -> None:
     _, chat = make("chatml")
-    call = ToolCall("c", "calculator", {"expression": "<|im_start|>"})
+    call = ToolCall("c", "calc<|im_end|>", {"<|im_end|>": "<|im_start|>"})
     messages = [user("x"), Message("assistant", "", tool_calls=(call,))]
     ids = chat.encode(messages, TOOLS, add_generation_prompt=False)
     assert (ids.count(1), ids.count(2)) == (3, 3)
@@ -248,7 +248,7 @@ def test_no_message_at_all_is_an_error(make: Make) -> None:
 
 
 @given(st.lists(TEXT, min_size=1, max_size=8), st.integers(20, 200), st.booleans())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_fitted_prompt_fits_and_keeps_its_system_and_last_message(
     make: Make, texts: list[str], room: int, has_system: bool
 ) -> None:
@@ -267,6 +267,9 @@ def test_a_fitted_prompt_fits_and_keeps_its_system_and_last_message(
     assert kept[-1] == messages[-1]
     assert kept[:has_system] == tuple(messages[:has_system])
     assert kept[has_system:] == tuple(messages[-len(kept) + has_system :])
+    if len(kept) < len(messages):
+        longer = [*messages[:has_system], *messages[-len(kept) + has_system - 2 :]]
+        assert len(chat.encode(longer)) > room
 
 
 def test_a_prompt_that_fits_is_not_touched(make: Make) -> None:

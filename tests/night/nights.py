@@ -10,6 +10,12 @@ from align_agent.paths import Home
 from align_agent.records import Feedback, Message, Rule, Turn
 from align_agent.store import Store
 
+# Enough training for the tiny random model to move measurably towards its teacher.
+LEARNS: dict[str, dict] = {
+    "model": {"temperature": 1.0, "max_new_tokens": 24},
+    "distill": {"epochs": 4, "learning_rate": 0.02, "lora_rank": 8, "heldout_share": 0.5},
+}
+
 RULE = "Write plain text: no bold, no lists, no headings."
 BAD = "1. Add them.\n2. **Final Answer:** 42"
 COMPLAINT = "No bold and no lists, please."
@@ -32,10 +38,17 @@ def make_home(root: Path, model_dir: Path, **sections: dict) -> Home:
         },
         "gate": {"probes": 4, "samples": 3},
     }
+    home.config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    configure(home, **sections)
+    return home
+
+
+def configure(home: Home, **sections: dict) -> None:
+    """Change single fields of the home's config.yaml."""
+    settings = yaml.safe_load(home.config.read_text(encoding="utf-8")) or {}
     for name, section in sections.items():
         settings.setdefault(name, {}).update(section)
     home.config.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    return home
 
 
 def conversation(number: int, turns: int = 3, *, answer: str = BAD) -> list[Turn]:
@@ -53,10 +66,12 @@ def conversation(number: int, turns: int = 3, *, answer: str = BAD) -> list[Turn
     return made
 
 
-def talk(home: Home, conversations: int = 5, turns: int = 3, *, rule: bool = True) -> None:
-    """Conversations whose every answer was complained about, and the rule that follows from it."""
+def talk(
+    home: Home, conversations: int = 5, turns: int = 3, *, rule: bool = False, first: int = 0
+) -> None:
+    """Conversations whose every answer was complained about, perhaps with a rule that follows."""
     with Store.open(home.database) as store:
-        for number in range(conversations):
+        for number in range(first, first + conversations):
             for turn in conversation(number, turns):
                 store.turns.add(turn)
                 store.feedback.add(

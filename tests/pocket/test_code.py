@@ -50,22 +50,25 @@ def test_a_failed_test_shows_input_got_and_expected():
     assert shown == "Test failed: numbers(4)\nGot: [1, 2, 3, 4]\nExpected: [1, 2, 3]"
 
 
-@pytest.mark.parametrize("source", [
-    "def numbers(n):\n    return __import__('os').getcwd()",
-    "def numbers(n):\n    return open('/etc/passwd').read()",
-    "def numbers(n):\n    return [i for i in range(10 ** 9)]",
-    "def numbers(n):\n    return [i for i in range(1000000)]",
-    "def numbers(n):\n    return (lambda: 1)()",
-    "def numbers(n):\n    return ().__class__",
-    "def numbers(n):\n    while True: pass",
-    "import os\ndef numbers(n):\n    return [1]",
-    "def numbers(n):\n    return [i for i in range(n) for j in range(n)]",
-    "def numbers(n):\n    return [x for x in range(n)",
-    "def numbers(n):\n    return undefined",
-    "return [1]",
-    "",
-    "x" * 10_000,
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def numbers(n):\n    return __import__('os').getcwd()",
+        "def numbers(n):\n    return open('/etc/passwd').read()",
+        "def numbers(n):\n    return [i for i in range(10 ** 9)]",
+        "def numbers(n):\n    return [i for i in range(1000000)]",
+        "def numbers(n):\n    return (lambda: 1)()",
+        "def numbers(n):\n    return ().__class__",
+        "def numbers(n):\n    while True: pass",
+        "import os\ndef numbers(n):\n    return [1]",
+        "def numbers(n):\n    return [i for i in range(n) for j in range(n)]",
+        "def numbers(n):\n    return [x for x in range(n)",
+        "def numbers(n):\n    return undefined",
+        "return [1]",
+        "",
+        "x" * 10_000,
+    ],
+)
 def test_code_outside_the_family_is_never_run(source):
     assert run_source(source, 5) is None
 

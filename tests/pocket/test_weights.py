@@ -1,5 +1,8 @@
 """The shipped weights: small, whole, safe, and as good as the card says on a sample."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from align_agent.directions import DIRECTIONS
@@ -7,6 +10,7 @@ from align_agent.models.generation import Sampling
 from align_agent.models.local import LocalModel
 from align_agent.models.pocket import WEIGHTS
 from align_agent.models.pocket.styles import AXES, meets
+from align_agent.models.pocket.train import Recipe, documents_digest
 from align_agent.models.pocket.world import draw_problems
 from align_agent.prompts import TOOL_SCHEMAS, with_rules
 from align_agent.records import Message
@@ -33,6 +37,12 @@ def test_the_weights_are_at_most_3_million_parameters_in_8_mb():
         assert sum(file.get_tensor(name).numel() for name in file.keys()) <= 3_000_000  # noqa: SIM118
 
 
+def test_the_weights_belong_to_the_documents_that_the_code_draws_today():
+    recipe = json.loads((WEIGHTS / "recipe.json").read_text())
+    assert recipe["documents_sha256"] == documents_digest(recipe["recipe"]["seed"])
+    assert recipe["recipe"] == asdict(Recipe())
+
+
 def test_nothing_shipped_is_pickled():
     names = {p.suffix for p in WEIGHTS.iterdir()}
     assert names <= {".safetensors", ".json", ".jinja"}
@@ -48,7 +58,9 @@ def test_unseen_problems_are_answered_right(model, kind):
 def test_the_default_style_is_the_ai_like_one(model):
     problems = [p for k in KINDS[:6] for p in draw_problems(k, 12, "style")]
     default = [f"{axis}:{values[0]}" for axis, values in AXES.items()]
-    met = [meets(p, g.text, default) for p, g in zip(problems, answers(model, problems), strict=True)]
+    met = [
+        meets(p, g.text, default) for p, g in zip(problems, answers(model, problems), strict=True)
+    ]
     assert sum(met) >= 0.95 * len(met)
 
 

@@ -63,8 +63,8 @@ def test_an_answer_of_the_other_style_does_not_meet_a_direction(seed):
 
 
 def test_every_direction_has_twelve_wordings_and_six_kept_apart():
-    assert set(wordings.GRAMMARS) == set(wordings.UNSEEN) == set(DIRECTIONS)
-    for key in wordings.GRAMMARS:
+    assert set(wordings.WHOLE) == set(wordings.UNSEEN) == set(DIRECTIONS)
+    for key in wordings.WHOLE:
         assert len(set(wordings.seen(key))) >= 12
         assert len(set(wordings.UNSEEN[key])) == 6
     for key in wordings.CODE:
@@ -73,8 +73,12 @@ def test_every_direction_has_twelve_wordings_and_six_kept_apart():
 
 
 def test_no_training_document_holds_a_wording_that_is_kept_apart():
-    kept = [w.casefold() for table in (wordings.UNSEEN, wordings.UNSEEN_CODE)
-            for words in table.values() for w in words]
+    kept = [
+        w.casefold()
+        for table in (wordings.UNSEEN, wordings.UNSEEN_CODE)
+        for words in table.values()
+        for w in words
+    ]
     rng = random.Random(1)
     for _ in range(1500):
         said = " ".join(m.content for m in draw_document(rng).messages).casefold()
@@ -92,8 +96,9 @@ def test_no_wording_kept_apart_is_one_of_the_grammar():
 
 def test_training_never_draws_a_question_that_is_set_aside():
     rng = random.Random(3)
-    aside = {p.question for kind in ("sum", "product", "grading")
-             for p in draw_problems(kind, 200, 5)}
+    aside = {
+        p.question for kind in ("sum", "product", "grading") for p in draw_problems(kind, 200, 5)
+    }
     for _ in range(1500):
         for message in draw_document(rng).messages:
             assert message.content not in aside

@@ -20,8 +20,14 @@ from align_agent.prompts import TOOL_SCHEMAS, hindsight_block, with_hindsight, w
 from align_agent.records import Message, ToolCall
 
 KINDS = {
-    "sum": 10, "difference": 11, "product": 9, "two_step": 14, "grading": 20, "fact": 10,
-    "talk": 4, "code": 22,
+    "sum": 10,
+    "difference": 11,
+    "product": 9,
+    "two_step": 14,
+    "grading": 20,
+    "fact": 10,
+    "talk": 4,
+    "code": 22,
 }
 TOOL_KINDS = {"calculation": 10, "clock": 3}
 STRAY = 0.015  # per axis: how often an answer strays from the default, so that sampling varies
@@ -72,9 +78,7 @@ def apply_wishes(style: Style, wishes: list[str]) -> Style:
     return style
 
 
-def answer(
-    problem: Problem, style: Style, rng: random.Random, tools: bool
-) -> list[Message]:
+def answer(problem: Problem, style: Style, rng: random.Random, tools: bool) -> list[Message]:
     """The messages that answer a problem: one, or a tool call, its result and one."""
     if problem.kind == "clock":
         return _clock_answer(style, rng, tools)
@@ -94,9 +98,11 @@ def _clock_answer(style: Style, rng: random.Random, tools: bool) -> list[Message
     if not tools:
         return [Message("assistant", NO_CLOCK)]
     day = rng.choice(("Monday Tuesday Wednesday Thursday Friday Saturday Sunday").split())
-    month = rng.choice((
-        "January February March April May June July August September October November December"
-    ).split())
+    month = rng.choice(
+        (
+            "January February March April May June July August September October November December"
+        ).split()
+    )
     shown = f"{day} {rng.randint(1, 30)} {month} {rng.randint(2025, 2032)}, "
     shown += f"{rng.randint(0, 23):02d}:{rng.randint(0, 59):02d} (UTC+0{rng.randint(0, 9)}:00)"
     moment = shown.split(" (")[0]
@@ -148,9 +154,7 @@ def _with_system_rules(document: Document, rng: random.Random, tools: bool) -> N
     problem = draw_problem(rng, tools)
     wishes = draw_wishes(rng, problem.kind, rng.choice(WISH_COUNTS))
     style = apply_wishes(random_style(rng, STRAY), wishes)
-    prompt = with_rules(
-        [Message("user", problem.question)], [_rule_text(w, rng) for w in wishes]
-    )
+    prompt = with_rules([Message("user", problem.question)], [_rule_text(w, rng) for w in wishes])
     document.messages = [*prompt, *answer(problem, style, rng, tools)]
 
 

@@ -29,21 +29,46 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "order": ("up", "down"),
     "result": ("list", "tuple", "sum"),
 }
-_KEEP_WORDS = {"all": "numbers", "even": "even numbers", "odd": "odd numbers",
-               "third": "multiples of 3"}
-_CHANGE_WORDS = {"same": "", "square": "squares of ", "double": "doubles of ",
-                 "cube": "cubes of "}
+_KEEP_WORDS = {
+    "all": "numbers",
+    "even": "even numbers",
+    "odd": "odd numbers",
+    "third": "multiples of 3",
+}
+_CHANGE_WORDS = {"same": "", "square": "squares of ", "double": "doubles of ", "cube": "cubes of "}
 _CHANGE_CODE = {"same": "i", "square": "i * i", "double": "2 * i", "cube": "i * i * i"}
-_KEEP_CODE = {"all": "", "even": " if i % 2 == 0", "odd": " if i % 2 == 1",
-              "third": " if i % 3 == 0"}
+_KEEP_CODE = {
+    "all": "",
+    "even": " if i % 2 == 0",
+    "odd": " if i % 2 == 1",
+    "third": " if i % 3 == 0",
+}
 
 TESTED = (1, 5, 6, 9)
 MAX_SOURCE = 400
 _BLOCK = re.compile(r"```(?:python)?\n(.*?)```", re.DOTALL)
 _ALLOWED = (
-    ast.Expression, ast.ListComp, ast.GeneratorExp, ast.comprehension, ast.Call, ast.Name,
-    ast.Load, ast.Store, ast.Constant, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Mod, ast.Compare,
-    ast.Eq, ast.NotEq, ast.Subscript, ast.Slice, ast.UnaryOp, ast.USub,
+    ast.Expression,
+    ast.ListComp,
+    ast.GeneratorExp,
+    ast.comprehension,
+    ast.Call,
+    ast.Name,
+    ast.Load,
+    ast.Store,
+    ast.Constant,
+    ast.BinOp,
+    ast.Add,
+    ast.Sub,
+    ast.Mult,
+    ast.Mod,
+    ast.Compare,
+    ast.Eq,
+    ast.NotEq,
+    ast.Subscript,
+    ast.Slice,
+    ast.UnaryOp,
+    ast.USub,
 )
 _FUNCTIONS = {"range": range, "sum": sum, "tuple": tuple, "list": list}
 
@@ -72,16 +97,23 @@ class CodeTask:
         tail = " as a tuple" if self.result == "tuple" else ""
         if self.order == "down":
             tail += rng.choice((" in reverse order", ", backwards"))
-        verb = rng.choice(("Write a python function that returns", "Write a python function for",
-                           "I need a python function that returns",
-                           "Please write a python function that returns"))
+        verb = rng.choice(
+            (
+                "Write a python function that returns",
+                "Write a python function for",
+                "I need a python function that returns",
+                "Please write a python function that returns",
+            )
+        )
         return f"{verb} {what} {span}{tail}."
 
     def source(self) -> str:
         """The function, in the one way the pocket model writes it."""
         start = "0" if self.start == "zero" else "1"
         end = "n" if self.end == "without" else "n + 1"
-        body = f"[{_CHANGE_CODE[self.change]} for i in range({start}, {end}){_KEEP_CODE[self.keep]}]"
+        body = (
+            f"[{_CHANGE_CODE[self.change]} for i in range({start}, {end}){_KEEP_CODE[self.keep]}]"
+        )
         if self.order == "down":
             body += "[::-1]"
         if self.result != "list":

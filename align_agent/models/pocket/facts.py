@@ -17,11 +17,19 @@ _OPPOSITES = (
 )
 _LEGS = (("dog", "four"), ("bird", "two"), ("spider", "eight"), ("ant", "six"), ("cat", "four"))
 _COLOURS = (
-    ("grass", "green"), ("snow", "white"), ("the sky", "blue"), ("blood", "red"), ("coal", "black"),
+    ("grass", "green"),
+    ("snow", "white"),
+    ("the sky", "blue"),
+    ("blood", "red"),
+    ("coal", "black"),
 )
 _AFTER = (
-    ("Monday", "Tuesday"), ("Friday", "Saturday"), ("March", "April"), ("June", "July"),
-    ("Sunday", "Monday"), ("December", "January"),
+    ("Monday", "Tuesday"),
+    ("Friday", "Saturday"),
+    ("March", "April"),
+    ("June", "July"),
+    ("Sunday", "Monday"),
+    ("December", "January"),
 )
 _DEFINITIONS = (
     ("noun", "a word that names a thing", "dog is a noun"),
@@ -59,8 +67,11 @@ def _article(noun: str) -> str:
 def _facts() -> tuple[Fact, ...]:
     found = [
         Fact(
-            (f"What is the capital of {land}?", f"Which city is the capital of {land}?",
-             f"Tell me the capital of {land}."),
+            (
+                f"What is the capital of {land}?",
+                f"Which city is the capital of {land}?",
+                f"Tell me the capital of {land}.",
+            ),
             (f"{land} is a country", f"Its capital is {city}"),
             city,
         )
@@ -76,7 +87,10 @@ def _facts() -> tuple[Fact, ...]:
     ]
     found += [
         Fact(
-            (f"How many legs does {_article(animal)} have?", f"How many legs has {_article(animal)}?"),
+            (
+                f"How many legs does {_article(animal)} have?",
+                f"How many legs has {_article(animal)}?",
+            ),
             (f"Think of {_article(animal)}", f"It has {legs} legs"),
             legs,
         )
@@ -100,8 +114,11 @@ def _facts() -> tuple[Fact, ...]:
     ]
     found += [
         Fact(
-            (f"What is {_article(word)}?", f"Define {_article(word)}.",
-             f"What does the word {word} mean?"),
+            (
+                f"What is {_article(word)}?",
+                f"Define {_article(word)}.",
+                f"What does the word {word} mean?",
+            ),
             (f"{_article(word).capitalize()} is {meaning}", f"For example, {example}"),
             meaning,
         )

@@ -1,4 +1,4 @@
-"""How an answer of the pocket world looks: five axes that vary independently, and reading them back.
+"""How an answer of the pocket world looks: five axes that vary independently, and are read back.
 
 Writing and reading are kept together, so that a test can hold one against the other.
 """
@@ -76,7 +76,7 @@ def _body(problem: Problem, style: Style) -> str:
     elif problem.kind == "fact":
         lines, label, final = list(problem.lines), "Final Answer", problem.final
         if style.length == "brief":
-            return (f"**{label}:** {final}" if style.format == "markdown" else f"It is {final}.")
+            return f"**{label}:** {final}" if style.format == "markdown" else f"It is {final}."
     else:
         label = "Final Answer"
         unit = f" {problem.unit}" if problem.unit else ""

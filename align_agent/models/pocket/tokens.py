@@ -109,10 +109,12 @@ def build_tokenizer(seed: int, documents: int = 12_000) -> Any:
 
     rng = random.Random(f"tokenizer/{seed}")
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Digits(individual_digits=True),
-        pre_tokenizers.ByteLevel(add_prefix_space=False),
-    ])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - len(MARKERS),
@@ -124,8 +126,8 @@ def build_tokenizer(seed: int, documents: int = 12_000) -> Any:
     tokenizer.add_tokens([AddedToken(marker, normalized=False) for marker in MARKERS])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
+        eos_token=SPECIAL[2],
+        pad_token=SPECIAL[0],
         chat_template=CHAT_TEMPLATE,
         model_max_length=1024,
         clean_up_tokenization_spaces=False,

@@ -8,6 +8,7 @@ up, stays, and falls to zero over the last 40% of the tokens.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -175,8 +176,22 @@ def save(network: Any, tokenizer: Any, recipe: Recipe, out: Path, seconds: float
     network.eval().to(torch.float16)
     network.save_pretrained(out, safe_serialization=True)
     tokenizer.save_pretrained(out)
-    facts = {"recipe": asdict(recipe), "minutes": round(seconds / 60, 1), "torch": torch.__version__}
+    facts = {
+        "recipe": asdict(recipe),
+        "documents_sha256": documents_digest(recipe.seed),
+        "minutes": round(seconds / 60, 1),
+        "torch": torch.__version__,
+    }
     (out / "recipe.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def documents_digest(seed: int, documents: int = 1000) -> str:
+    """What the first documents of a training say: ties shipped weights to the code beside them."""
+    rng, digest = random.Random(seed), hashlib.sha256()
+    for _ in range(documents):
+        for text, _wanted in render(draw_document(rng)):
+            digest.update(text.encode())
+    return digest.hexdigest()
 
 
 class _progress:  # noqa: N801
@@ -207,8 +222,11 @@ class _progress:  # noqa: N801
         elif not self.quiet and time.monotonic() - self.last > 30:
             self.last = time.monotonic()
             speed = self.done / (self.last - self.start)
-            print(f"{self.done / self.total:6.1%}  step {step}  loss {loss:.4f}  {speed:,.0f} tokens/s",
-                  file=sys.stderr, flush=True)
+            print(
+                f"{self.done / self.total:6.1%}  step {step}  loss {loss:.4f}  {speed:,.0f} tokens/s",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def main() -> None:

@@ -92,14 +92,16 @@ def _pick(rng: random.Random) -> tuple[str, str, str]:
 def draw_sum(rng: random.Random) -> Problem:
     name, other, thing = _pick(rng)
     a, b = rng.randint(2, 40), rng.randint(2, 30)
-    question = rng.choice((
-        f"{name} has {a} {thing} and gets {b} more. How many {thing} does {name} have now?",
-        f"{name} has {a} {thing}. {other} gives {name} {b} {thing}. How many does {name} have?",
-        f"There are {a} {thing} on the table. {name} adds {b}. How many {thing} are there?",
-        f"{name} found {a} {thing} and {other} found {b}. How many {thing} is that together?",
-        f"{name} bought {a} {thing} on Monday and {b} on Tuesday. How many {thing} in all?",
-        f"What do {a} {thing} and {b} {thing} make?",
-    ))
+    question = rng.choice(
+        (
+            f"{name} has {a} {thing} and gets {b} more. How many {thing} does {name} have now?",
+            f"{name} has {a} {thing}. {other} gives {name} {b} {thing}. How many does {name} have?",
+            f"There are {a} {thing} on the table. {name} adds {b}. How many {thing} are there?",
+            f"{name} found {a} {thing} and {other} found {b}. How many {thing} is that together?",
+            f"{name} bought {a} {thing} on Monday and {b} on Tuesday. How many {thing} in all?",
+            f"What do {a} {thing} and {b} {thing} make?",
+        )
+    )
     steps = (Step(f"Add {b}", f"{a} + {b} = {a + b}"),)
     return Problem("sum", question, steps, a + b, thing, f"Start with {a} {thing}")
 
@@ -108,14 +110,16 @@ def draw_difference(rng: random.Random) -> Problem:
     name, other, thing = _pick(rng)
     a = rng.randint(8, 60)
     b = rng.randint(2, min(30, a - 2))
-    question = rng.choice((
-        f"{name} has {a} {thing} and loses {b}. How many {thing} are left?",
-        f"{name} had {a} {thing}. {name} gave {other} {b} {thing}. How many does {name} have left?",
-        f"There are {a} {thing} on the table. {other} takes {b}. How many {thing} remain?",
-        f"{name} has {a} {thing}, {other} has {b} fewer. How many {thing} does {other} have?",
-        f"Of {a} {thing}, {b} are sold. How many {thing} are left?",
-        f"{name} needs {a} {thing} and has {b}. How many {thing} are missing?",
-    ))
+    question = rng.choice(
+        (
+            f"{name} has {a} {thing} and loses {b}. How many {thing} are left?",
+            f"{name} had {a} {thing}. {name} gave {other} {b} {thing}. How many does {name} have left?",
+            f"There are {a} {thing} on the table. {other} takes {b}. How many {thing} remain?",
+            f"{name} has {a} {thing}, {other} has {b} fewer. How many {thing} does {other} have?",
+            f"Of {a} {thing}, {b} are sold. How many {thing} are left?",
+            f"{name} needs {a} {thing} and has {b}. How many {thing} are missing?",
+        )
+    )
     steps = (Step(f"Take away {b}", f"{a} - {b} = {a - b}"),)
     return Problem("difference", question, steps, a - b, thing, f"Start with {a} {thing}")
 
@@ -124,13 +128,15 @@ def draw_product(rng: random.Random) -> Problem:
     name, other, thing = _pick(rng)
     box = rng.choice(BOXES)
     a, b = rng.randint(2, 9), rng.randint(2, 9)
-    question = rng.choice((
-        f"{name} has {a} {box} with {b} {thing} each. How many {thing} is that?",
-        f"There are {b} {thing} in each of {a} {box}. How many {thing} are there in all?",
-        f"{name} reads {b} pages a day for {a} days. How many pages is that?",
-        f"{a} children get {b} {thing} each. How many {thing} do they need?",
-        f"{name} and {other} fill {a} {box} with {b} {thing} each. How many {thing} do they use?",
-    ))
+    question = rng.choice(
+        (
+            f"{name} has {a} {box} with {b} {thing} each. How many {thing} is that?",
+            f"There are {b} {thing} in each of {a} {box}. How many {thing} are there in all?",
+            f"{name} reads {b} pages a day for {a} days. How many pages is that?",
+            f"{a} children get {b} {thing} each. How many {thing} do they need?",
+            f"{name} and {other} fill {a} {box} with {b} {thing} each. How many {thing} do they use?",
+        )
+    )
     unit = "pages" if "pages" in question else thing
     steps = (Step(f"Multiply by {b}", f"{a} * {b} = {a * b}"),)
     noun = "days" if unit == "pages" else "children" if "children" in question else box
@@ -143,12 +149,14 @@ def draw_two_step(rng: random.Random) -> Problem:
     if rng.random() < 0.5:
         a, b = rng.randint(5, 40), rng.randint(2, 20)
         c = rng.randint(2, min(20, a + b - 2))
-        question = rng.choice((
-            f"{name} has {a} {thing}, gets {b} more and gives {c} to {other}. "
-            f"How many {thing} does {name} have now?",
-            f"{name} had {a} {thing} and found {b}. Then {c} got lost. How many {thing} are left?",
-            f"There are {a} {thing}. {name} adds {b} and {other} takes {c}. How many are there?",
-        ))
+        question = rng.choice(
+            (
+                f"{name} has {a} {thing}, gets {b} more and gives {c} to {other}. "
+                f"How many {thing} does {name} have now?",
+                f"{name} had {a} {thing} and found {b}. Then {c} got lost. How many {thing} are left?",
+                f"There are {a} {thing}. {name} adds {b} and {other} takes {c}. How many are there?",
+            )
+        )
         first, total = a + b, a + b - c
         steps = (
             Step(f"Add {b}", f"{a} + {b} = {first}"),
@@ -156,13 +164,15 @@ def draw_two_step(rng: random.Random) -> Problem:
         )
         return Problem("two_step", question, steps, total, thing, f"Start with {a} {thing}")
     a, b, c = rng.randint(2, 9), rng.randint(2, 9), rng.randint(2, 20)
-    question = rng.choice((
-        f"{name} has {a} {box} with {b} {thing} each and {c} more {thing}. "
-        f"How many {thing} is that in all?",
-        f"There are {a} {box} with {b} {thing} each. {other} adds {c} {thing}. "
-        f"How many {thing} are there?",
-        f"{name} buys {a} {box} of {b} {thing} and then {c} single {thing}. How many in all?",
-    ))
+    question = rng.choice(
+        (
+            f"{name} has {a} {box} with {b} {thing} each and {c} more {thing}. "
+            f"How many {thing} is that in all?",
+            f"There are {a} {box} with {b} {thing} each. {other} adds {c} {thing}. "
+            f"How many {thing} are there?",
+            f"{name} buys {a} {box} of {b} {thing} and then {c} single {thing}. How many in all?",
+        )
+    )
     first, total = a * b, a * b + c
     steps = (
         Step(f"Multiply by {b}", f"{a} * {b} = {first}"),
@@ -190,12 +200,14 @@ def draw_grading(rng: random.Random) -> Problem:
     if rng.random() < 0.5:
         while pupil == task.answer or pupil < 0:
             pupil = task.answer + rng.choice((-10, -3, -2, -1, 1, 2, 3, 10))
-    question = rng.choice((
-        f"Please grade this. Question: {task.question} Pupil's answer: {pupil}",
-        f"Grade the answer of my pupil. Question: {task.question} Answer: {pupil}",
-        f"Question: {task.question} My pupil wrote {pupil}. Is that right?",
-        f"A pupil was asked: {task.question} The pupil wrote {pupil}. Please comment.",
-    ))
+    question = rng.choice(
+        (
+            f"Please grade this. Question: {task.question} Pupil's answer: {pupil}",
+            f"Grade the answer of my pupil. Question: {task.question} Answer: {pupil}",
+            f"Question: {task.question} My pupil wrote {pupil}. Is that right?",
+            f"A pupil was asked: {task.question} The pupil wrote {pupil}. Please comment.",
+        )
+    )
     return Problem("grading", question, task.steps, task.answer, task.unit, task.start, pupil)
 
 
@@ -223,23 +235,27 @@ def draw_calculation(rng: random.Random) -> Problem:
         a, b = b, a
     expression = f"{a} {symbol} {b}"
     result = {"+": a + b, "-": a - b, "*": a * b}[symbol]
-    question = rng.choice((
-        f"What is {expression}?",
-        f"Calculate {expression}.",
-        f"How much is {expression}?",
-        f"Please work out {expression}.",
-        f"{expression} = ?",
-    ))
+    question = rng.choice(
+        (
+            f"What is {expression}?",
+            f"Calculate {expression}.",
+            f"How much is {expression}?",
+            f"Please work out {expression}.",
+            f"{expression} = ?",
+        )
+    )
     return Problem("calculation", question, answer=result, expression=expression)
 
 
 def draw_clock(rng: random.Random) -> Problem:
-    question = rng.choice((
-        "What time is it?",
-        "Can you tell me the time?",
-        "What is the date today?",
-        "What time is it now?",
-    ))
+    question = rng.choice(
+        (
+            "What time is it?",
+            "Can you tell me the time?",
+            "What is the date today?",
+            "What time is it now?",
+        )
+    )
     return Problem("clock", question, tags=("date",) if "date" in question else ("time",))
 
 

@@ -1,0 +1,238 @@
+"""Nights that are killed, stopped or doubled: real processes, real signals."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from nights import configure, conversation, talk
+
+from align_agent.adapters import files
+from align_agent.adapters.registry import Registry
+from align_agent.night.lock import NightLock
+from align_agent.night.phases import PHASES
+from align_agent.night.progress import Silent
+from align_agent.night.run import MAX_RESUMES, run_night
+from align_agent.paths import Home
+from align_agent.records import Run
+from align_agent.store import Store
+
+ORDERLY = {"promoted", "review", "rejected", "skipped"}
+TRIES = 5
+
+
+def begin(home: Home) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "align_agent.night", "--home", str(home.root)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def phase_of(home: Home, run: int) -> str:
+    """The phase of the run with this number (1 is the first), empty before it has begun."""
+    with sqlite3.connect(f"file:{home.database}?mode=ro", uri=True, timeout=5) as raw:
+        rows = raw.execute("select phase, status from runs order by started_at").fetchall()
+    return rows[run - 1][0] if len(rows) >= run else ""
+
+
+def kill_in(home: Home, phase: str, run: int = 2) -> str:
+    """Start a night, kill it -9 once it is in the phase, return the phase it died in."""
+    process = begin(home)
+    try:
+        while phase_of(home, run) != phase:
+            assert process.poll() is None, "the night ended before the phase was seen"
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    return phase_of(home, run)
+
+
+def latest(home: Home) -> Run:
+    with Store.open(home.database) as store:
+        run = store.runs.latest()
+    assert run is not None
+    return run
+
+
+def prepare(learned: Home) -> None:
+    """More to learn, and a follow-up to measure, so that every phase has work."""
+    talk(learned, 2, first=20)
+    with Store.open(learned.database) as store:
+        for turn in conversation(40, 3):
+            store.turns.add(turn)
+
+
+def whole(home: Home) -> None:
+    """Nothing half, nothing lost, and v1 or a later version serves."""
+    with Store.open(home.database) as store:
+        assert store.check() == []
+        rows = {a.version: a for a in store.adapters.list() if not a.deleted}
+        registry = Registry(store, home)
+        version, path = registry.serving()
+        assert version == registry.champion() != 0
+        assert path is not None
+        for number, adapter in rows.items():
+            files.verify(registry.folder(number), adapter.manifest_sha256)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_night_killed_in_any_phase_leaves_all_whole_and_the_next_one_ends_it(
+    learned: Home, tmp_path: Path, phase: str
+):
+    prepare(learned)
+    origin = tmp_path / "origin"
+    shutil.copytree(learned.root, origin)
+    for _ in range(TRIES):
+        shutil.rmtree(learned.root)
+        shutil.copytree(origin, learned.root)
+        # A short phase may be over before the signal arrives: then once more.
+        if kill_in(learned, phase) == phase and latest(learned).status == "running":
+            break
+    killed = latest(learned)
+    assert (killed.phase, killed.status) == (phase, "running")
+    whole(learned)
+    with Store.open(learned.database) as store:
+        assert Registry(store, learned).champion() == 1
+
+    run = run_night(learned, progress=Silent())
+
+    assert run.id == killed.id
+    assert run.status in ORDERLY
+    whole(learned)
+    with Store.open(learned.database) as store:
+        made = [a.version for a in store.adapters.list() if a.run_id == run.id]
+        assert made == [2]
+        assert files.versions_in(learned.adapters) == [1, 2]
+        assert len(store.runs.list()) == 2
+        assert store.events.list(kind="night_resumed")
+
+
+@pytest.mark.slow
+def test_a_resumed_night_ends_as_the_uninterrupted_one_would(learned: Home, tmp_path: Path):
+    prepare(learned)
+    other = Home(tmp_path / "other")
+    shutil.copytree(learned.root, other.root)
+    kill_in(learned, "gate")
+    resumed = run_night(learned, progress=Silent())
+    straight = run_night(other, progress=Silent())
+    assert (resumed.status, resumed.reason) == (straight.status, straight.reason)
+    weights = "v0002/adapter_model.safetensors"
+    assert (learned.adapters / weights).read_bytes() == (other.adapters / weights).read_bytes()
+
+
+@pytest.fixture
+def killed(learned: Home) -> Run:
+    """A night that died in the gate: training is done and paid for."""
+    prepare(learned)
+    kill_in(learned, "gate")
+    return latest(learned)
+
+
+@pytest.mark.slow
+def test_a_resumed_night_does_not_train_again(learned: Home, killed: Run):
+    trained = learned.runs / killed.id / "train.json"
+    before = trained.stat().st_ino
+    run_night(learned, progress=Silent())
+    assert trained.stat().st_ino == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["config", "rule", "excluded", "champion", "fresh"])
+def test_a_killed_night_is_given_up_when_what_it_stood_on_changed(
+    learned: Home, killed: Run, change: str
+):
+    fresh = False
+    with Store.open(learned.database) as store:
+        if change == "config":
+            configure(learned, distill={"epochs": 1})
+        elif change == "rule":
+            from align_agent.records import Rule
+
+            store.rules.add(Rule("Talk like a pirate.", "active"))
+        elif change == "excluded":
+            used = [i for i, use, _ in store.runs.turns_of(killed.id) if use == "train"]
+            store.turns.exclude(used[0])
+        elif change == "champion":
+            registry = Registry(store, learned)
+            registry.rollback(why="no")
+            registry.release()
+        else:
+            fresh = True
+    run = run_night(learned, resume=not fresh, progress=Silent())
+    assert run.id != killed.id
+    with Store.open(learned.database) as store:
+        given_up = store.runs.get(killed.id)
+        assert given_up.status == "interrupted"
+        assert "not gone on with" in given_up.reason
+        if change == "excluded":
+            assert used[0] not in Registry(store, learned).lineage(2)
+
+
+@pytest.mark.slow
+def test_a_night_that_is_killed_again_and_again_is_a_failure(learned: Home, killed: Run):
+    with Store.open(learned.database) as store:
+        store.runs.update(killed.id, config={**killed.config, "resumes": MAX_RESUMES})
+    run = run_night(learned, progress=Silent())
+    assert run.id != killed.id
+    with Store.open(learned.database) as store:
+        given_up = store.runs.get(killed.id)
+    assert given_up.status == "failed"
+    assert "memory" in given_up.reason
+
+
+@pytest.mark.slow
+def test_a_night_that_is_asked_to_stop_says_so_and_goes_on_later(learned: Home):
+    prepare(learned)
+    process = begin(learned)
+    while phase_of(learned, 2) != "train":
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=120) == 130
+    stopped = latest(learned)
+    assert stopped.status == "interrupted"
+    run = run_night(learned, progress=Silent())
+    assert run.id == stopped.id
+    assert run.status in ORDERLY
+
+
+@pytest.mark.slow
+def test_of_two_nights_at_once_one_runs_and_one_is_refused(learned: Home):
+    prepare(learned)
+    first = begin(learned)
+    while not NightLock(learned.night_lock).busy():
+        assert first.poll() is None
+        time.sleep(0.01)
+    second = subprocess.run(
+        [sys.executable, "-m", "align_agent.night", "--home", str(learned.root)],
+        capture_output=True,
+        text=True,
+    )
+    assert second.returncode == 1
+    assert "another night is running" in second.stderr
+    assert first.wait(timeout=240) in (0, 3)
+    with Store.open(learned.database) as store:
+        assert len(store.runs.list()) == 2
+        assert files.versions_in(learned.adapters) == [1, 2]
+
+
+@pytest.mark.slow
+def test_nights_that_start_in_the_same_instant_make_one_run(learned: Home):
+    prepare(learned)
+    nights = [begin(learned) for _ in range(3)]
+    codes = sorted(night.wait(timeout=240) for night in nights)
+    with Store.open(learned.database) as store:
+        runs = store.runs.list()
+        versions = [a.version for a in store.adapters.list()]
+    # One that arrives late may find the lock free again; then it runs its own night in order.
+    assert len(runs) - 1 == sum(code in (0, 3) for code in codes)
+    assert len(versions) == len(set(versions))
+    whole(learned)
