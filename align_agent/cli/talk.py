@@ -19,6 +19,7 @@ from align_agent.records import version_label
 
 if TYPE_CHECKING:
     from align_agent.agent.session import AgentSession
+    from align_agent.models.local import LocalModel
     from align_agent.paths import Home
     from align_agent.records import Run
 
@@ -101,10 +102,12 @@ class Talk:
                 }
             )
 
-    def _open(self, conversation: str) -> AgentSession:
+    def _open(self, conversation: str, model: LocalModel | None = None) -> AgentSession:
         from align_agent.agent.session import AgentSession
 
-        return AgentSession.open(self.app.home, self.app.config, conversation_id=conversation)
+        return AgentSession.open(
+            self.app.home, self.app.config, conversation_id=conversation, model=model
+        )
 
     def _close(self) -> None:
         self._session.close()
@@ -139,7 +142,7 @@ class Talk:
 
     def _new(self) -> Reply:
         self._close()
-        self._session = self._open("")
+        self._session = self._open("", self._session.model)
         return Reply(["a new conversation"], {"conversation": self._session.conversation_id})
 
     def _quit(self) -> Reply:

@@ -102,16 +102,14 @@ def _generate(
     reasons = ["stop"] * len(examples)
     waiting = list(range(len(examples)))
     for round_ in range(_MAX_CALLS):
+        asked = {i: [*examples[i].prompt, *responses[i]] for i in waiting}
+        # Where a tool's results fill the context, what was said so far is the answer.
+        waiting = [i for i in waiting if len(model.encode(asked[i], tools)) < model.context]
         if not waiting:
             break
-        prompts = [[*examples[i].prompt, *responses[i]] for i in waiting]
+        prompts = [asked[i] for i in waiting]
         drawn = replace(sampling, seed=(sampling.seed or 0) + 7919 * round_)
-        try:
-            found = model.generate_batch(prompts, sampling=drawn, adapter=adapter, tools=tools)
-        except ModelError:
-            if not round_:
-                raise
-            break  # the results did not fit any more: what was said so far is the answer
+        found = model.generate_batch(prompts, sampling=drawn, adapter=adapter, tools=tools)
         going_on = []
         for i, generation in zip(waiting, found, strict=True):
             responses[i].append(generation.message())
@@ -121,9 +119,9 @@ def _generate(
                 responses[i] += results
                 going_on.append(i)
         waiting = going_on
-    for i in waiting:  # the last word must be the model's own
-        while responses[i] and responses[i][-1].role == "tool":
-            responses[i].pop()
+    for response in responses:  # the last word must be the model's own
+        while response and response[-1].role == "tool":
+            response.pop()
     return [(tuple(r), reason) for r, reason in zip(responses, reasons, strict=True)]
 
 

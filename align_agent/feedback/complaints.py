@@ -31,38 +31,32 @@ _NEW_TASK = re.compile(
 _CHANGE = compiled(
     r"""
     i (?:also |just |only )?(?:want|need|wanted|needed|meant|would like) |
-    it (?:should|must|has|needs|is missing)
-    | (?:can|could) (?:you|it) | make | use | return | start | begin | stop | end | include |
-    exclude |
-    leave | keep | take | put | turn | reverse | double | square | cube | sum | add | count |
-    from | up to |
-    not | no | neither | only | just | without | with | instead | as an? | should | must | now |
-    both | the |
-    every | each | all | in | multiples? | drop | throw | skip | remove | filter |
-    there (?:should|must) |
-    they (?:should|must) | do not | n (?:should|must|is|itself|counts) | you should |
-    i do not want | why (?:is|are|did you|does it) | .* (?:please|instead|first)$
+    it (?:should|must|has|needs|is missing) | (?:can|could|would) it |
+    (?:can|could|would) you (?:please )?(?:make|return|use|start|begin|stop|end|leave|include
+    |exclude|reverse|turn|keep|take|add) | make | use | return | start | begin | stop | end |
+    include | exclude | leave | keep | take | put | turn | reverse | double | square | cube |
+    sum | add | count | from | up to | not | no | neither | only | just | without | with |
+    instead | as an? | should | must | now | both | the | every | each | all | in | multiples? |
+    drop | throw | skip | remove | filter | there (?:should|must) | they (?:should|must) |
+    do not | n (?:should|must|is|itself|counts) | you should | i do not want |
+    why (?:is|are|did you|does it) | .* (?:please|instead|first)$
     """
 )
 PRAISE = compiled(
     r"""
     thanks?(?:\s(?:you|a lot|so much|a bunch|again))* | thx | great(?:\s\w+)? | awesome |
-    perfect(?:ly)? |
-    excellent | wonderful | fantastic | brilliant | amazing | lovely |
+    perfect(?:ly)? | excellent | wonderful | fantastic | brilliant | amazing | lovely |
     (?:i )?love (?:it|this|that) | nice(?:\s\w+)? |
     good (?:job|work|answer|one|idea|points?|stuff|explanation|question|point) |
-    well (?:done|put|said) |
-    (?:very |really |so |that is |was |is )helpful | (?:that|this|it) helps(?:\s.*)? | that works |
-    exactly what i \w+ | exactly right | makes (?:perfect |total )?sense | got it | much better |
-    better now |
+    well (?:done|put|said) | (?:very |really |so |that is |was |is )helpful |
+    (?:that|this|it) helps(?:\s.*)? | that works | exactly what i \w+ | exactly right |
+    makes (?:perfect |total )?sense | got it | much better | better now |
     (?:that is|very|how|is|looks|sounds) (?:interesting|cool|good|nice|great|awesome|neat|useful
-    |clear) |
-    cool | sweet | neat | you rock | i (?:really )?(?:like|love|appreciate) (?:it|that|this|how
-    |the|your)(?:\s.*)?
-    | appreciated? | true that | well explained | spot on | you are (?:right|the best|awesome
-    |great) |
-    agreed | correct | that is (?:right|correct|true) | right on | impressive | yay |
-    danke | merci | gracias | grazie | bravo | so (?:good|nice|cool)
+    |clear) | cool | sweet | neat | you rock |
+    i (?:really )?(?:like|love|appreciate) (?:it|that|this|how|the|your)(?:\s.*)? | appreciated? |
+    true that | well explained | spot on | you are (?:right|the best|awesome|great) | agreed |
+    correct | that is (?:right|correct|true) | right on | impressive | yay | danke | merci |
+    gracias | grazie | bravo | so (?:good|nice|cool)
     """
 )
 _LEAD = re.compile(
@@ -114,6 +108,7 @@ def code_changes_in(clause: Clause) -> list[Finding]:
     """A wish to change a program that was just written: short, and no new task."""
     lead = _LEAD.match(clause.text)
     text = (clause.text[lead.end() :] if lead else clause.text).strip(" ,!?")
+    text = text.removeprefix("please ")
     if len(text.split()) > 14 or _NEW_TASK.search(text) or not _CHANGE.match(text):
         return []
     return [Finding("not_as_asked", 0.65, 0.5, clause.original[:200])]

@@ -25,7 +25,7 @@ WANTERS = word_set(
     including show showing write writing make making put putting insert throw sprinkle keep have see
     try do get be being sound stick turn provide appreciate enjoy start rather more some tell speak
     talk answer reply format organize organise structure lay welcome favour favor go stand bear
-    present render split hope hoping expect expected miss bring stay
+    present render split hope hoping expect expected miss bring stay asked requested
     """
 )
 # Verbs within a concept that ask for what follows: "explain it step by step".
@@ -75,17 +75,17 @@ NEW_QUESTION = compiled(
     how (?:do|can|could|should|would|does|did) (?:i|we|one|he|she|they|the|a) |
     is (?:there|he|she|a|an) | are (?:there|they) |
     (?:is|are|was|were|does|do|did|has|have) (?:the|a|an|my|his|her) |
-    (?:is|are|was|were|can|could|does|do|did|has|have|should|will|would)
-    \s(?!(?:it|this|that|you|there|the|a|an|do|use|these|those|i|we|your|not)\s)\w+ |
-    name | list | compare | describe | define | discuss | generate | create | translate |
-    tell me about
+    (?:is|are|was|were|can|could|does|do|did|has|have|should|will|would)\s(?!(?:it|this|that|you
+    |there|the|a|an|do|use|these|those|i|we|your|not)\s)\w+ | name | list | compare | describe |
+    define | discuss | generate | create | translate | tell me about
     """
 )
 COMPLAINING_QUESTION = compiled(
     r"""
     why (?:is|are|was|were|so|all|the|do|did|does|have|such|would|use|on earth|not|no) |
-    do you (?:have to|need to|always|really) | must you | what is (?:with|up with) | what are all |
-    how come | is (?:it|this|all (?:this|that|the)) (?:really )?(?:necessary|needed) | did i ask
+    do you (?:have to|need to|always|really) | must you | what is (?:with|up with) |
+    what are all | how come |
+    is (?:it|this|all (?:this|that|the)) (?:really )?(?:necessary|needed) | did i ask
     """
 )
 WHERE_IS = compiled(r"where (?:is|are|was|were) | what happened to | how about | what about")
@@ -95,8 +95,8 @@ WRONG_WITH_OTHER = re.compile(
 REPORTED_WISH = compiled(r"i (?:\w+ )?(?:asked|said|told|requested|mentioned|meant)")
 BETTER = compiled(
     r"""
-    better | nicer | easier | clearer | cleaner | prettier | happier | prefer | preferred | enough |
-    works? best | all i need
+    better | nicer | easier | clearer | cleaner | prettier | happier | prefer | preferred |
+    enough | works? best | all i need
     """
 )
 CANNOT_DO = compiled(
@@ -133,13 +133,13 @@ AROUND = re.compile(r"^(?:comments?|text|style|thing|stuff) |,? please$")
 AFTER_BAD = compiled(
     r"""
     (?:is|are|was|were|seems?|looks?|feels?)(?:\s(?:really|so|just|very|a bit|rather|all|quite
-    |too))*
-    \s(?:annoying|unnecessary|distracting|ugly|silly|childish|much|not (?:needed|necessary|helpful
-    |wanted|required|for me|my thing)|unneeded|irritating|pointless|useless|horrible|awful|overkill
-    |out of place|unprofessional|tacky|terrible|superfluous|redundant|a distraction|harder|worse
-    |hard|difficult|confusing)(?:\s.*)? |
-    (?:really )?(?:annoys?|distracts?|bothers?|irritates?)(?:\sme)?(?:\s.*)? | (?:gives?) it away |
-    (?:has|have|needs?|must) (?:to )?go(?:\s.*)? | goes? away(?:\s.*)? | disappear | vanish |
+    |too))*\s(?:annoying|unnecessary|distracting|ugly|silly|childish|much|not (?:needed|necessary
+    |helpful|wanted|required|for me|my thing)|unneeded|irritating|pointless|useless|horrible
+    |awful|overkill|out of place|unprofessional|tacky|terrible|superfluous|redundant
+    |a distraction|harder|worse|hard|difficult|confusing)(?:\s.*)? |
+    (?:really )?(?:annoys?|distracts?|bothers?|irritates?)(?:\sme)?(?:\s.*)? |
+    (?:gives?) it away | (?:has|have|needs?|must) (?:to )?go(?:\s.*)? | goes? away(?:\s.*)? |
+    disappear | vanish |
     looks? (?:silly|childish|ugly|unprofessional|weird|fake|odd|bad)(?:\s.*)? |
     (?:do|does) not (?:belong|help)(?:\s.*)? | makes? it .* | (?:do|does) not make it .* |
     (?:is|are) (?:something )?i (?:do not|never) .* | irritating | annoying | off | away

@@ -89,12 +89,16 @@ def _wish(m: Mention) -> Wish | None:
     confidence -= 0.1 * len(unknown_words(m.text, list(m.matches)))
     confidence -= 0.05 if m.clause.question and not m.report else 0.0
     confidence += 0.03 if compared else 0.0
+    not_enough = m.after[:1] == ("enough",)
+    # "How did you get that?" asks for more than there is, even after an answer with steps.
+    asks = m.concept.kind == "wish" and m.first_word != "show"
+    puzzled = direction == "length:steps" and asks
     return Wish(
         direction,
         round(max(confidence, 0.5), 2),
         m.clause.original[:200],
-        reported=m.report or m.degree == "too" or m.concept.kind == "flaw",
-        relative=m.degree in ("more", "less") or m.first_word.endswith("er"),
+        reported=m.report or m.degree == "too" or m.concept.kind == "flaw" or not_enough,
+        relative=m.degree in ("more", "less") or m.first_word.endswith("er") or puzzled,
     )
 
 

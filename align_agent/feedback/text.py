@@ -12,7 +12,9 @@ from dataclasses import dataclass
 # A message may be a pasted book; a complaint stands at its start or its end.
 HEAD_CHARS = 1_500
 TAIL_CHARS = 500
+MAX_CHARS = 20_000
 MAX_CLAUSES = 24
+MAX_CLAUSE_CHARS = 400
 
 _FENCE = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.S)
 _INLINE_CODE = re.compile(r"`[^`\n]{1,300}`")
@@ -84,8 +86,9 @@ _BORDER = re.compile(
     r"|^(?:but|however|although|though)\b[\s,]*"
     r"|,\s+(?=(?:and|so|then|because|cause)\s+(?:i|you|it|this|that|please|just|do|don't|can|could"
     r"|next)\b)"
-    r"|,\s+(?=(?:i|you|it|it's|this|that|that's|they|there|please(?=\s+\w)|just|can|could|would|will"
-    r"|what|why|how|next time|from now|in future|make|give|use|write|keep|try|be|stop|drop"
+    # "No, it's Canberra" is one thought.
+    r"|(?<!\bno)(?<!\bnope),\s+(?=(?:i|you|it|it's|this|that|that's|they|there|please(?=\s+\w)"
+    r"|just|can|could|would|will|what|why|how|next time|from now|in future|make|give|use|write|keep|try|be|stop|drop"
     r"|let's)\b)",
     re.I,
 )
@@ -111,6 +114,8 @@ class Clause:
 
 def own_words(message: str, *, answer: str = "", previous_user: str = "") -> str:
     """The message without code, quotations, links, and sentences copied from what came before."""
+    if len(message) > MAX_CHARS:
+        message = f"{message[: MAX_CHARS // 2]}\n{message[-MAX_CHARS // 2 :]}"
     text = unicodedata.normalize("NFKC", _without_surrogates(message))
     text = re.sub(r"\btl\s?;\s?dr\b", "tldr", text.translate(_DOUBLE_QUOTES), flags=re.I)
     text = _FENCE.sub(f" {CODE} ", text)
@@ -145,7 +150,7 @@ def clauses(text: str) -> list[Clause]:
             part = sentence[at : border.start()] if border else sentence[at:]
             contrast = at > 0 and _BUT.search(sentence[max(0, at - 12) : at]) is not None
             at = border.end() if border else at
-            original = " ".join(part.split())
+            original = " ".join(part.split())[:MAX_CLAUSE_CHARS]
             normal = normalise(original)
             if not normal.strip(" ,?!:()"):
                 continue
@@ -168,7 +173,7 @@ def _without_surrogates(text: str) -> str:
 
 
 def _squeezed(text: str) -> str:
-    return " ".join(normalise(text[:20_000]).split()) if text.strip() else ""
+    return " ".join(normalise(text[:MAX_CHARS]).split()) if text[:MAX_CHARS].strip() else ""
 
 
 def _without_copies(text: str, before: str) -> str:

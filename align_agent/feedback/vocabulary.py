@@ -24,14 +24,12 @@ ANSWER_WORDS = word_set(
 FILLERS = compiled(
     r"""
     you know | i mean | to be (?:honest|fair) | honestly | for heaven's sake | by the way |
-    i guess |
-    i am afraid | it seems | somehow | any ?way | my friend | dear | if you can | when you answer |
-    in your (?:answers?|replies) | in my homework | in there | about this | as usual | and so on |
-    kind of | sort of | actually | maybe | once more | this time | from you | for me |
-    would you(?!\s\w) |
-    from now on | from here on | next time | in (?:the )?future | all the time | at all | again |
-    in general(?!\sterms) | as i said | still | literally | basically | seriously | frankly |
-    as always
+    i guess | i am afraid | it seems | somehow | any ?way | my friend | dear | if you can |
+    when you answer | in your (?:answers?|replies) | in my homework | in there | about this |
+    as usual | and so on | kind of | sort of | actually | maybe | once more | this time |
+    from you | for me | would you(?!\s\w) | from now on | from here on | next time |
+    in (?:the )?future | all the time | at all | again | in general(?!\sterms) | as i said |
+    still | literally | basically | seriously | frankly | as always
     """
 )
 FUNCTION_WORDS = word_set(
@@ -68,7 +66,7 @@ STANDING = compiled(
     r"""
     always | never | from now on | from here on | in (?:the )?future | next time | going forward |
     every time | each time | in general | any ?more | ever again |
-    all (?:your|the) (?:answers|replies)
-    | all the time | whenever you | henceforth | by default | for all (?:answers|replies)
+    all (?:your|the) (?:answers|replies) | all the time | whenever you | henceforth | by default |
+    for all (?:answers|replies)
     """
 )

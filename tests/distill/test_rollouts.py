@@ -124,6 +124,17 @@ def test_a_call_that_the_log_does_not_know_ends_the_answer(parrot: Any) -> None:
     assert found.response[0].tool_calls[0].arguments == {"expression": "1+1"}
 
 
+def test_a_result_that_fills_the_context_ends_the_answer_with_the_call(parrot: Any) -> None:
+    known = with_tools("7*6?", "7*6")
+    flood = replace(known.response[1], content="4" * 3000)
+    flooded = replace(known, response=(known.response[0], flood, known.response[2]))
+    found = fresh(parrot, [flooded, known], temperature=0.0, max_new_tokens=90)
+    assert [[m.role for m in e.response] for e in found] == [
+        ["assistant"],
+        ["assistant", "tool", "assistant"],
+    ]
+
+
 def test_progress_ends_at_the_number_of_examples(tiny_model: Any) -> None:
     seen: list[tuple[int, int]] = []
     fresh(tiny_model, EXAMPLES, batch_size=3, on_done=lambda done, all_: seen.append((done, all_)))

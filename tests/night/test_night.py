@@ -157,7 +157,7 @@ def test_a_follow_up_that_tells_the_model_nothing_is_nothing_to_learn(learned):
 
 
 def test_rules_that_are_kept_already_are_nothing_to_learn(tmp_path, tiny_model_dir):
-    # The tiny model's noise holds no emoji, with or without being told.
+    # One token is never more than five words, with or without being told.
     home = make_home(tmp_path / "home", tiny_model_dir)
     talk(home)
     with Store.open(home.database) as store:
@@ -167,10 +167,10 @@ def test_rules_that_are_kept_already_are_nothing_to_learn(tmp_path, tiny_model_d
             for feedback in store.feedback.for_turn(turn.id):
                 store.feedback.dismiss(feedback.id)
         store.rules.add(Rule(RULE, "active", check={"name": "max_words", "n": 5}))
-    configure(home, model={"max_new_tokens": 1})
+    configure(home, model={"max_new_tokens": 1, "temperature": 0})
     run = night(home)
     assert run.status == "skipped"
-    assert "12 of 12 rule checks" in run.reason
+    assert "rule checks on your prompts" in run.reason
 
 
 def test_a_candidate_that_did_not_gain_is_rejected_but_kept(learned):
@@ -264,18 +264,11 @@ def test_a_base_that_is_not_there_fails_the_night_and_leaves_the_champion(learne
 
 
 def test_a_training_that_diverges_fails_the_night(learned):
-    # A learning rate of 1 throws the weights so far that the loss or a gradient explodes.
+    # In half precision, steps of this size run over the largest number there is.
     configure(
         learned,
-        distill={
-            "learning_rate": 1.0,
-            "epochs": 400,
-            "lora_rank": 64,
-            "lora_alpha": 4096,
-            "max_grad_norm": 1000.0,
-            "token_clip": 1000.0,
-            "sample_cap": 1000.0,
-        },
+        model={"dtype": "float16"},
+        distill={"learning_rate": 1.0, "lora_rank": 1, "lora_alpha": 4096},
     )
     run = night(learned)
     assert run.status == "failed"

@@ -1,0 +1,156 @@
+"""Checks on answers: what passes, what fails, and that nothing empty ever passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from align_agent.directions import DIRECTIONS
+from align_agent.errors import InputError
+from align_agent.feedback import checks
+from align_agent.feedback.checks import CHECKS, run_check, validate_spec
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "max_sentences": {"n": 3},
+    "max_words": {"n": 10},
+    "min_words": {"n": 1},
+    "starts_with": {"text": "a"},
+    "ends_with": {"text": "a"},
+    "contains": {"text": "a"},
+    "avoids": {"text": "a"},
+    "language": {"code": "en"},
+}
+SPECS = [{"name": name, **PARAMETERS.get(name, {})} for name in CHECKS]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("no_emoji", "Fine ✓ → 3 © 2", "Fine 😊"),
+        ("no_emoji", "a:b (c)", "Star ⭐"),
+        ("uses_emoji", "Yes 🎉", "Yes :)"),
+        ("uses_emoji", "Flag 🇫🇷", "1️ is a digit with a sign"),
+        ("no_markdown", "3 * 4 * 5 = 60, see snake_case_name", "**Bold** move"),
+        ("no_markdown", "A 5-step way - really", "- one\n- two"),
+        ("no_markdown", "Use `x` here", "# Title\ntext"),
+        ("no_markdown", "```\n# comment\n- x\n```\nThat is all.", "1. one\n2. two"),
+        ("no_markdown", "call __init__ first", "| a | b |\n|---|---|\n| 1 | 2 |"),
+        ("no_markdown", "Prices: 3.5 or 4.", "some *italic* word"),
+        ("uses_markdown", "1) one\n2) two", "one, two"),
+        ("no_bold", "- a list\n- only", "a <b>bold</b> word"),
+        ("no_list", "**bold** only", "• one\n• two"),
+        ("no_heading", "text # not a heading", "Title\n====="),
+        ("brief", "It is 16.", "word " * 61),
+        ("brief", "Fine. Good. Yes. No. Ok.", "1. 12 + 7 = 19\n2. 19 - 3 = 16"),
+        ("steps", "1. 12 + 7 = 19\n2. 19 - 3 = 16", "It is 16."),
+        ("steps", "First take 3. Then add 4.", "First place goes to Ann."),
+        ("steps", "Add 3: 5 + 3 = 8. So it is 8.", "5 + 3 = 8, so it is 8."),
+        ("steps", "Japan is a country. Its capital is Tokyo. So it is Tokyo.", "It is Tokyo."),
+        ("warm", "Well done! You are so close.", "Correct."),
+        ("warm", "Great question! It is 3.", "That is a greater number."),
+        ("neutral_tone", "It is 3.", "It is 3!"),
+        ("neutral_tone", "Correct. 😊", "Happy to help. It is 3."),
+        ("specific", "The 12 is wrong: it should be 7.", "Incorrect. Please check the work again."),
+        ("specific", "The capital is Paris.", "Well done, good work."),
+        ("not_specific", "Please check the work again.", 'The word "their" is wrong.'),
+        ("no_exclamation", "Fine.", "Fine!"),
+        ("code_block_only", "```python\nx = 1\n```", "Here:\n```python\nx = 1\n```"),
+    ],
+)
+def test_a_check_tells_good_from_bad(name: str, good: str, bad: str) -> None:
+    assert run_check({"name": name}, good)
+    assert not run_check({"name": name}, bad)
+
+
+@pytest.mark.parametrize(
+    ("spec", "good", "bad"),
+    [
+        ({"name": "max_sentences", "n": 2}, "One. Two, e.g. this.", "One. Two. Three."),
+        ({"name": "max_sentences", "n": 1}, "It costs 3.50 dollars", "- one\n- two"),
+        ({"name": "max_words", "n": 3}, "don't be 3.5", "one two three four"),
+        ({"name": "min_words", "n": 2}, "two words", "one"),
+        ({"name": "starts_with", "text": "Sure"}, "  sure, it is", "It is, sure"),
+        ({"name": "starts_with", "text": ["Yes", "No"]}, "No.", "Maybe."),
+        ({"name": "ends_with", "text": "Cheers."}, "It is 3. cheers.\n", "Cheers. It is 3"),
+        ({"name": "contains", "text": ["a", "b"]}, "B and A", "only A"),
+        ({"name": "avoids", "text": ["certainly", "of course"]}, "Yes.", "Of Course!"),
+        ({"name": "language", "code": "de"}, "Das ist nicht der Weg", "This is not the way"),
+        ({"name": "language", "code": "en"}, "This is not the way", "Das ist nicht der Weg"),
+        ({"name": "brief", "max_words": 5}, "It is 16.", "It is 16 or so, I think."),
+    ],
+)
+def test_a_check_with_parameters_tells_good_from_bad(
+    spec: dict[str, Any], good: str, bad: str
+) -> None:
+    assert run_check(spec, good)
+    assert not run_check(spec, bad)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: str(spec["name"]))
+@pytest.mark.parametrize("answer", ["", ".", "  \n", "...", "!?", "😊", "**", "```\n```"])
+def test_an_answer_without_a_word_passes_nothing(spec: dict[str, Any], answer: str) -> None:
+    assert not run_check(spec, answer)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"name": "no_emojis"},
+        {"name": "max_words"},
+        {"name": "max_words", "n": "three"},
+        {"name": "max_words", "n": True},
+        {"name": "max_words", "n": 3, "m": 4},
+        {"name": "no_emoji", "n": 1},
+        {"name": "contains", "text": 5},
+        {"name": "language", "code": "xx"},
+    ],
+)
+def test_a_wrong_spec_is_refused_with_a_hint(spec: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        validate_spec(spec)
+    assert caught.value.hint
+
+
+def test_an_unknown_check_names_the_nearest() -> None:
+    with pytest.raises(InputError) as caught:
+        validate_spec({"name": "no_emojis"})
+    assert "did you mean no_emoji?" in caught.value.hint
+
+
+@pytest.mark.parametrize("direction", list(DIRECTIONS.values()), ids=lambda d: str(d.key))
+def test_every_direction_has_a_valid_check(direction: Any) -> None:
+    validate_spec(direction.check)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("no_emoji", "uses_emoji"),
+        ("no_markdown", "uses_markdown"),
+    ],
+)
+@given(text=st.text(max_size=200).filter(lambda text: any(c.isalnum() for c in text)))
+def test_opposite_checks_never_agree(one: str, other: str, text: str) -> None:
+    assert run_check({"name": one}, text) != run_check({"name": other}, text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(max_size=400), spec=st.sampled_from(SPECS))
+def test_any_text_can_be_checked(text: str, spec: dict[str, Any]) -> None:
+    assert run_check(spec, text) in (True, False)
+
+
+@pytest.mark.parametrize("text", ["* ", "1. ", "# ", "`", "```\n", "\n", "| ", "first ", '"', "a= "])
+def test_a_megabyte_of_anything_can_be_checked(text: str) -> None:
+    huge = text * (1_000_000 // len(text))
+    for spec in SPECS:
+        run_check(spec, huge)
+
+
+@given(st.text(max_size=200))
+def test_sentences_hold_words(text: str) -> None:
+    assert all(any(c.isalnum() or c == "_" for c in part) for part in checks.sentences(text))
