@@ -39,7 +39,7 @@ pocket: $(stamp) ## train the pocket model again from scratch (up to an hour on 
 	cd align_agent/models/pocket && (sha256sum weights/* || shasum -a 256 weights/*) > SHA256SUMS
 
 card: $(stamp) ## measure the pocket model: the table of its model card
-	$(bin)/python -m align_agent.models.pocket.card
+	$(bin)/python benchmarks/pocket_card.py
 
 clean: ## remove caches and build output, keep .venv
 	rm -rf build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo

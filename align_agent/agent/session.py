@@ -336,9 +336,11 @@ def _offer(
 
 
 def _skill_folders(home: Home | None, config: Config) -> list[Path]:
-    """Relative folders lie in the home."""
+    """Relative folders lie in the home; without one only absolute ones count."""
     folders = [Path(name).expanduser() for name in config.agent.skills]
-    return [home.root / folder if home else folder for folder in folders]
+    if home is None:
+        return [folder for folder in folders if folder.is_absolute()]
+    return [home.root / folder for folder in folders]
 
 
 def _read_skill(skills: Sequence[Skill], arguments: Mapping[str, Any]) -> str:

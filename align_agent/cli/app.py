@@ -6,11 +6,13 @@ so that `--help` reads neither.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -65,13 +67,14 @@ class App:
         return self.home
 
     def make_home(self) -> Home:
-        """The home, made with its configuration file and database where they are missing."""
+        """The home, made with its configuration, skills and database where they are missing."""
         from align_agent.store import Store
 
         home = self.home.ensure()
         if not home.config.exists():
             home.config.write_text(_FIRST_CONFIG, encoding="utf-8")
             home.config.chmod(0o600)
+        _bring_skills(home.root / "skills")
         Store.open(home.database).close()
         return home
 
@@ -90,6 +93,18 @@ class App:
 
         with self.store() as store:
             yield store, Registry(store, self.home)
+
+
+def _bring_skills(folder: Path) -> None:
+    """The skills that come along, as the user's own copies; what is there stays."""
+    if folder.exists():
+        return
+    package = Path(__file__).parents[1]
+    # In an installed package they lie inside it, in a checkout beside it.
+    for source in (package / "skills", package.parent / "skills"):
+        if source.is_dir():
+            shutil.copytree(source, folder)
+            return
 
 
 def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:

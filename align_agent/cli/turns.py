@@ -201,7 +201,7 @@ def import_(app: App, file: Path, kind: str, dry_run: bool) -> None:
         note("`align-agent distill plan` shows what can be learned from them")
 
 
-class _DryRunDone(Exception):  # noqa: N818  it is no error
+class _DryRunDone(Exception):
     """Undoes everything that a dry run did."""
 
 

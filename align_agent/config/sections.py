@@ -158,11 +158,18 @@ class DistillConfig:
         0.2, "Share of the conversations kept aside for the gate.", low=0.01, high=0.9
     )
     min_turns: int = option(4, "Fewer trainable turns than this: nothing to learn.", low=1)
-    epochs: int = option(2, "Passes over the turns.", low=1, high=1000)
+    epochs: int = option(3, "Passes over the turns.", low=1, high=1000)
+    draft_epochs: int = option(
+        3,
+        "Passes of the draft: a quick first adapter whose own answers are then trained on. 0: "
+        "fresh answers come from the champion.",
+        low=0,
+        high=1000,
+    )
     batch_size: int = option(8, "Turns in one step.", low=1, high=4096)
     learning_rate: float | str = option(
-        1e-3,
-        'Learning rate of the LoRA; "auto" chooses by the base model.',
+        "auto",
+        'Learning rate of the LoRA; "auto" chooses by the size of the base model.',
         kind="float",
         words=("auto",),
         low=1e-8,
@@ -188,11 +195,11 @@ class DistillConfig:
     )
     rollouts: str = option(
         "both",
-        "Train on the logged answers, on fresh answers of the champion, or on both.",
+        "Train on the logged answers, on fresh answers, or on both.",
         choices=("logged", "fresh", "both"),
     )
     anchors: float = option(
-        0.25, "Share of turns without complaint, which hold the rest in place.", low=0, high=0.9
+        0.5, "Share of turns without complaint, which hold the rest in place.", low=0, high=0.9
     )
     max_grad_norm: float = option(1.0, "Longer gradients are cut to this.", low=0.001, high=1000)
     warmup_steps: int = option(2, "Steps until the full learning rate.", low=0, high=100_000)

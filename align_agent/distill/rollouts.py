@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from align_agent.distill.hindsight import Example
 from align_agent.errors import ModelError
@@ -45,8 +46,13 @@ def rollouts(
         return list(examples)
     if mode not in ("fresh", "both"):
         raise ValueError(f"unknown rollouts: {mode!r}")
-    answered = _answer_all(
-        model, examples, adapter, seed, max_new_tokens, temperature, batch_size, on_done
+    answered = answer_all(
+        model,
+        examples,
+        Sampling(max_new_tokens, temperature, seed=seed),
+        adapter=adapter,
+        batch_size=batch_size,
+        on_done=on_done,
     )
     fresh: list[Example] = []
     kept: list[Example] = []
@@ -59,29 +65,31 @@ def rollouts(
     return [*kept, *fresh]
 
 
-def _answer_all(
+def answer_all(
     model: LocalModel,
     examples: Sequence[Example],
-    adapter: Path | None,
-    seed: int,
-    max_new_tokens: int,
-    temperature: float,
-    batch_size: int,
-    on_done: Callable[[int, int], None] | None,
+    sampling: Sampling,
+    *,
+    adapter: Path | None = None,
+    network: Any = None,
+    batch_size: int = 32,
+    on_done: Callable[[int, int], None] | None = None,
 ) -> list[Example | None]:
-    """A fresh answer for each example, None where the model cannot be asked."""
+    """The examples with fresh answers of the adapter, or of a network in training, in their
+    order; None where the model cannot be asked. `sampling` needs a seed."""
     result: list[Example | None] = [None] * len(examples)
     done = 0
+    generate = partial(model.generate_batch, adapter=adapter, network=network)
     for tools, group in _by_tools(examples):
         for start in range(0, len(group), batch_size):
             part = group[start : start + batch_size]
             ready: list[tuple[int, Example]] = []
             for i in part:
-                fitted = _fitted(model, examples[i], max_new_tokens)
+                fitted = _fitted(model, examples[i], sampling.max_new_tokens)
                 if fitted is not None:
                     ready.append((i, fitted))
-            sampling = Sampling(max_new_tokens, temperature, seed=seed + start)
-            answers = _generate(model, [e for _, e in ready], tools, sampling, adapter)
+            drawn = replace(sampling, seed=(sampling.seed or 0) + start)
+            answers = _generate(model, [e for _, e in ready], tools, drawn, generate)
             for (i, _), answer in zip(ready, answers, strict=True):
                 result[i] = replace(examples[i], response=answer[0], complete=answer[1] != "length")
             done += len(part)
@@ -95,7 +103,7 @@ def _generate(
     examples: Sequence[Example],
     tools: tuple[dict[str, object], ...],
     sampling: Sampling,
-    adapter: Path | None,
+    generate: Callable[..., list[Generation]],
 ) -> list[tuple[tuple[Message, ...], str]]:
     """(messages, finish reason) of each answer; calls go on as far as the log knows results."""
     responses: list[list[Message]] = [[] for _ in examples]
@@ -109,7 +117,7 @@ def _generate(
             break
         prompts = [asked[i] for i in waiting]
         drawn = replace(sampling, seed=(sampling.seed or 0) + 7919 * round_)
-        found = model.generate_batch(prompts, sampling=drawn, adapter=adapter, tools=tools)
+        found = generate(prompts, sampling=drawn, tools=tools)
         going_on = []
         for i, generation in zip(waiting, found, strict=True):
             responses[i].append(generation.message())

@@ -14,6 +14,9 @@ from typing import Any
 from align_agent.errors import InputError
 from align_agent.feedback.patterns import alternatives
 
+# Far beyond any answer that a person reads; keeps a check's time bounded.
+MAX_CHECKED = 20_000
+
 _FENCE = re.compile(r"^[ \t]*(```|~~~)[^\n]*\n.*?(?:^[ \t]*\1[ \t]*$|\Z)", re.M | re.S)
 _INLINE_CODE = re.compile(r"`[^`\n]+`")
 _BOLD = re.compile(r"\*\*(?=\S)[^\n]+?\*\*|__(?![a-z]+__)(?=\S)[^_\n]+?__|</?(?:b|strong)>", re.I)
@@ -67,7 +70,7 @@ _WARM = re.compile(
 )
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|mr|mrs|dr|vs|no|approx)\.", re.I)
 _SENTENCE_END = re.compile(r"[.!?\u2026\u3002\uff01\uff1f]+(?=[\s\"')\]*_]|$)|\n+")
-_EQUATION = re.compile(r"\d[\d\s.+*/\u00d7\u00f7x-]*=\s*-?\d+")
+_EQUATION = re.compile(r"\d[\d\s.+*/\u00d7\u00f7x-]{0,60}=\s*-?\d+")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*")
 _QUOTED = re.compile(
     r"\"[^\"\n]{1,200}\"|\u201c[^\u201d\n]{1,200}\u201d|\u00ab[^\u00bb\n]{1,200}\u00bb"
@@ -279,10 +282,12 @@ def validate_spec(spec: Mapping[str, Any]) -> None:
 def run_check(spec: Mapping[str, Any], answer: str) -> bool:
     """Whether the answer passes the check, for example `{"name": "max_words", "n": 40}`.
 
-    An answer without a single letter or digit (empty, ".") passes none. Raises InputError for a
+    An answer without a single letter or digit (empty, ".") passes none; of an endless one only
+    the first 20,000 characters count. Raises InputError for a
     spec that `validate_spec` refuses.
     """
     validate_spec(spec)
+    answer = answer[:MAX_CHECKED]
     if not re.search(r"\w", answer):
         return False
     parameters = {key: value for key, value in spec.items() if key != "name"}

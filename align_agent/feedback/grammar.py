@@ -47,9 +47,10 @@ BEFORE_SUBJECT = word_set(
     while though until
     """
 )
+AFTER_GO = word_set("with for through into over step slowly slow")
 BREAKS = word_set(", and or but then instead :")
 LISTED = word_set("each every all the my some them these those")
-SKIPPED_BY_DEGREE = word_set("of the a all this that just now here there")
+SKIPPED_BY_DEGREE = word_set("of the a all this that just now here there again still")
 VERY = word_set(
     """
     so very really pretty quite rather bit little tad such super extremely awfully terribly somewhat
@@ -60,7 +61,7 @@ TOO = word_set("too overly excessively unnecessarily unduly")
 
 # What may stand before a clause without changing it.
 LEAD = re.compile(
-    r"^(?:(?:and|but|because|also|hey|hi|ugh|ok|okay|well|sorry|again|now|yes|hmm?|wow|oh|honestly"
+    r"^(?:(?:and|but|because|also|hey|hi|ugh|ok|okay|well|sorry|now|yes|hmm?|wow|oh|honestly"
     r"|so(?= (?:you|i|it|please|can|could|do|next|just|why|no|then) )|no(?= ,)|seriously|thanks"
     r"|thank you|great|good|nice|cool|fine|,|!|i (?:think|feel|guess|mean|find)(?: that)?"
     r"|it feels like|please note(?: that)?) )+"
@@ -138,18 +139,19 @@ AFTER_BAD = compiled(
     |awful|overkill|out of place|unprofessional|tacky|terrible|superfluous|redundant
     |a distraction|harder|worse|hard|difficult|confusing)(?:\s.*)? |
     (?:really )?(?:annoys?|distracts?|bothers?|irritates?)(?:\sme)?(?:\s.*)? |
-    (?:gives?) it away | (?:has|have|needs?|must) (?:to )?go(?:\s.*)? | goes? away(?:\s.*)? |
-    disappear | vanish |
+    (?:gives?) it away | (?:has|have) no place(?:\s.*)? |
+    (?:has|have|needs?|must) (?:to )?go(?:\s.*)? | go(?:es)? away(?:\s.*)? | disappear | vanish |
     looks? (?:silly|childish|ugly|unprofessional|weird|fake|odd|bad)(?:\s.*)? |
     (?:do|does) not (?:belong|help)(?:\s.*)? | makes? it .* | (?:do|does) not make it .* |
-    (?:is|are) (?:something )?i (?:do not|never) .* | irritating | annoying | off | away
+    (?:is|are) (?:something )?i (?:do not|never) .* | (?:is|are) still (?:there|in|here).* |
+    irritating | annoying | off | away
     """
 )
 AFTER_GOOD = compiled(
     r"""
     (?:missing|lacking|welcome|please|appreciated|next time|from now on|instead|first|back)$ |
-    helps? | help me | would not hurt | could not hurt | would (?:be|make|help|look|do)(?:\s.*)? |
-    will do | suffices? |
+    helps? | help me | would not hurt | could not hurt |
+    would (?:be|make|help|look|do|go)(?:\s.*)? | will do | suffices? |
     (?:is|are) (?:fine|enough|plenty|sufficient|easier|clearer|better|nicer|best)(?:\s.*)? |
     (?:easier|clearer|better|nicer|more readable)(?: to read)?
     """

@@ -83,10 +83,10 @@ FORMAT = (
         enumerations? | headings? | headers? | headlines? | sub ?headings? | formatting |
         formatted | layout | italics? | tables | (?:format|structure) (?:it|this|that) |
         number(?:ing)? (?:the|your|every|each|all|every\w+)(?:\s\w+)? |
-        (?:highlight|emphasi[sz]e) (?:it|the|your|every|each)(?:\s(?:final|main|key))*(?:\s\w+)? |
-        hash ?tags? | hash (?:signs?|marks?) | mark ?up | structure | structured |
-        final answer(?:\s(?:label|line|heading|header|thing|part|bit))? | dashes | sections |
-        mark ?up symbols
+        (?:highlight|emphasi[sz]e|bold) (?:it|the|your|every|each)(?:\s(?:final|main
+        |key))*(?:\s\w+)? | hash ?tags? | hash (?:signs?|marks?) | mark ?up | structure |
+        structured | final answer(?:\s(?:label|line|heading|header|thing|part|bit))? | dashes |
+        sections | mark ?up symbols
         """,
     ),
     _concept("thing", ("", PLAIN), r"stars | symbols | highlighting", ambiguous=True),
@@ -147,9 +147,9 @@ LENGTH = (
         (?:nobody|no one|i do not) (?:has|have|got) (?:the )?time (?:to read|for)(?:\s\w+)* |
         (?:do not have|have not got) (?:all day|time|the time) | lectur(?:e|ing) me |
         all (?:the|that|this|those) (?:text|words|writing|talk) | less is more |
-        yes or no (?:question|answer|would do) | a mouthful | drawn out | bloated | padding |
-        padded | fluff | filler | blah(?:\sblah)* | (?:too|so) many words | goes? on and on |
-        going on and on | tldr | yapping |
+        lots? of (?:text|words|reading) | yes or no (?:question|answer|would do) | a mouthful |
+        drawn out | bloated | padding | padded | fluff | filler | blah(?:\sblah)* |
+        (?:too|so) many words | goes? on and on | going on and on | tldr | yapping |
         too much (?:text|details?|info|information|talk|reading|writing|explanation|explaining) |
         overly (?:long|detailed|wordy) | over ?explain(?:ed|ing)? | too detailed | overlong |
         beat(?:ing)? (?:around|about) the bush | too lengthy | tons? of (?:text|words) |
@@ -203,7 +203,9 @@ LENGTH = (
         terse(?:ly)? | compact | crisp | minimal | snappy | brevity | quick
         """,
     ),
-    _concept("quality", (STEPS, BRIEF), r"long | lengthy", bad=True),
+    _concept(
+        "quality", (STEPS, BRIEF), r"long(?!\s(?:way|time|run|term|ago)(?!\S)) | lengthy", bad=True
+    ),
     _concept(
         "quality",
         (STEPS, BRIEF),
@@ -214,7 +216,7 @@ LENGTH = (
         (STEPS, ""),
         rf"""
         too (?:little|few) (?:details?|steps|explanation|text|info) |
-        (?:too|so) (?:fast|quick|quickly)(?:\sfor me)? |
+        (?:too|so) (?:fast|quick|quickly)(?:\sfor me)? | straight to the (?:answer|result) |
         (?:can|could|do|does) not (?:see|tell|understand|follow|get|know) (?:how|where)\s(?:you
         |it|this|that)(?:\s\w+){{0,2}}\s{_GOT}{_THERE}
         """,
@@ -240,20 +242,21 @@ LENGTH = (
         (?:walk|talk|take|guide|lead) (?:me|us) (?:slowly )?through(?:\s(?:it|this|that|them))? |
         show (?:me )?(?:all )?(?:of )?(?:your|the|every|each|any) (?:work|workings?|steps?
         |reasoning|thinking|maths?|calculations?) |
-        (?:show|tell|explain|see|know|understand|learn|follow|show me|tell me|explain to me)\show
-        \s(?:you|to|it|that|this|we|one|i)(?:\s\w+){{0,2}}\s{_GOT}{_THERE} |
+        (?:show|tell|explain|see|know|understand|learn|follow|show me|tell me
+        |explain to me)(?:\s\w+){{0,4}}?\show\s(?:you|to|it|that|this|we|one|i)(?:\s\w+){{0,2}}
+        \s{_GOT}{_THERE} |
         how (?:did|do|have|would) (?:you|we|i|one)\s(?:get|got|gotten|arrive|come|work|reach|find
         |calculate|compute|figure)(?:\s(?:to|at|up with|out))*\s(?:it|that|this|there|here|\d+
         |the (?:answer|result|number|solution|total))(?:\s(?:out|from))? |
         where (?:does|did|do) (?:that|this|it|the|\d+)(?:\s(?:answer|result|number|\d+
-        |sum))? come from | break (?:it|this|that) down | elaborate | spell (?:it|this|that) out |
-        longer | slower | go slower | slowly |
+        |sum))? come from | break (?:it|this|that) down(?!\s(?:as|in|into)) | elaborate |
+        spell (?:it|this|that) out | longer | slower | go slower | slowly |
         more (?:details?|detailed|explanation|thorough|in depth|steps|info|information) |
         one (?:step|thing) at a time | a bit at a time | flesh (?:it|this) out |
         expand on (?:it|this|that) | what (?:did|do) you do(?:\sto\s.*)? |
         what (?:are|were) the steps(?: you took)? |
-        (?:show|tell|explain)(?: (?:to )?(?:me|us))? how(?=$|\s[,?!]) | lay (?:it|this|that) out |
-        work (?:it|this|that) out
+        (?:show|tell|explain)(?: (?:to )?(?:me|us))? how(?=$|\s[,?!]) |
+        lay (?:it|this|that) out(?!\s(?:as|in|into)) | work (?:it|this|that) out
         """,
     ),
 )
@@ -263,11 +266,11 @@ TONE = (
         "flaw",
         (WARM, ""),
         r"""
-        cold | colder | harsh | dry | robotic | robot like | stiff | distant | unfriendly |
-        blunt | curt | rude | grumpy | stern | clinical | impersonal | discouraging | unkind |
-        gruff | heartless | soulless | lifeless | mechanical | wooden | bored | dismissive |
-        aloof | strict | brusque | abrupt | icy | unfeeling | sterile | bleak | detached |
-        indifferent | demotivating |
+        cold | colder | annoyed | impatient | harsh | dry | robotic | robot like | stiff |
+        distant | unfriendly | blunt | curt | rude | grumpy | stern | clinical | impersonal |
+        discouraging | unkind | gruff | heartless | soulless | lifeless | mechanical | wooden |
+        bored | dismissive | aloof | strict | brusque | abrupt | icy | unfeeling | sterile |
+        bleak | detached | indifferent | demotivating |
         (?:talk|talking|speak|speaking|chatting) (?:to|with) (?:a |an )?(?:robot|machine|bot
         |computer|wall) | (?:so|too|being|bit) mean | mean to me | demorali[sz]ing | snappish |
         uncaring | uninviting | no (?:warmth|heart|soul|feeling|empathy|kindness) |
@@ -282,7 +285,7 @@ TONE = (
         (WARM, NEUTRAL),
         r"""
         friendlier | kinder | nicer | warmer | gentler | softer | sweeter | cheerier | warmly |
-        more human | human touch |
+        more (?:kindly|gently) | more human | human touch |
         less (?:formal|cold|harsh|dry|robotic|stiff|strict|blunt|stern|clinical|curt|distant) |
         (?:like|as) (?:a )?(?:friend|buddy|pal|coach|good teacher|kind teacher) |
         some (?:heart|love|feeling) | empathetic | lighten up | smile | loosen up
@@ -333,7 +336,9 @@ TONE = (
         r"""
         matter of fact(?:ly)? | neutral(?:ly)? | neutral tone | business ?like | sober(?:ly)? |
         objective(?:ly)? | unemotional | professional(?:ly)? | factual | calm(?:er)?(?:\sdown)? |
-        stick to (?:the )?(?:facts|matter) | tone (?:it|that|this|the \w+) down | more formal |
+        stick to (?:the )?(?:facts|matter) |
+        (?:tone|dial) (?:it|that|this|the \w+) (?:down|back) |
+        (?:tone|dial) down(?: (?:the|your) \w+)? | more formal |
         dial (?:it|that|this|the \w+) (?:down|back) | (?:just )?(?:the )?facts(?:\sonly)? |
         cooler |
         less (?:friendly|cheerful|enthusiastic|chatty|bubbly|warm|emotional|excited|nice|sugary

@@ -191,6 +191,8 @@ def _value(word: str, around: tuple[str, str], preferring: bool) -> int:
             return 0
         case "rid":
             return -1
+        case "save":
+            return -1 if following in ("the", "your", "me") else 0
         case "leave" | "leaving" | "left" | "take" | "taking" | "cut":
             aways = ("out", "off", "away", "the", "all", "that", "back")
             return -1 if following in aways else 0
@@ -202,6 +204,8 @@ def _value(word: str, around: tuple[str, str], preferring: bool) -> int:
             return int(not before or before in grammar.BEFORE_WITH)
         case "do" | "have" if following == "not":
             return 0
+        case "go":
+            return -1 if following == "easy" else int(following in grammar.AFTER_GO)
     return -1 if word in grammar.NEGATORS else int(word in grammar.WANTERS)
 
 
@@ -213,6 +217,8 @@ def _is_report(before: list[str], text: str, kind: str) -> bool:
         return True
     asked = "please" in text or before[1:2] == ["so"]
     if kind == "quality" and before[:1] == ["not"] and not asked:
+        return True
+    if before[:1] == ["still"] and not asked:
         return True
     for index, word in enumerate(before):
         if word in ("just", "only") or (word in ("no", "not") and index == 0):

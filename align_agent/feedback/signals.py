@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from align_agent.config import Config
 from align_agent.errors import InputError
+from align_agent.feedback.patterns import word_set
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.reader import Reading, read
 from align_agent.feedback.text import key_of
-from align_agent.feedback.vocabulary import FUNCTION_WORDS
 from align_agent.records import Feedback, Turn, now
 
 if TYPE_CHECKING:
@@ -31,6 +31,13 @@ MAX_TEXT = 4_000
 # Shorter texts ("go on", "next") are said twice without asking for the same thing again.
 _MIN_RETRY_WORDS = 3
 _SAME_WORD = 0.75
+# What people put around a question that they ask once more.
+_POLITE = word_set(
+    """
+    please again now so ok okay hey hi hello and just once more i said asked can could would you me
+    tell no but once sorry the a an
+    """
+)
 
 
 def observe(store: Store, turn: Turn, config: Config | None = None) -> list[Feedback]:
@@ -109,8 +116,8 @@ def is_retry(text: str, earlier: str) -> bool:
         return True
     if re.findall(r"\d+", earlier[:MAX_TEXT]) != re.findall(r"\d+", text[:MAX_TEXT]):
         return False
-    content = [word for word in first if word not in FUNCTION_WORDS]
-    other = [word for word in second if word not in FUNCTION_WORDS]
+    content = [word for word in first if word not in _POLITE]
+    other = [word for word in second if word not in _POLITE]
     if len(content) < 2 or abs(len(content) - len(other)) > 1:
         return False
     return _all_known(content, other) and _all_known(other, content)

@@ -117,7 +117,7 @@ def _decide(m: Mention) -> bool | None:
         return False
     if m.degree == "less":
         return None if m.report and m.sign < 0 else False
-    if m.head == "again" or m.tail == "again":
+    if m.sign == 0 and "again" in (m.head, m.tail):
         return False
     if m.sign >= 0 and not m.report and grammar.AFTER_GOOD.search(m.tail):
         return True
@@ -162,13 +162,14 @@ def _decide_wish(m: Mention) -> bool | None:
         return sign >= 0
     if sign < 0:
         return not only
-    return False if only else None
+    growing = m.before[-1:] in (("getting",), ("become",), ("becoming",), ("got",))
+    return False if only or growing else None
 
 
 def _decide_thing(m: Mention) -> bool | None:
     if m.report:
         return m.sign >= 0 if grammar.WHERE_IS.match(m.text) else m.sign < 0
-    own_verb = m.first_word in grammar.ASKING_VERBS
+    own_verb = m.first_word in grammar.ASKING_VERBS or m.words.startswith("bold the")
     if own_verb and (not m.sign or m.before[-1:] == (",",)):
         return True
     if m.sign:

@@ -88,8 +88,8 @@ _BORDER = re.compile(
     r"|next)\b)"
     # "No, it's Canberra" is one thought.
     r"|(?<!\bno)(?<!\bnope),\s+(?=(?:i|you|it|it's|this|that|that's|they|there|please(?=\s+\w)"
-    r"|just|can|could|would|will|what|why|how|next time|from now|in future|make|give|use|write|keep|try|be|stop|drop"
-    r"|let's)\b)",
+    r"|just|can|could|would|will|what|why|how|next time|from now|in future|make|give|use|write"
+    r"|keep|try|be|stop|drop|let's)\b)",
     re.I,
 )
 

@@ -64,8 +64,8 @@ class Scores:
     `margins`: for each held-out prompt that has a hindsight, mean_t [log pi(y_t | x, f, y_<t) -
     log pi(y_t | x, y_<t)] in nats a token, pi the frozen base, y the contestant's own answer and f
     the hindsight: the per-token advantage of SDPO (arXiv 2601.20802, section 3), here as a score.
-    `n_own`: held-out prompts that are the user's own. `length`: mean words an answer. `distinct`: share of word
-    pairs that occur once over all answers. `repetition`: mean share of an answer's four-word
+    `n_own`: held-out prompts that are the user's own. `length`: mean words an answer, probes
+    included as in the next two. `distinct`: share of word pairs that occur once over all answers. `repetition`: mean share of an answer's four-word
     phrases that it had before.
     """
 
@@ -163,7 +163,8 @@ def score(
     replies = _generate(model, adapter, asked, greedy, exam.batch_size, (), count)
     met, total = count_checks(exam.heldout, answers)
     right = sum(probe.check(reply) for probe, reply in zip(exam.probes, replies, strict=True))
-    length, distinct, repetition = looks(answers)
+    # Over the probes too: the few turns of one held-out conversation are alike by nature.
+    length, distinct, repetition = looks([*answers, *replies])
     scores = Scores(
         who=who,
         checks_met=met,

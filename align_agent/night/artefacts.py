@@ -67,6 +67,11 @@ class RunFolder:
         """Where the trained candidate lies once training is complete."""
         return self.path / "adapter"
 
+    @property
+    def draft(self) -> Path:
+        """Where the draft lies: the quick first adapter whose answers the night trains on."""
+        return self.path / "draft"
+
     def fresh_workshop(self) -> Path:
         """An empty folder for a training that begins (again)."""
         workshop = self.path / ".training"
@@ -75,17 +80,20 @@ class RunFolder:
             workshop.mkdir(mode=0o700)
         return workshop
 
-    def keep_adapter(self, workshop: Path) -> None:
-        """Give the finished training its name: whole or absent. Raises DiskFull."""
-        if self.adapter.exists():
-            files.remove(self.adapter)
-        files.install(workshop, self.adapter)
+    def keep(self, workshop: Path, target: Path) -> None:
+        """Give the finished training its name, `adapter` or `draft`: whole or absent.
+
+        Raises DiskFull.
+        """
+        if target.exists():
+            files.remove(target)
+        files.install(workshop, target)
 
     def clear(self, *, drop: Sequence[str] = ()) -> None:
         """Remove the user's text, unfinished work and the adapter's working copy."""
         for phase in (*_WITH_TEXT, *drop):
             self._file(phase).unlink(missing_ok=True)
-        for folder in (self.adapter, self.path / ".training"):
+        for folder in (self.adapter, self.draft, self.path / ".training"):
             shutil.rmtree(folder, ignore_errors=True)
         if self.path.is_dir():
             for aside in self.path.glob(".*"):

@@ -24,7 +24,7 @@ from align_agent.night.context import Night
 from align_agent.records import Message
 
 MAX_HELD_OUT = 64
-MIN_HELD_OUT = 4  # below it general prompts join in: two or three answers show nothing
+MIN_HELD_OUT = 8  # below it general prompts join in: two or three answers show nothing
 STAND_INS = 32
 PROMPTS_FILE = "general_prompts.txt"
 
@@ -107,6 +107,7 @@ def stand_ins(night: Night) -> list[HeldOut]:
     """General prompts under the rules that apply to any prompt, marked as not the user's own."""
     rules = night.wishes.general()
     checks = tuple(rule.check for rule in rules if rule.check)
+    lessons = [candidate.turn for candidate in night.chosen().train]
     trained = {example["prompt"][-1]["content"] for example in _trained(night)}
     items = [
         HeldOut(
@@ -114,8 +115,9 @@ def stand_ins(night: Night) -> list[HeldOut]:
             rules=tuple(rule.text for rule in rules),
             checks=checks,
             own=False,
+            tools=lessons[place % len(lessons)].tools,
         )
-        for text in general_prompts(night, 2 * STAND_INS, seed=night.run.seed + 1)
+        for place, text in enumerate(general_prompts(night, 2 * STAND_INS, seed=night.run.seed + 1))
         if text not in trained
     ]
     fitted = [item for item in (_fitted(night, item) for item in items) if item is not None]

@@ -1,8 +1,8 @@
 """The phases of a night, in order. Each reads what the earlier ones left and returns its artefact,
 or an `End` when the night is over.
 
-Reads like the plan: detect, select, preflight, rollouts, train, gate, register. What makes a phase
-survive a kill is `run.py`.
+Reads like the plan: detect, select, preflight, draft, rollouts, train, gate, register. What makes
+a phase survive a kill is `run.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from align_agent.config import DistillConfig
 from align_agent.distill.hindsight import Example, example_of
 from align_agent.distill.select import Candidate
 from align_agent.errors import ModelError, PromotionHeld
@@ -20,11 +22,16 @@ from align_agent.night.context import BASE_HASH, End, Night
 from align_agent.prompts import with_hindsight
 from align_agent.records import Feedback, Turn, now, version_label
 
+if TYPE_CHECKING:
+    from align_agent.distill.train import TrainResult
+
 # The mean gap below which the teacher has nothing to say that the champion does not say already,
 # as a share of the gap that makes a single follow-up a correction (feedback.gap_threshold).
 MIN_GAP_SHARE = 0.1
 # Prompts on which teacher and champion are compared before any training.
 PREFLIGHT_PROMPTS = 32
+# Anchors of a small night: a few dozen lessons alone bend the model more than hundreds do.
+MIN_ANCHORS = 64
 
 Phase = Callable[[Night], "dict[str, Any] | End"]
 
@@ -41,10 +48,7 @@ def detect(night: Night) -> dict[str, Any]:
     if todo:
         from align_agent.distill.gap import gaps
 
-        items = [
-            (turn.prompt, turn.response, after.user_text, turn.tools)
-            for turn, after in todo
-        ]
+        items = [(turn.prompt, turn.response, after.user_text, turn.tools) for turn, after in todo]
         model = night.model()
         for start in range(0, len(items), 16):
             found += gaps(model, items[start : start + 16])
@@ -131,21 +135,45 @@ def preflight(night: Night) -> dict[str, Any] | End:
     }
 
 
+def draft(night: Night) -> dict[str, Any]:
+    """A quick first adapter on the log alone, whose own answers the night then trains on.
+
+    Logged answers are those of a student that does not know the user yet. The final student is
+    trained on answers in the manner that it is about to learn (on-policy, arXiv 2601.19897).
+    """
+    settings = night.config.distill
+    if settings.rollouts == "logged" or not settings.draft_epochs:
+        return {"made": False}
+    from align_agent.distill.train import learning_rate
+
+    rate = learning_rate(settings.learning_rate, night.model().network(None))
+    hasty = replace(
+        settings,
+        epochs=settings.draft_epochs,
+        batch_size=max(1, settings.batch_size // 2),
+        learning_rate=2 * rate,
+        # Reverse KL weighs each token by the student's own probability: one that is sure of its
+        # habit would hardly move.
+        loss="forward_kl",
+    )
+    workshop, result = _train(night, _lessons(night), hasty, "draft")
+    night.folder.keep(workshop, night.folder.draft)
+    return {"made": True, "steps": result.steps, "seconds": result.seconds}
+
+
 def rollouts(night: Night) -> dict[str, Any]:
-    """The answers to train on: the log's, the champion's fresh ones, and anchors."""
+    """The answers to train on: the log's, the draft's fresh ones, and anchors."""
     from align_agent.distill.rollouts import rollouts as answer
 
     settings = night.config.distill
-    _, path = night.champion()
-    dropped = set(night.done["preflight"]["dropped"])
-    chosen = night.chosen()
-    lessons = [_example(night, c) for c in chosen.train if c.turn.id not in dropped]
-    anchors = [_example(night, c, anchor=True) for c in chosen.anchors]
-    general = _general_anchors(night, len(lessons), len(anchors))
+    adapter = night.folder.draft if night.done["draft"]["made"] else night.champion()[1]
+    lessons = _lessons(night)
+    anchors = [_example(night, c, anchor=True) for c in night.chosen().anchors]
+    general = _general_anchors(night, lessons, len(anchors))
     fresh = [] if settings.rollouts == "logged" else [*lessons, *anchors]
     night.progress.phase("rollouts", len(fresh) + len(general))
     common: dict[str, Any] = {
-        "adapter": path,
+        "adapter": adapter,
         "seed": night.run.seed,
         "max_new_tokens": night.max_new_tokens(),
     }
@@ -170,28 +198,9 @@ def rollouts(night: Night) -> dict[str, Any]:
 
 def train(night: Night) -> dict[str, Any]:
     """Distil into a fresh adapter over the frozen base. A training cut off starts again."""
-    from align_agent.distill.train import train as distil
-
     examples = [Example.from_dict(row) for row in night.done["rollouts"]["examples"]]
-    model = night.model()
-    night.progress.phase("train")
-    workshop = night.folder.fresh_workshop()
-
-    def on_step(step: int, steps: int, figures: dict[str, float]) -> None:
-        if step == 1:
-            night.progress.phase("train", steps)
-        night.progress.step(step, f"loss {figures['loss']:.3f}")
-        night.store.runs.add_metric(night.run.id, step, **figures)
-
-    result = distil(
-        model,
-        examples,
-        night.config.distill,
-        seed=night.run.seed,
-        out_dir=workshop,
-        on_step=on_step,
-    )
-    night.folder.keep_adapter(workshop)
+    workshop, result = _train(night, examples, night.config.distill, "train")
+    night.folder.keep(workshop, night.folder.adapter)
     losses = [row["loss"] for row in result.metrics]
     return {
         "steps": result.steps,
@@ -201,6 +210,31 @@ def train(night: Night) -> dict[str, Any]:
         "first_loss": losses[0] if losses else None,
         "last_loss": losses[-1] if losses else None,
     }
+
+
+def _train(
+    night: Night, examples: list[Example], settings: DistillConfig, phase: str
+) -> tuple[Path, TrainResult]:
+    from align_agent.distill.train import train as distil
+
+    model = night.model()
+    night.progress.phase(phase)
+    workshop = night.folder.fresh_workshop()
+
+    def on_step(step: int, steps: int, figures: dict[str, float]) -> None:
+        if step == 1:
+            night.progress.phase(phase, steps)
+        night.progress.step(step, f"loss {figures['loss']:.3f}")
+        if phase == "train":
+            night.store.runs.add_metric(night.run.id, step, **figures)
+
+    seed = night.run.seed
+    return workshop, distil(model, examples, settings, seed=seed, out_dir=workshop, on_step=on_step)
+
+
+def _lessons(night: Night) -> list[Example]:
+    dropped = set(night.done["preflight"]["dropped"])
+    return [_example(night, c) for c in night.chosen().train if c.turn.id not in dropped]
 
 
 def gate(night: Night) -> dict[str, Any]:
@@ -256,6 +290,7 @@ PHASES: dict[str, Phase] = {
     "detect": detect,
     "select": select,
     "preflight": preflight,
+    "draft": draft,
     "rollouts": rollouts,
     "train": train,
     "gate": gate,
@@ -330,13 +365,17 @@ def _obedience(night: Night, candidates: list[Candidate]) -> tuple[int, int, int
     return teacher, champion, total
 
 
-def _general_anchors(night: Night, lessons: int, own: int) -> list[Example]:
-    """General prompts that fill the anchors up to their share of all examples."""
+def _general_anchors(night: Night, lessons: list[Example], own: int) -> list[Example]:
+    """General prompts that fill the anchors up to their share of all examples.
+
+    They are asked as the lessons were, tools included.
+    """
     from align_agent.distill.hindsight import build_hindsight
 
     share = night.config.distill.anchors
-    missing = round(share / (1 - share) * lessons) - own if share < 1 else 0
+    missing = max(round(share / (1 - share) * len(lessons)), MIN_ANCHORS if share else 0) - own
     rules = [rule.text for rule in night.wishes.general()]
+    texts = exam.general_prompts(night, max(missing, 0), seed=night.run.seed)
     return [
         Example(
             turn_id="",
@@ -344,6 +383,7 @@ def _general_anchors(night: Night, lessons: int, own: int) -> list[Example]:
             response=(),
             hindsight=build_hindsight(rules),
             use="anchor",
+            tools=lessons[place % len(lessons)].tools,
         )
-        for text in exam.general_prompts(night, max(missing, 0), seed=night.run.seed)
+        for place, text in enumerate(texts)
     ]

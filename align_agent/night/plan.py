@@ -169,21 +169,17 @@ def too_little(chosen: Selection, min_turns: int) -> str:
 
 
 def same_lessons(chosen: Selection, kept: Mapping[str, Sequence[Sequence[str]]]) -> bool:
-    """Whether every turn that an interrupted night chose would still be chosen, the same way.
+    """Whether every turn that an interrupted night chose would still be chosen, as it was judged.
 
-    `kept` is its `select` artefact: use -> [(turn id, follow-up)].
+    `kept` is its `select` artefact: use -> [(turn id, follow-up)]. More turns may have come since,
+    and held-out conversations may be others now: the old split is as good as before.
     """
-    now = {
-        use: {(c.turn.id, c.follow_up) for c in candidates}
-        for use, candidates in (
-            ("train", chosen.train),
-            ("heldout", chosen.heldout),
-            ("anchor", chosen.anchors),
-        )
+    usable = {
+        (candidate.turn.id, candidate.follow_up)
+        for candidate in (*chosen.train, *chosen.heldout, *chosen.anchors)
     }
     return all(
-        {(turn_id, follow_up) for turn_id, follow_up in kept.get(use, ())} <= found
-        for use, found in now.items()
+        (turn_id, follow_up) in usable for items in kept.values() for turn_id, follow_up in items
     )
 
 

@@ -273,4 +273,3 @@ def _tidy(night: Night) -> None:
         prune_folders(night.home.runs, night.config.distill.keep_runs, known)
     except (OSError, AlignAgentError) as error:
         log.warning("tidying up after the night failed: %s", error)
-

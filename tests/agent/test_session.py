@@ -1,4 +1,4 @@
-"""A conversation with the agent: streaming, tools, memory, recording, and what happens on faults."""
+"""A conversation with the agent: streaming, tools, memory, recording, and faults."""
 
 from __future__ import annotations
 
@@ -77,9 +77,7 @@ def test_the_last_step_is_taken_without_tools(make_session: Any, config: Config)
     assert not turn.response[-1].tool_calls
 
 
-def test_tools_that_are_not_configured_are_not_offered(
-    config: Config, scholar: LocalModel
-) -> None:
+def test_tools_that_are_not_configured_are_not_offered(config: Config, scholar: LocalModel) -> None:
     bare = replace(config, agent=replace(config.agent, tools=()))
     assert first_prompt(bare, scholar, "7*6?")[1] == ()
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from align_agent.agent.skills import load_skills, read_skills, skills_block
+from align_agent.cli.root import root
 
 GOOD = "---\nname: {name}\ndescription: Use it for tea.\n---\n\n# Tea\n\nBoil water.\n"
 
@@ -87,3 +91,23 @@ def test_any_text_is_survived(tmp_path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", errors="replace")
     skills, problems = read_skills([tmp_path])
     assert len(skills) + len(problems) == 1
+
+
+SKILLS = Path(__file__).parents[2] / "skills"
+COMMANDS = [
+    (path.parent.name, line)
+    for path in sorted(SKILLS.glob("*/SKILL.md"))
+    for line in re.findall(r"(?:^ *|`)(align-agent [a-z][^`\n]*)", path.read_text("utf-8"), re.M)
+]
+
+
+@pytest.mark.parametrize(("skill", "line"), COMMANDS, ids=lambda value: str(value)[:40])
+def test_every_command_in_a_skill_can_be_given(skill: str, line: str) -> None:
+    words = shlex.split(line)[1:]
+    command: click.Command = root
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(click.Context(command), words[0])
+        assert found is not None, line
+        command, words = found, words[1:]
+    options = {name for parameter in command.params for name in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options

@@ -76,9 +76,7 @@ def test_calculator_refuses_in_words(expression: str) -> None:
     assert tools.calculator(expression).startswith("error: ")
 
 
-@given(
-    st.integers(-(10**9), 10**9), st.sampled_from("+-*"), st.integers(-(10**9), 10**9)
-)
+@given(st.integers(-(10**9), 10**9), st.sampled_from("+-*"), st.integers(-(10**9), 10**9))
 def test_whole_numbers_are_exact(left: int, sign: str, right: int) -> None:
     wanted = {"+": left + right, "-": left - right, "*": left * right}[sign]
     assert tools.calculator(f"({left}) {sign} ({right})") == str(wanted)

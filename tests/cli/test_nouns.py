@@ -25,6 +25,19 @@ def test_init_keeps_what_is_there(cli: Cli, made: Home) -> None:
     assert made.config.read_text() == "model:\n  seed: 7\n"
 
 
+def test_init_brings_the_skills_that_the_agent_reads(cli: Cli, made: Home) -> None:
+    from align_agent.agent.skills import load_skills
+
+    names = {skill.name for skill in load_skills([made.root / "skills"])}
+    assert {"align-status", "align-feedback", "align-rollback"} <= names
+
+
+def test_skills_of_ones_own_are_left_as_they_are(cli: Cli, home: Home) -> None:
+    (home.root / "skills" / "mine").mkdir(parents=True)
+    cli("init")
+    assert [path.name for path in (home.root / "skills").iterdir()] == ["mine"]
+
+
 def test_a_new_configuration_pins_no_default(cli: Cli, made: Home) -> None:
     rows = cli("config", "show", "--json").json
     assert {row["source"] for row in rows} == {"default"}

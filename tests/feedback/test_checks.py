@@ -144,7 +144,9 @@ def test_any_text_can_be_checked(text: str, spec: dict[str, Any]) -> None:
     assert run_check(spec, text) in (True, False)
 
 
-@pytest.mark.parametrize("text", ["* ", "1. ", "# ", "`", "```\n", "\n", "| ", "first ", '"', "a= "])
+@pytest.mark.parametrize(
+    "text", ["* ", "1. ", "# ", "`", "```\n", "\n", "| ", "first ", '"', "a= "]
+)
 def test_a_megabyte_of_anything_can_be_checked(text: str) -> None:
     huge = text * (1_000_000 // len(text))
     for spec in SPECS:

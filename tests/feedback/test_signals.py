@@ -83,6 +83,7 @@ def test_a_retry_makes_no_rule(store: Store, say: Say) -> None:
         ("Explain how a motor works", "explain again how a motor works", True),
         ("Tom has 5 apples and eats 2.", "Tom has 6 apples and eats 2.", False),
         ("What is the capital of France?", "What is the capital of Spain?", False),
+        ("Is it hot?", "Was it hot?", False),
         ("go on", "go on", False),
         ("next", "next", False),
         ("Name a fruit that is red", "Name a fruit that is yellow", False),

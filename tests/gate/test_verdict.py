@@ -104,9 +104,7 @@ def test_margins_are_compared_prompt_by_prompt():
 
 
 def test_the_margin_of_a_single_prompt_shows_nothing():
-    judged = judge(
-        BASE, unchecked("champion", -1.0), unchecked("candidate", 1.0), MEMORY, Limits()
-    )
+    judged = judge(BASE, unchecked("champion", -1.0), unchecked("candidate", 1.0), MEMORY, Limits())
     assert judged.verdict == "reject"
 
 

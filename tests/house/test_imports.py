@@ -35,8 +35,8 @@ HEAVY = {
 }  # fmt: skip
 # Modules whose whole work is on tensors; everything else imports heavy packages inside functions.
 TORCH_MODULES = {
-    "models/cache.py", "models/decoding.py", "models/forward.py", "models/local.py", "models/lora.py",
-    "models/pocket/train.py",
+    "models/cache.py", "models/decoding.py", "models/forward.py", "models/local.py",
+    "models/lora.py", "models/pocket/train.py",
     "distill/gap.py", "distill/loss.py", "distill/rollouts.py", "distill/train.py",
 }  # fmt: skip
 

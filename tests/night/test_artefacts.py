@@ -95,7 +95,7 @@ def test_a_finished_training_replaces_one_whose_artefact_was_never_written(folde
     for content in (b"first", b"second"):
         workshop = folder.fresh_workshop()
         (workshop / "adapter_model.safetensors").write_bytes(content)
-        folder.keep_adapter(workshop)
+        folder.keep(workshop, folder.adapter)
     assert (folder.adapter / "adapter_model.safetensors").read_bytes() == b"second"
 
 
@@ -104,7 +104,7 @@ def test_clearing_removes_the_users_text_and_the_working_copy(folder):
         folder.write(phase, {"phase": phase})
     workshop = folder.fresh_workshop()
     (workshop / "adapter_model.safetensors").write_bytes(b"x")
-    folder.keep_adapter(workshop)
+    folder.keep(workshop, folder.adapter)
     folder.clear()
     left = sorted(path.name for path in folder.path.iterdir())
     assert left == ["detect.json", "preflight.json", "train.json"]

@@ -14,6 +14,7 @@ from nights import configure, conversation, talk
 
 from align_agent.adapters import files
 from align_agent.adapters.registry import Registry
+from align_agent.night.artefacts import RunFolder
 from align_agent.night.lock import NightLock
 from align_agent.night.phases import PHASES
 from align_agent.night.progress import Silent
@@ -127,6 +128,29 @@ def test_a_resumed_night_ends_as_the_uninterrupted_one_would(learned: Home, tmp_
     assert (resumed.status, resumed.reason) == (straight.status, straight.reason)
     weights = "v0002/adapter_model.safetensors"
     assert (learned.adapters / weights).read_bytes() == (other.adapters / weights).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_night_killed_after_its_version_was_registered_does_not_register_it_again(
+    learned: Home,
+):
+    prepare(learned)
+    kill_in(learned, "register")
+    run = latest(learned)
+    # What the phase does first; the kill is taken to have come right after it.
+    judged = RunFolder(learned.runs / run.id).read("gate")
+    if run.status == "running" and judged is not None:
+        with Store.open(learned.database) as store:
+            Registry(store, learned).register(
+                learned.runs / run.id / "adapter",
+                base=run.base,
+                base_hash=run.config["base_hash"],
+                run_id=run.id,
+                verdict=judged["judgement"]["verdict"],
+            )
+    ended = run_night(learned, progress=Silent())
+    assert ended.id == run.id
+    assert files.versions_in(learned.adapters) == [1, 2]
 
 
 @pytest.fixture

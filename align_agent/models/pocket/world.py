@@ -309,4 +309,5 @@ def probe_problems(n: int, seed: int) -> list[tuple[str, Callable[[str], bool]]]
 def anchor_prompts(n: int, seed: int) -> list[str]:
     """`n` everyday questions over all kinds, to hold what nobody complained about in place."""
     rng = random.Random(f"anchor/{seed}")
-    return [DRAWERS[rng.choice(PROBE_KINDS)](rng).question for _ in range(n)]
+    kinds = (*PROBE_KINDS, "talk")
+    return [DRAWERS[rng.choice(kinds)](rng).question for _ in range(n)]
