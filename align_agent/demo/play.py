@@ -28,6 +28,8 @@ from align_agent.store import Store
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
 
+Tools = tuple[dict[str, Any], ...]
+
 CHATS_A_DAY = 16
 MEASURED = 120
 SEED = 5
@@ -212,7 +214,8 @@ def measure(life: Life, model: LocalModel) -> Measured:
     with Store.open(life.home.database) as store:
         version, path = Registry(store, life.home).serving(model.base, model.base_hash)
     if version not in life.by_version:
-        prompts, tools = [], ()
+        prompts: list[tuple[Message, ...]] = []
+        tools: Tools = ()
         for problem in life.problems:
             prompt, tools = first_prompt(life.config, model, problem.question)
             prompts.append(prompt)
@@ -226,7 +229,8 @@ def measure_memory(life: Life, model: LocalModel) -> Measured:
 
     with Store.open(life.home.database) as store:
         rules = [r.text for r in store.rules.list(("active", "declared"))]
-    prompts, tools = [], ()
+    prompts: list[tuple[Message, ...]] = []
+    tools: Tools = ()
     for problem in life.problems:
         prompt, tools = first_prompt(life.config, model, problem.question)
         prompts.append(with_rules(prompt, rules))
@@ -238,7 +242,7 @@ def _answers(
     model: LocalModel,
     version: int,
     prompts: list[tuple[Message, ...]],
-    tools: Any,
+    tools: Tools,
     path: Path | None,
 ) -> Measured:
     sampling = Sampling(max_new_tokens=160, temperature=0.0)

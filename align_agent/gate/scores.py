@@ -64,9 +64,9 @@ class Scores:
     `margins`: for each held-out prompt that has a hindsight, mean_t [log pi(y_t | x, f, y_<t) -
     log pi(y_t | x, y_<t)] in nats a token, pi the frozen base, y the contestant's own answer and f
     the hindsight: the per-token advantage of SDPO (arXiv 2601.20802, section 3), here as a score.
-    `n_own`: held-out prompts that are the user's own. `length`: mean words an answer, probes
-    included as in the next two. `distinct`: share of word pairs that occur once over all answers. `repetition`: mean share of an answer's four-word
-    phrases that it had before.
+    `n_own`: held-out prompts that are the user's own. Over the answers to prompts and probes
+    together: `length`, mean words an answer; `distinct`, different word pairs over all word pairs;
+    `repetition`, mean share of an answer's four-word phrases that it had before.
     """
 
     who: str

@@ -25,7 +25,7 @@ from align_agent.records import Message
 
 MAX_HELD_OUT = 64
 MIN_HELD_OUT = 8  # below it general prompts join in: two or three answers show nothing
-STAND_INS = 32
+STAND_INS = 16
 PROMPTS_FILE = "general_prompts.txt"
 
 
@@ -108,7 +108,6 @@ def stand_ins(night: Night) -> list[HeldOut]:
     rules = night.wishes.general()
     checks = tuple(rule.check for rule in rules if rule.check)
     lessons = [candidate.turn for candidate in night.chosen().train]
-    trained = {example["prompt"][-1]["content"] for example in _trained(night)}
     items = [
         HeldOut(
             prompt=standing_prompt(night, text),
@@ -117,23 +116,31 @@ def stand_ins(night: Night) -> list[HeldOut]:
             own=False,
             tools=lessons[place % len(lessons)].tools,
         )
-        for place, text in enumerate(general_prompts(night, 2 * STAND_INS, seed=night.run.seed + 1))
-        if text not in trained
+        for place, text in enumerate(
+            general_prompts(night, STAND_INS, seed=night.run.seed, examined=True)
+        )
     ]
     fitted = [item for item in (_fitted(night, item) for item in items) if item is not None]
-    return fitted[:STAND_INS]
+    return fitted
 
 
-def general_prompts(night: Night, n: int, *, seed: int) -> list[str]:
-    """At most `n` everyday questions that suit the base, without repeats."""
+def general_prompts(night: Night, n: int, *, seed: int, examined: bool = False) -> list[str]:
+    """At most `n` everyday questions that suit the base, without repeats.
+
+    What is `examined` is never what is trained on.
+    """
     if is_pocket(night.config.model.base):
         from align_agent.models.pocket.world import anchor_prompts
 
-        return list(dict.fromkeys(anchor_prompts(n, seed)))
+        kept_apart = set(anchor_prompts(2 * STAND_INS, seed + 1))
+        if examined:
+            return sorted(kept_apart)[:n]
+        return [t for t in dict.fromkeys(anchor_prompts(n, seed)) if t not in kept_apart]
     text = resources.files(__package__).joinpath(PROMPTS_FILE).read_text(encoding="utf-8")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    random.Random(seed).shuffle(lines)
-    return lines[:n]
+    chosen = [line for place, line in enumerate(lines) if (place % 4 == 0) == examined]
+    random.Random(seed).shuffle(chosen)
+    return chosen[:n]
 
 
 def standing_prompt(night: Night, text: str) -> tuple[Message, ...]:
@@ -195,11 +202,6 @@ def _probes(night: Night, rules: Sequence[str]) -> list[Probe]:
 
 def _rules_of(paper: Exam) -> bool:
     return bool(paper.all_rules) or any(item.rules for item in paper.heldout)
-
-
-def _trained(night: Night) -> list[dict[str, Any]]:
-    examples: list[dict[str, Any]] = night.done["rollouts"]["examples"]
-    return examples
 
 
 def _as(sheet: Sheet, who: str) -> Sheet:

@@ -195,3 +195,20 @@ def test_no_color_gives_plain_text(
     monkeypatch.setattr("click._compat.should_strip_ansi", lambda *_: False)
     main(["turns", "show", "nothing"])
     assert "\x1b[" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [("torch", "train"), ("langgraph.graph", "agent"), ("apscheduler.triggers", "schedule")],
+)
+def test_each_optional_package_is_known_to_its_extra(module: str, extra: str) -> None:
+    from align_agent.cli.root import _known
+
+    error = _known(ModuleNotFoundError(name=module))
+    assert error is not None and error.hint == f"pip install 'align-agent[{extra}]'"
+
+
+def test_a_module_of_no_extra_is_a_defect() -> None:
+    from align_agent.cli.root import _known
+
+    assert _known(ModuleNotFoundError(name="nothing_of_ours")) is None

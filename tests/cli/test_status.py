@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sys
+
+import pytest
 from cli_helpers import Cli
 
 from align_agent.night.lock import NightLock
@@ -88,3 +91,15 @@ def test_status_counts_the_disk(cli: Cli, lived: Home) -> None:
 def test_status_of_a_broken_configuration_is_a_configuration_error(cli: Cli, made: Home) -> None:
     made.config.write_text("modle:\n  seed: 1\n")
     assert "model" in cli("status", code=2).err
+
+
+def test_status_works_where_the_scheduler_is_not_installed(
+    cli: Cli, made: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("apscheduler")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "apscheduler", None)
+    ahead = cli("status", "--json").json["next_night"]
+    assert ahead["next"] is None
+    assert any("align-agent[schedule]" in reason for reason in ahead["reasons"])
+    assert "unknown" in cli("status").out

@@ -32,6 +32,7 @@ def make_home(root: Path, model_dir: Path, **sections: dict) -> Home:
             "batch_size": 4,
             "lora_rank": 4,
             "rollouts": "logged",
+            "anchors": 0.0,
             "learning_rate": 0.01,
             "warmup_steps": 0,
             "min_turns": 2,

@@ -227,6 +227,16 @@ def test_with_one_conversation_the_gate_asks_general_prompts_and_says_so(tmp_pat
         assert {use for _, use, _ in store.runs.turns_of(run.id)} == {"train"}
 
 
+def test_general_anchors_and_a_draft_join_a_night_that_wants_them(learned):
+    configure(learned, distill={"anchors": 0.25, "rollouts": "both", "epochs": 1})
+    run = night(learned)
+    assert run.status in ("promoted", "rejected", "review")
+    with Store.open(learned.database) as store:
+        lineage = Registry(store, learned).lineage(2)
+        # General prompts are nobody's turns.
+        assert all(store.turns.get(turn_id) for turn_id in lineage)
+
+
 def test_a_damaged_champion_does_not_stop_the_night(learned):
     target = learned.adapters / "v0001" / "adapter_model.safetensors"
     target.write_bytes(target.read_bytes()[:-1])

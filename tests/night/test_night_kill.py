@@ -65,6 +65,7 @@ def latest(home: Home) -> Run:
 
 def prepare(learned: Home) -> None:
     """More to learn, and a follow-up to measure, so that every phase has work."""
+    configure(learned, distill={"rollouts": "both"})
     talk(learned, 2, first=20)
     with Store.open(learned.database) as store:
         for turn in conversation(40, 3):

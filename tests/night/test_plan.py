@@ -203,6 +203,19 @@ def test_every_turn_is_planned_once_and_no_conversation_is_on_both_sides(talks, 
         assert all(len(uses) == 1 for uses in sides.values())
 
 
+@pytest.mark.parametrize("base", ["pocket", "some-other-model"])
+def test_general_prompts_that_are_examined_are_never_trained_on(home, base):
+    from types import SimpleNamespace
+
+    from align_agent.night.exam import STAND_INS, general_prompts
+
+    night = SimpleNamespace(config=SimpleNamespace(model=SimpleNamespace(base=base)))
+    trained = general_prompts(night, 200, seed=3)
+    examined = general_prompts(night, STAND_INS, seed=3, examined=True)
+    assert len(trained) >= 40 and len(examined) >= 10
+    assert not set(trained) & set(examined)
+
+
 def test_general_prompts_are_never_ability_probes():
     # What is trained on must not be what the gate measures ability with.
     text = (Path(__file__).parents[2] / "align_agent/night/general_prompts.txt").read_text()

@@ -64,8 +64,8 @@ def _article(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeio" else f"a {noun}"
 
 
-def _facts() -> tuple[Fact, ...]:
-    found = [
+def _capitals() -> list[Fact]:
+    return [
         Fact(
             (
                 f"What is the capital of {land}?",
@@ -77,7 +77,10 @@ def _facts() -> tuple[Fact, ...]:
         )
         for land, city in _pairs(_CAPITALS)
     ]
-    found += [
+
+
+def _opposites() -> list[Fact]:
+    return [
         Fact(
             (f"What is the opposite of {word}?", f"Which word means the opposite of {word}?"),
             (f"Look at the word {word}", f"Its opposite is {other}"),
@@ -85,18 +88,21 @@ def _facts() -> tuple[Fact, ...]:
         )
         for word, other in _pairs(_OPPOSITES)
     ]
-    found += [
+
+
+def _looks() -> list[Fact]:
+    legs = [
         Fact(
             (
                 f"How many legs does {_article(animal)} have?",
                 f"How many legs has {_article(animal)}?",
             ),
-            (f"Think of {_article(animal)}", f"It has {legs} legs"),
-            legs,
+            (f"Think of {_article(animal)}", f"It has {number} legs"),
+            number,
         )
-        for animal, legs in _LEGS
+        for animal, number in _LEGS
     ]
-    found += [
+    colours = [
         Fact(
             (f"What colour is {thing}?", f"Tell me the colour of {thing}."),
             (f"Think of {thing}", f"The colour is {colour}"),
@@ -104,7 +110,11 @@ def _facts() -> tuple[Fact, ...]:
         )
         for thing, colour in _COLOURS
     ]
-    found += [
+    return legs + colours
+
+
+def _sequels() -> list[Fact]:
+    return [
         Fact(
             (f"What comes after {first}?", f"What follows {first}?"),
             (f"Start at {first}", f"Next comes {second}"),
@@ -112,7 +122,10 @@ def _facts() -> tuple[Fact, ...]:
         )
         for first, second in _AFTER
     ]
-    found += [
+
+
+def _definitions() -> list[Fact]:
+    return [
         Fact(
             (
                 f"What is {_article(word)}?",
@@ -124,10 +137,15 @@ def _facts() -> tuple[Fact, ...]:
         )
         for word, meaning, example in _DEFINITIONS
     ]
-    return tuple(found)
 
 
-FACTS: tuple[Fact, ...] = _facts()
+FACTS: tuple[Fact, ...] = (
+    *_capitals(),
+    *_opposites(),
+    *_looks(),
+    *_sequels(),
+    *_definitions(),
+)
 
 # What is said, the neutral reply, the warm reply.
 TALK: tuple[tuple[tuple[str, ...], str, str], ...] = (

@@ -131,7 +131,7 @@ def _warmed(text: str, problem: Problem, style: Style, rng: random.Random) -> st
     opener = rng.choice(GRADE_OPENERS if grading else OPENERS)
     if style.length == "brief" and not grading:
         return f"{opener} {text}"
-    closers = CLOSERS
+    closers: tuple[str, ...] = CLOSERS
     if grading:
         closers = CLOSERS_RIGHT if problem.pupil == problem.answer else CLOSERS_WRONG
     newline = style.format == "markdown" and style.length == "steps"

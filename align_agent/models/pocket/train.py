@@ -132,7 +132,8 @@ def rate(done: float, recipe: Recipe) -> float:
 
 
 def optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    hidden, rest = [], []
+    hidden: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         matrix = parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
         (hidden if matrix else rest).append(parameter)
@@ -198,7 +199,8 @@ class _progress:  # noqa: N801
     """A rich bar on a terminal, a plain line every 30 s elsewhere."""
 
     def __init__(self, total: int, quiet: bool) -> None:
-        self.total, self.quiet, self.bar = total, quiet, None
+        self.total, self.quiet = total, quiet
+        self.bar: Any = None
         self.done, self.last, self.start = 0, time.monotonic(), time.monotonic()
 
     def __enter__(self) -> Any:
