@@ -1,8 +1,3 @@
-# LEAD TO PART B: I measured the same thing. night/phases.py now has a `draft` phase (forward KL, 2x
-# rate, 3 epochs on the log), whose answers are the rollouts; with your own answers per epoch on top
-# the demo reaches satisfied 1.00, correct 1.00 in one night. PLEASE finish this file cleanly now
-# (mode "add", no env switches, types, one function per thing, tests), stop experimenting, delete
-# this note, and report within minutes: the clock runs out.
 """One training run: examples in, a LoRA adapter out. Knows no store, no schedule, no verdict.
 
 Self-distillation (SDPO, arXiv 2601.20802; offline on logged and fresh answers as in arXiv
@@ -75,8 +70,6 @@ class TrainConfig(Protocol):
     @property
     def warmup_steps(self) -> int: ...
     @property
-    def rollouts(self) -> str: ...
-    @property
     def mask_first_tokens(self) -> int: ...
     @property
     def max_minutes(self) -> float: ...
@@ -111,16 +104,13 @@ def train(
     seed: int,
     out_dir: Path,
     on_step: OnStep | None = None,
-    max_new_tokens: int = 256,
 ) -> TrainResult:
     """Distil the examples into a fresh LoRA over the base and write it to `out_dir`.
 
-    The first epoch is on the examples as they are. Unless `cfg.rollouts` is "logged", each later
-    one adds the student's own answers of that moment (at most `max_new_tokens` long). On a CPU the
-    same examples, settings, seed and thread count give the same bytes. `on_step` gets (step from
-    1, steps in all, figures). Ends early, with what is learned so far, after `cfg.max_minutes`.
-    Raises InputError when no example has anything to learn, TrainingDiverged when the loss or a
-    gradient is not a number or explodes; nothing is written then.
+    On a CPU the same examples, settings, seed and thread count give the same bytes. `on_step` gets
+    (step from 1, steps in all, figures). Ends early, with what is learned so far, after
+    `cfg.max_minutes`. Raises InputError when no example has anything to learn, TrainingDiverged
+    when the loss or a gradient is not a number or explodes; nothing is written then.
     """
     started = time.monotonic()
     pairs, skipped = encode_examples(model, examples, cfg.mask_first_tokens)
@@ -128,36 +118,27 @@ def train(
     assert_plain(base)
     history: list[dict[str, float]] = []
     with assert_untouched(base), _seeded(seed, model.device):
-        given = _with_teacher(model, pairs, cfg)
+        teacher = teacher_rows(model, pairs, cfg.top_k)
         student = model.fresh_lora(cfg.lora_rank, cfg.lora_alpha, cfg.lora_dropout, seed)
         _train_mode(student)
         weights = [p for p in student.parameters() if p.requires_grad]
         rate = learning_rate(cfg.learning_rate, base)
         optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
-        asked = [] if cfg.rollouts == "logged" else distinct(examples)
-        steps = count_steps(len(given), len(asked), cfg)
-        import os
-        MODE=os.environ.get('MODE','add')
-        own = []
-        for epoch in range(cfg.epochs):
-            if epoch and asked:
-                fresh = own_answers(model, student, asked, seed + epoch, max_new_tokens, cfg)
-                if MODE=='add': own=fresh
-                else: own = own+fresh
-            lessons=[*given,*own] if MODE!='replace' or not own else own
-            lengths = [len(pair.student_ids) for pair, _ in lessons]
-            for batch in plan_batches(lengths, cfg.batch_size, 1, seed + epoch):
-                step=len(history)
-                optimizer.param_groups[0]["lr"] = rate * schedule(min(step,steps-1), steps, cfg.warmup_steps)
-                loss, figures = _backward(model, student, [lessons[i] for i in batch], cfg)
-                norm = float(torch.nn.utils.clip_grad_norm_(weights, cfg.max_grad_norm))
-                _check_sound(step, loss, norm)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                rates = {"grad_norm": norm, "learning_rate": optimizer.param_groups[0]["lr"]}
-                history.append({"loss": loss, **figures, **rates})
-                if on_step is not None:
-                    on_step(step + 1, steps, history[-1])
+        lengths = [len(p.student_ids) for p in pairs]
+        batches = plan_batches(lengths, cfg.batch_size, cfg.epochs, seed)
+        for step, batch in enumerate(batches):
+            if time.monotonic() - started > cfg.max_minutes * 60:
+                break
+            optimizer.param_groups[0]["lr"] = rate * schedule(step, len(batches), cfg.warmup_steps)
+            loss, figures = _backward(model, student, [(pairs[i], teacher[i]) for i in batch], cfg)
+            norm = float(torch.nn.utils.clip_grad_norm_(weights, cfg.max_grad_norm))
+            _check_sound(step, loss, norm)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            rates = {"grad_norm": norm, "learning_rate": optimizer.param_groups[0]["lr"]}
+            history.append({"loss": loss, **figures, **rates})
+            if on_step is not None:
+                on_step(step + 1, len(batches), history[-1])
         if not all(bool(w.isfinite().all()) for w in weights):
             raise _diverged(len(history), "a weight is not a number")
     model.save_lora(student, out_dir)
@@ -167,35 +148,8 @@ def train(
         seconds=time.monotonic() - started,
         examples=len(pairs),
         skipped=skipped,
-        stopped_early=len(history) < steps,
+        stopped_early=len(history) < len(batches),
     )
-
-
-def _with_teacher(model, pairs, cfg):
-    return list(zip(pairs, teacher_rows(model, pairs, cfg.top_k), strict=True))
-
-
-def distinct(examples):
-    seen = {}
-    for e in examples:
-        seen.setdefault(repr((e.prompt, e.hindsight, e.tools)), e)
-    return list(seen.values())
-
-
-def count_steps(given, asked, cfg):
-    return math.ceil(given / cfg.batch_size) + (cfg.epochs - 1) * math.ceil((given + asked) / cfg.batch_size)
-
-
-def own_answers(model, student, asked, seed, max_new_tokens, cfg):
-    from align_agent.distill.rollouts import answer_all
-    from align_agent.models.generation import Sampling
-    student.eval()
-    found = answer_all(model, asked, Sampling(max_new_tokens, 1.0, seed=seed), network=student.get_base_model())
-    import os
-    if os.environ.get('SHOW'): print([f.response[0].content for f in found[:2]])
-    _train_mode(student)
-    pairs, _ = encode_examples(model, [f for f in found if f is not None and f.response[0].content], cfg.mask_first_tokens)
-    return _with_teacher(model, pairs, cfg)
 
 
 def encode_examples(

@@ -120,8 +120,7 @@ def stand_ins(night: Night) -> list[HeldOut]:
             general_prompts(night, STAND_INS, seed=night.run.seed, examined=True)
         )
     ]
-    fitted = [item for item in (_fitted(night, item) for item in items) if item is not None]
-    return fitted
+    return [item for item in (_fitted(night, item) for item in items) if item is not None]
 
 
 def general_prompts(night: Night, n: int, *, seed: int, examined: bool = False) -> list[str]:
