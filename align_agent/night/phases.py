@@ -23,6 +23,7 @@ from align_agent.prompts import with_hindsight
 from align_agent.records import Feedback, Turn, now, version_label
 
 if TYPE_CHECKING:
+    from align_agent.distill.pairs import Pair
     from align_agent.distill.train import TrainResult
 
 # The mean gap below which the teacher has nothing to say that the champion does not say already,
@@ -74,26 +75,13 @@ def select(night: Night) -> dict[str, Any] | End:
 def preflight(night: Night) -> dict[str, Any] | End:
     """Is there anything to learn? The gap between champion and teacher, and who obeys better."""
     from align_agent.distill.gap import divergences
-    from align_agent.distill.pairs import Pair, pair_of
 
     version, path = night.champion()
     night.update(parent=version)
     candidates = night.chosen().train
     night.progress.phase("preflight", len(candidates))
     model = night.model()
-    pairs: dict[str, Pair] = {}
-    dropped: list[tuple[str, str]] = []
-    for candidate in candidates:
-        example = _example(night, candidate)
-        try:
-            pair = pair_of(model, example, skip_first=night.config.distill.mask_first_tokens)
-        except ModelError as error:
-            dropped.append((candidate.turn.id, error.message))
-            continue
-        if pair is None:
-            dropped.append((candidate.turn.id, "no token of the answer is left to learn"))
-        else:
-            pairs[candidate.turn.id] = pair
+    pairs, dropped = _pairs(night, candidates)
     night.store.runs.add_turns(night.run.id, [(i, "skip", why) for i, why in dropped])
     if not pairs:
         return End("skipped", f"nothing to learn: no turn fits this model ({dropped[0][1]})")
@@ -133,6 +121,28 @@ def preflight(night: Night) -> dict[str, Any] | End:
         "champion_met": met,
         "dropped": [turn_id for turn_id, _ in dropped],
     }
+
+
+def _pairs(
+    night: Night, candidates: list[Candidate]
+) -> tuple[dict[str, Pair], list[tuple[str, str]]]:
+    """The turns that this model can learn from, and (turn id, reason) of the others."""
+    from align_agent.distill.pairs import pair_of
+
+    pairs: dict[str, Pair] = {}
+    dropped: list[tuple[str, str]] = []
+    skip = night.config.distill.mask_first_tokens
+    for candidate in candidates:
+        try:
+            pair = pair_of(night.model(), _example(night, candidate), skip_first=skip)
+        except ModelError as error:
+            dropped.append((candidate.turn.id, error.message))
+            continue
+        if pair is None:
+            dropped.append((candidate.turn.id, "no token of the answer is left to learn"))
+        else:
+            pairs[candidate.turn.id] = pair
+    return pairs, dropped
 
 
 def draft(night: Night) -> dict[str, Any]:

@@ -80,3 +80,19 @@ def test_commands_named_in_documents_exist(path: Path) -> None:
         assert command is not None, f"{path.name}: align-agent {noun}"
         if verb and isinstance(command, click.Group):
             assert command.get_command(context, verb), f"{path.name}: align-agent {noun} {verb}"
+
+
+def test_the_architecture_lists_the_phases_of_a_night_in_their_order() -> None:
+    from align_agent.night.phases import PHASES
+
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("| phase |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| ([a-z]+) \|", table, re.MULTILINE)
+    assert rows == list(PHASES)
+
+
+def test_the_architecture_lists_the_rooms() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = {path.parent.name for path in (ROOT / "align_agent").glob("*/__init__.py")}
+    listed = set(re.findall(r"^\| `align_agent/(\w+)` \|", text, re.MULTILINE))
+    assert listed == rooms - {"config"}
