@@ -1,4 +1,4 @@
-"""Which answers a night trains on: those in the log, fresh ones of the champion, or both.
+"""Which answers a night trains on: those in the log, fresh ones of an adapter, or both.
 
 Fresh answers are the student's own (on-policy), which is where distillation works best and forgets
 least (arXiv 2601.19897). Runs no tool: a logged result is shown again when the same call is made.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from align_agent.distill.hindsight import Example
 from align_agent.errors import ModelError
@@ -37,8 +36,8 @@ def rollouts(
 ) -> list[Example]:
     """The examples to train on, logged ones first.
 
-    `mode` is "logged", "fresh" or "both"; `adapter` the champion's. A fresh answer that is empty
-    or equals the logged one adds nothing and is left out; an example that cannot be answered
+    `mode` is "logged", "fresh" or "both"; `adapter` the one that answers. A fresh answer that is
+    empty or equals the logged one adds nothing and is left out; an example that cannot be answered
     (too long, refused by the template) keeps its logged answer, so that no turn is lost.
     `on_done` gets (answers so far, answers in all).
     """
@@ -46,7 +45,7 @@ def rollouts(
         return list(examples)
     if mode not in ("fresh", "both"):
         raise ValueError(f"unknown rollouts: {mode!r}")
-    answered = answer_all(
+    answered = _answer_all(
         model,
         examples,
         Sampling(max_new_tokens, temperature, seed=seed),
@@ -65,21 +64,18 @@ def rollouts(
     return [*kept, *fresh]
 
 
-def answer_all(
+def _answer_all(
     model: LocalModel,
     examples: Sequence[Example],
     sampling: Sampling,
     *,
-    adapter: Path | None = None,
-    network: Any = None,
-    batch_size: int = 32,
-    on_done: Callable[[int, int], None] | None = None,
+    adapter: Path | None,
+    batch_size: int,
+    on_done: Callable[[int, int], None] | None,
 ) -> list[Example | None]:
-    """The examples with fresh answers of the adapter, or of a network in training, in their
-    order; None where the model cannot be asked. `sampling` needs a seed."""
+    """The examples with fresh answers, in their order; None where the model cannot be asked."""
     result: list[Example | None] = [None] * len(examples)
     done = 0
-    generate = partial(model.generate_batch, adapter=adapter, network=network)
     for tools, group in _by_tools(examples):
         for start in range(0, len(group), batch_size):
             part = group[start : start + batch_size]
@@ -89,7 +85,7 @@ def answer_all(
                 if fitted is not None:
                     ready.append((i, fitted))
             drawn = replace(sampling, seed=(sampling.seed or 0) + start)
-            answers = _generate(model, [e for _, e in ready], tools, drawn, generate)
+            answers = _generate(model, [e for _, e in ready], tools, drawn, adapter)
             for (i, _), answer in zip(ready, answers, strict=True):
                 result[i] = replace(examples[i], response=answer[0], complete=answer[1] != "length")
             done += len(part)
@@ -103,7 +99,7 @@ def _generate(
     examples: Sequence[Example],
     tools: tuple[dict[str, object], ...],
     sampling: Sampling,
-    generate: Callable[..., list[Generation]],
+    adapter: Path | None,
 ) -> list[tuple[tuple[Message, ...], str]]:
     """(messages, finish reason) of each answer; calls go on as far as the log knows results."""
     responses: list[list[Message]] = [[] for _ in examples]
@@ -117,7 +113,7 @@ def _generate(
             break
         prompts = [asked[i] for i in waiting]
         drawn = replace(sampling, seed=(sampling.seed or 0) + 7919 * round_)
-        found = generate(prompts, sampling=drawn, tools=tools)
+        found = model.generate_batch(prompts, sampling=drawn, adapter=adapter, tools=tools)
         going_on = []
         for i, generation in zip(waiting, found, strict=True):
             responses[i].append(generation.message())

@@ -156,17 +156,15 @@ class LocalModel:
         adapter: Path | None = None,
         tools: Tools = (),
         batch_size: int = 32,
-        network: Any = None,
     ) -> list[Generation]:
         """One answer for each prompt, in their order.
 
         The same answers as `stream` would give one by one: row i of a sampled request draws from
-        the seed and i alone, whatever `batch_size` is. `network`, where given, answers in place
-        of the adapter's: a student in training. Raises ContextTooLong.
+        the seed and i alone, whatever `batch_size` is. Raises ContextTooLong.
         """
         sampling = sampling or Sampling()
         encoded = [self._prompt_ids(prompt, tools) for prompt in prompts]
-        network = self.network(adapter) if network is None else network
+        network = self.network(adapter)
         seed = _seed(sampling)
         answers: dict[int, Generation] = {}
         for batch in by_length([len(ids) for ids in encoded], batch_size):

@@ -143,7 +143,7 @@ CASES = [
     ("model:\n  dtype: int8\n", 2, "one of auto, float32", "default"),
     ("capture:\n  enabled: maybe\n", 2, "true or false, not the text", "true or false"),
     ("distill:\n  learning_rate: fast\n", 2, 'a number or "auto"', "auto"),
-    ("distill:\n  learning_rate: 0\n", 2, 'or "auto"', "0.001"),
+    ("distill:\n  learning_rate: 0\n", 2, 'or "auto"', "auto"),
     ("agent:\n  tools: calculator\n", 2, "a list of texts, not the text", "list"),
     ("agent:\n  tools: [1]\n", 2, "a list of texts", "list"),
     ("agent:\n  tools: ['']\n", 2, "empty text", "default"),

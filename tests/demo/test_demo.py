@@ -1,11 +1,11 @@
 """The demonstration itself, whole and real: the student's two nights."""
 
 import json
+import subprocess
+import sys
 
 import pytest
-from click.testing import CliRunner
 
-from align_agent.cli import main
 from align_agent.errors import AlignAgentError
 from align_agent.models.pocket import WEIGHTS
 from align_agent.store import Store
@@ -20,8 +20,9 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
     root = tmp_path_factory.mktemp("demo")
-    result = CliRunner().invoke(main, ["demo", "--json", "--keep", str(root)])
-    assert result.exit_code == 0, result.stderr
+    command = [sys.executable, "-m", "align_agent", "demo", "--json", "--keep", str(root)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
     return root, json.loads(result.stdout)
 
 

@@ -288,15 +288,15 @@ def test_a_training_that_diverges_fails_the_night(learned):
 
 FULL_DISK = """
 import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 from align_agent.night.__main__ import main
 sys.exit(main(["--home", sys.argv[1]]))
 """
 
 
 def test_a_disk_that_fills_up_fails_the_night_and_leaves_the_champion(learned):
-    # No file may grow beyond 1.5 MB: the database stays below, an adapter of rank 512 does not.
-    configure(learned, distill={"lora_rank": 512, "epochs": 1})
+    # No file may grow beyond 1 MB: the database stays below, an adapter of rank 256 does not.
+    configure(learned, distill={"lora_rank": 256, "epochs": 1})
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(learned.root)], capture_output=True, text=True
     )
@@ -404,3 +404,11 @@ def test_a_conversation_far_beyond_the_context_ends_in_order(tmp_path, tiny_mode
     with Store.open(home.database) as store:
         uses = {i: (use, reason) for i, use, reason in store.runs.turns_of(run.id)}
     assert uses["turn-huge"][0] in ("skip", "heldout")
+
+
+def test_a_night_on_the_default_model_ends_in_an_orderly_verdict(tmp_path, model_dir):
+    home = make_home(tmp_path / "home", model_dir)
+    talk(home, 3, 2, rule=True)
+    run = night(home)
+    assert run.status in ("promoted", "review", "rejected", "skipped")
+    assert run.reason

@@ -65,7 +65,11 @@ def latest(home: Home) -> Run:
 
 def prepare(learned: Home) -> None:
     """More to learn, and a follow-up to measure, so that every phase has work."""
-    configure(learned, distill={"rollouts": "both"})
+    configure(
+        learned,
+        model={"max_new_tokens": 8},
+        distill={"rollouts": "both", "epochs": 1, "draft_epochs": 1},
+    )
     talk(learned, 2, first=20)
     with Store.open(learned.database) as store:
         for turn in conversation(40, 3):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nights import BAD, COMPLAINT, conversation, make_home, talk
+from nights import BAD, COMPLAINT, configure, conversation, make_home, talk
 
 from align_agent.config import load_config
 from align_agent.gate.probes import general_probes
@@ -55,6 +55,7 @@ def test_a_turn_that_breaks_a_rule_is_to_be_learned_from_without_any_complaint(h
 
 
 def test_a_turn_that_keeps_the_rule_is_an_anchor(home):
+    configure(home, distill={"anchors": 0.5})
     plain_rule(home)
     talk(home, 4)
     with Store.open(home.database) as store:
