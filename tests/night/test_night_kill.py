@@ -182,7 +182,7 @@ def test_a_killed_night_is_given_up_when_what_it_stood_on_changed(
     fresh = False
     with Store.open(learned.database) as store:
         if change == "config":
-            configure(learned, distill={"epochs": 1})
+            configure(learned, distill={"epochs": 2})
         elif change == "rule":
             from align_agent.records import Rule
 
