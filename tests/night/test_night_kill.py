@@ -158,11 +158,21 @@ def test_a_night_killed_after_its_version_was_registered_does_not_register_it_ag
     assert files.versions_in(learned.adapters) == [1, 2]
 
 
+@pytest.fixture(scope="module")
+def killed_origin(learned_origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose second night died in the gate: training is done and paid for."""
+    home = Home(tmp_path_factory.mktemp("killed") / "home")
+    shutil.copytree(learned_origin, home.root)
+    prepare(home)
+    kill_in(home, "gate")
+    return home.root
+
+
 @pytest.fixture
-def killed(learned: Home) -> Run:
-    """A night that died in the gate: training is done and paid for."""
-    prepare(learned)
-    kill_in(learned, "gate")
+def killed(killed_origin: Path, learned: Home) -> Run:
+    """The killed night, in this test's own copy of its home."""
+    shutil.rmtree(learned.root)
+    shutil.copytree(killed_origin, learned.root)
     return latest(learned)
 
 
