@@ -170,7 +170,8 @@ def code_feedback(model: LocalModel, n: int, seed: int) -> dict[str, float]:
                 for a in wanted.differences(problem.task)
             ]
             cases.append(_code_case(problem, wanted, " ".join(said)))
-            tests.append(_code_case(problem, wanted, wanted.failure(problem.task, 6)))
+            telling = next(n for n in (6, 5, 7, 8, 4) if wanted.value(n) != problem.task.value(n))
+            tests.append(_code_case(problem, wanted, wanted.failure(problem.task, telling)))
         figures[f"{count} at once, in words"] = _solved(model, cases)
         figures[f"{count} at once, from a failed test"] = _solved(model, tests)
     return figures

@@ -1,7 +1,7 @@
 """Train the pocket model from scratch: `python -m align_agent.models.pocket.train` (`make pocket`).
 
-Fixed seed, two CPU threads, a progress bar. The loss is next-token cross-entropy on assistant
-messages alone. Hidden matrices are trained with Muon, the rest with AdamW; the learning rate warms
+Fixed seed, two CPU threads, a progress bar. The loss is next-token cross-entropy on the
+assistant's messages alone. Hidden matrices are trained with Muon, the rest with AdamW; the learning rate warms
 up, stays, and falls to zero over the last 40% of the tokens.
 """
 
@@ -33,7 +33,7 @@ class Recipe:
     """What fixes the weights. `tokens` counts every token of the chats, targets or not."""
 
     seed: int = 7
-    tokens: int = 12_000_000
+    tokens: int = 15_000_000
     batch_tokens: int = 6_144
     pool: int = 3_000  # documents drawn at once, sorted by length so that batches waste no padding
     muon_lr: float = 0.012

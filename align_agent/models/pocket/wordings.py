@@ -42,6 +42,8 @@ UNSEEN: dict[str, Words] = _table(_STYLE, "unseen")
 CODE: dict[str, Words] = _table(_DATA["code"], "whole")
 UNSEEN_CODE: dict[str, Words] = _table(_DATA["code"], "unseen")
 THANKS: Words = tuple(_DATA["thanks"]["whole"])
+DOUBTS: Words = tuple(_DATA["doubts"]["whole"])
+UNSEEN_DOUBTS: Words = tuple(_DATA["doubts"]["unseen"])
 UNSEEN_THANKS: Words = tuple(_DATA["thanks"]["unseen"])
 
 
