@@ -57,8 +57,8 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Any:
     """
     try:
         from langgraph.graph import END, START, StateGraph
-    except ImportError as error:
-        raise missing_agent() from error
+    except ModuleNotFoundError as error:
+        raise missing_agent(error) from error
 
     graph = StateGraph(ChatState, context_schema=TurnContext)
     graph.add_node("model", _model)
@@ -71,10 +71,10 @@ def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Any:
     return graph.compile(checkpointer=checkpointer)
 
 
-def missing_agent() -> MissingDependency:
-    """The error for an installation without langgraph."""
+def missing_agent(error: ModuleNotFoundError) -> MissingDependency:
+    """The error for an installation without langgraph, naming what could not be imported."""
     return MissingDependency(
-        "the agent needs langgraph, which is not installed",
+        f"the agent needs {error.name or 'langgraph'}, which is not installed",
         hint="pip install 'align-agent[agent]'",
     )
 

@@ -28,11 +28,11 @@ from align_agent.errors import (
     AlignAgentError,
     ConfigError,
     InputError,
-    MissingDependency,
     ModelError,
 )
 from align_agent.feedback.signals import observe
 from align_agent.models.generation import Generation, Sampling
+from align_agent.models.load import load_model
 from align_agent.paths import Home
 from align_agent.prompts import with_rules
 from align_agent.records import Message, Turn, new_id, now
@@ -113,7 +113,7 @@ class AgentSession:
         """
         _require_langgraph()
         home.ensure()
-        model = model or load_model(config)
+        model = model or load_model(config.model)
         with ExitStack() as stack:
             session = cls(
                 home,
@@ -276,21 +276,6 @@ class _Call:
             yield piece
 
 
-def load_model(config: Config) -> LocalModel:
-    """The base model that the configuration names. Raises ModelError, MissingDependency."""
-    try:
-        from align_agent.models.local import LocalModel
-    except ImportError as error:
-        raise MissingDependency(
-            "the local model needs torch and transformers, which are not installed",
-            hint="pip install 'align-agent[train]'",
-        ) from error
-    settings = config.model
-    return LocalModel.load(
-        settings.base, device=settings.device, dtype=settings.dtype, threads=settings.threads
-    )
-
-
 def system_prompt(config: Config, skills: Sequence[Skill] = ()) -> str:
     """Persona, declared rules and skills, each if there are any; empty when there are none."""
     preferences = config.preferences
@@ -365,5 +350,5 @@ def _require_langgraph() -> None:
     try:
         import langgraph.checkpoint.sqlite
         import langgraph.graph  # noqa: F401
-    except ImportError as error:
-        raise missing_agent() from error
+    except ModuleNotFoundError as error:
+        raise missing_agent(error) from error

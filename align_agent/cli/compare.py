@@ -65,12 +65,12 @@ def compare_versions(
     limit: int,
 ) -> dict[str, Any]:
     """Both versions' answers to the same questions. Raises NotFound, AdapterError, InputError."""
-    from align_agent.agent.session import load_model
+    from align_agent.models.load import load_model
 
     versions = [registry.resolve(name) for name in names]
     turns = [] if prompts else _turns(store, versions[1], limit)
     note("asking both versions ...")
-    model = load_model(app.config)
+    model = load_model(app.config.model)
     questions = _questions(app, model, prompts, turns)
     answers = []
     for version in versions:

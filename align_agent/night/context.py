@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from align_agent.adapters.registry import Registry
 from align_agent.config import Config
 from align_agent.distill.select import Selection
-from align_agent.errors import MissingDependency
+from align_agent.models.load import load_model
 from align_agent.night import plan
 from align_agent.night.artefacts import RunFolder
 from align_agent.night.progress import Progress
@@ -59,20 +59,7 @@ class Night:
     def model(self) -> LocalModel:
         """The base model. Raises ModelError, MissingDependency."""
         if self._model is None:
-            try:
-                from align_agent.models.local import LocalModel
-            except ImportError as error:
-                raise MissingDependency(
-                    f"learning needs torch, transformers and peft ({error})",
-                    hint="pip install 'align-agent[train]'",
-                ) from error
-            settings = self.config.model
-            self._model = LocalModel.load(
-                settings.base,
-                device=settings.device,
-                dtype=settings.dtype,
-                threads=settings.threads,
-            )
+            self._model = load_model(self.config.model)
             self.update(config={**self.run.config, BASE_HASH: self._model.base_hash})
         return self._model
 

@@ -17,6 +17,7 @@ from align_agent.config import DistillConfig
 from align_agent.distill.hindsight import Example, example_of
 from align_agent.distill.select import Candidate
 from align_agent.errors import ModelError, PromotionHeld
+from align_agent.feedback.signals import observe
 from align_agent.night import exam, plan
 from align_agent.night.context import BASE_HASH, End, Night
 from align_agent.prompts import with_hindsight
@@ -38,7 +39,8 @@ Phase = Callable[[Night], "dict[str, Any] | End"]
 
 
 def detect(night: Night) -> dict[str, Any]:
-    """Measure the follow-ups that no reader judged: does the model answer otherwise, told of it?
+    """Read what was stored unread, then measure the follow-ups that no reader judged: does the
+    model answer otherwise, told of it?
 
     A gap above the threshold becomes negative feedback, any other a neutral one, so that it is
     measured once.
@@ -309,16 +311,21 @@ PHASES: dict[str, Phase] = {
 
 
 def _unjudged(night: Night) -> list[tuple[Turn, Turn]]:
-    """Answered turns whose follow-up nothing judged with confidence, the newest first."""
+    """Answered turns whose follow-up nothing judged with confidence, the newest first.
+
+    A follow-up that was never read is read now.
+    """
     found: list[tuple[Turn, Turn]] = []
     sure = night.config.feedback.min_confidence
     for turn in night.store.turns.all_main():
         if turn.excluded or not turn.answer.strip() or not turn.response:
             continue
         heard = night.store.feedback.for_turn(turn.id)
+        after = night.store.turns.follow_up_of(turn)
+        if after is not None and not heard:  # by day the reader may have been killed or failed
+            heard = observe(night.store, after, night.config)
         if any(f.kind == "gap" or (not f.dismissed and f.confidence >= sure) for f in heard):
             continue
-        after = night.store.turns.follow_up_of(turn)
         if after is not None and after.user_text.strip():
             found.append((turn, after))
     return found[-night.config.distill.max_turns :][::-1]

@@ -338,6 +338,8 @@ def test_a_configuration_error_is_told_with_its_hint_and_exit_code_2(learned):
 
 # The gap detector
 
+VAGUE = "Hmm, what about the headings?"  # nothing that the reader could judge
+
 
 def unjudged(home: Home, follow_up: str) -> None:
     with Store.open(home.database) as store:
@@ -355,28 +357,39 @@ def gap_feedback(home: Home):
 
 def test_a_follow_up_that_moves_the_model_is_a_correction(tmp_path, tiny_model_dir):
     home = make_home(tmp_path / "home", tiny_model_dir)
-    unjudged(home, "Hmm, what about the headings?")
+    unjudged(home, VAGUE)
     night(home)
     (found,) = gap_feedback(home)
     assert (found.turn_id, found.polarity, found.detector) == ("turn-50-0", "negative", "gap")
-    assert found.text == "Hmm, what about the headings?"
+    assert found.text == VAGUE
     assert found.source_turn_id == "turn-50-1"
     assert 0.6 <= found.confidence <= 1.0
 
 
 def test_a_follow_up_below_the_threshold_is_neutral(tmp_path, tiny_model_dir):
     home = make_home(tmp_path / "home", tiny_model_dir, feedback={"gap_threshold": 99.0})
-    unjudged(home, "Thanks.")
+    unjudged(home, VAGUE)
     night(home)
     assert [f.polarity for f in gap_feedback(home)] == ["neutral"]
 
 
 def test_a_follow_up_is_measured_once(tmp_path, tiny_model_dir):
     home = make_home(tmp_path / "home", tiny_model_dir, feedback={"gap_threshold": 99.0})
-    unjudged(home, "Thanks.")
+    unjudged(home, VAGUE)
     night(home)
     night(home)
     assert len(gap_feedback(home)) == 1
+
+
+def test_a_follow_up_that_was_stored_unread_is_read_at_night(tmp_path, tiny_model_dir):
+    home = make_home(tmp_path / "home", tiny_model_dir)
+    unjudged(home, "No bold, please.")
+    night(home)
+    with Store.open(home.database) as store:
+        (heard,) = store.feedback.for_turn("turn-50-0")
+        (rule,) = store.rules.list()
+    assert (heard.kind, heard.polarity) == ("follow_up", "negative")
+    assert rule.text.startswith("Write plain text")
 
 
 def test_what_a_reader_judged_is_not_measured(learned):
