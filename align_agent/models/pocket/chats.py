@@ -14,9 +14,9 @@ from typing import Any
 
 from align_agent.directions import DIRECTIONS
 from align_agent.models.pocket import wordings
-from align_agent.models.pocket.code import CHOICES, CodeTask, vary
+from align_agent.models.pocket.code import CHOICES, CodeTask, draw_code_task, vary
 from align_agent.models.pocket.styles import AXES, DEFAULT, EMOJI, Style, random_style, write
-from align_agent.models.pocket.world import DRAWERS, Problem, is_unseen
+from align_agent.models.pocket.world import DRAWERS, Problem, ask_for, is_unseen
 from align_agent.prompts import TOOL_SCHEMAS, hindsight_block, with_hindsight, with_rules
 from align_agent.records import Message, ToolCall
 
@@ -25,17 +25,19 @@ KINDS = {
     "difference": 11,
     "product": 9,
     "two_step": 14,
-    "grading": 24,
+    "grading": 26,
     "fact": 10,
     "talk": 4,
-    "code": 16,
+    "code": 14,
 }
+# What takes longest to learn, for the beginning: above all to see whether two numbers agree.
+PLAIN_KINDS = KINDS | {"grading": 60}
 STYLED_KINDS = {kind: share for kind, share in KINDS.items() if kind != "code"}
 TOOL_KINDS = {"calculation": 10, "clock": 3}
 STRAY = 0.015  # per axis: how often an answer strays from the default, so that sampling varies
 WISH_COUNTS = (1, 1, 1, 1, 2, 2, 3, 3, 4)
 RULED_START = 0.3  # how many chats begin under rules, so that wishes can turn them around
-TAUGHT = 0.55  # how many of the other chats begin with an answer in a style of its own
+TAUGHT = 0.65  # how many of the other chats begin with an answer in a style of its own
 TURNING = 0.7  # how many wishes ask for something that the answer would not do anyway
 WELCOME = {"neutral": "You are welcome.", "warm": "You are so welcome! It was a pleasure!"}
 NO_TOOL = "I need a calculator for that."
@@ -71,7 +73,7 @@ def draw_wishes(rng: random.Random, kind: str, count: int, style: Style) -> list
     if kind == "grading" or rng.random() < 0.15:  # elsewhere it changes nothing
         axes.append("detail")
     chosen = rng.sample(axes, min(count, len(axes)))
-    if kind == "grading" and count < 3 and rng.random() < 0.4 and "detail" not in chosen:
+    if kind == "grading" and count < 3 and rng.random() < 0.5 and "detail" not in chosen:
         chosen[0] = "detail"
     wishes = []
     for axis in chosen:
@@ -126,9 +128,16 @@ def _clock_answer(style: Style, rng: random.Random, tools: bool) -> list[Message
     ]
 
 
+def draw_plain_document(rng: random.Random) -> Document:
+    """A question and its answer: where training begins, since sums are learned slowest."""
+    document = Document()
+    _single(document, rng, tools=False, kinds=PLAIN_KINDS)
+    return document
+
+
 def draw_document(rng: random.Random) -> Document:
     """One training chat."""
-    tools = rng.random() < 0.22
+    tools = rng.random() < 0.15
     document = Document(tools=TOOL_SCHEMAS if tools else ())
     shape = rng.random()
     if shape < 0.17:
@@ -144,8 +153,10 @@ def draw_document(rng: random.Random) -> Document:
     return document
 
 
-def _single(document: Document, rng: random.Random, tools: bool) -> None:
-    problem = draw_problem(rng, tools)
+def _single(
+    document: Document, rng: random.Random, tools: bool, kinds: Mapping[str, int] = KINDS
+) -> None:
+    problem = draw_problem(rng, tools, kinds)
     style = random_style(rng, STRAY)
     if problem.kind == "code" and rng.random() < 3 * STRAY:
         assert problem.task is not None
@@ -191,7 +202,7 @@ def _with_hindsight(document: Document, rng: random.Random, tools: bool) -> None
 
 
 def _with_code_hindsight(document: Document, rng: random.Random, tools: bool) -> None:
-    problem = DRAWERS["code"](rng)
+    problem = ask_for(draw_code_task(rng, odds=0.5), rng)  # so that choices are taken back, too
     follow_up, wanted = draw_code_follow_up(problem, rng)
     rules = draw_wishes(rng, "code", rng.choice((1, 2)), DEFAULT) if rng.random() < 0.15 else []
     block = hindsight_block([_rule_text(w, rng) for w in rules], follow_up)
@@ -288,7 +299,7 @@ def _exchange(
         return problem, style
     if shape < 0.19 and problem.kind not in ("talk", "calculation", "clock"):
         said = _doubt(rng)
-    elif shape < 0.58:  # a complaint alone: the last answer again, as wished
+    elif shape < 0.62:  # a complaint alone: the last answer again, as wished
         if problem.kind == "code" and rng.random() < 0.8:
             said, problem = draw_code_follow_up(problem, rng)
         else:
@@ -298,7 +309,7 @@ def _exchange(
     else:
         problem = draw_problem(rng, tools)
         said = problem.question
-        if shape < 0.75:
+        if shape < 0.78:
             wishes = draw_wishes(rng, problem.kind, 1, style)
             style = apply_wishes(style, wishes)
             said = f"{wordings.say(wishes[0], rng)} {said}"

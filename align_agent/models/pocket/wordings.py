@@ -18,7 +18,7 @@ import yaml
 Words = tuple[str, ...]
 
 # How often a message is changed in each way, so that the model listens for the words that matter.
-_BEFORE, _FILLER, _AFTER, _LOWER, _BARE = 0.15, 0.3, 0.1, 0.12, 0.12
+_BEFORE, _FILLER, _AFTER, _LOWER, _BARE = 0.15, 0.2, 0.1, 0.12, 0.12
 _WHOLE = 0.3  # whole sentences are few beside the frames, so they have a share of their own
 _REASON = 0.2
 
