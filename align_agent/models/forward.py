@@ -37,7 +37,7 @@ def logits_at(
     if not _has_plain_head(network):
         logits = network(input_ids=ids, use_cache=False).logits  # (B, T, V)
         return _pick(logits, index)
-    hidden = _body(network)(input_ids=ids, use_cache=False).last_hidden_state  # (B, T, H)
+    hidden = body(network)(input_ids=ids, use_cache=False).last_hidden_state  # (B, T, H)
     result: torch.Tensor = network.get_output_embeddings()(_pick(hidden, index))
     return result
 
@@ -59,7 +59,7 @@ def _pick(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[-1]))
 
 
-def _body(network: Any) -> Any:
+def body(network: Any) -> Any:
     return getattr(network, network.base_model_prefix)
 
 
@@ -72,7 +72,7 @@ def _has_plain_head(network: Any) -> bool:
     if known is None:
         ids = torch.tensor([[0, 1]], device=network.device)
         with torch.no_grad():
-            hidden = _body(network)(input_ids=ids, use_cache=False).last_hidden_state
+            hidden = body(network)(input_ids=ids, use_cache=False).last_hidden_state
             direct = network.get_output_embeddings()(hidden)
             whole = network(input_ids=ids, use_cache=False).logits
         known = bool(torch.allclose(direct.float(), whole.float(), rtol=1e-3, atol=1e-4))

@@ -8,7 +8,7 @@ from typing import Literal
 from align_agent.errors import UsageError
 from align_agent.records import Message, ToolCall
 
-FinishReason = Literal["stop", "length", "tool_calls"]
+FinishReason = Literal["stop", "length", "tool_calls", "aborted"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class LocalModel:
         self.chat = ChatFormat(tokenizer, self.eos_ids)
         self._network = network
         self._adapters: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
     @classmethod
     def load(
@@ -105,7 +105,7 @@ class LocalModel:
         """
         if adapter is None:
             return self._network
-        with self._lock:
+        with self.lock:
             key = _adapter_key(adapter)
             if key not in self._adapters:
                 self._adapters[key] = lora.load_lora(self._network, adapter)
@@ -139,7 +139,7 @@ class LocalModel:
         uniform = noise(_seed(sampling), [0], sampling.max_new_tokens)
         decoder = Decoder(network, [prompt], uniform, sampling, self._pad_id())
         while not builder.done:
-            with self._lock:
+            with self.lock:
                 ((_, token_id, logprob),) = decoder.step()
             if piece := builder.push(token_id, logprob):
                 yield piece
@@ -176,7 +176,7 @@ class LocalModel:
                 self._builder(encoded[i], sampling, tools=bool(tools), stream=False) for i in batch
             ]
             while decoder.rows:
-                with self._lock:
+                with self.lock:
                     written = decoder.step()
                 for row, token_id, logprob in written:
                     builders[row].push(token_id, logprob)
@@ -204,7 +204,7 @@ class LocalModel:
         network = self.network(adapter)
         result: dict[int, list[float]] = {}
         for batch in by_length([len(ids) for ids in sequences], batch_size):
-            with self._lock, torch.inference_mode():
+            with self.lock, torch.inference_mode():
                 logits = logits_at(
                     network, [sequences[i] for i in batch], [positions[i] for i in batch]
                 )
@@ -215,12 +215,24 @@ class LocalModel:
                 result[i] = picked.squeeze(-1).tolist()
         return [result[i] for i in range(len(turns))]
 
+    def serving(self, adapter: Path | None) -> tuple[Any, Hashable]:
+        """The network for an adapter, and a key that tells its state from any other's."""
+        return self.network(adapter), None if adapter is None else _adapter_key(adapter)
+
+    def begin(
+        self, messages: Sequence[Message], tools: Tools, sampling: Sampling
+    ) -> tuple[list[int], AnswerBuilder, int]:
+        """Prompt ids, an empty answer that streams, and the seed. Raises ContextTooLong."""
+        prompt = self._prompt_ids(messages, tools)
+        builder = self._builder(prompt, sampling, tools=bool(tools), stream=True)
+        return prompt, builder, _seed(sampling)
+
     def fresh_lora(self, rank: int, alpha: float, dropout: float, seed: int) -> Any:
         """A PeftModel for training, on a module tree apart from those that serve.
 
         The base's weights are shared and frozen; only LoRA's can be written to.
         """
-        with self._lock:
+        with self.lock:
             return lora.fresh_lora(
                 self._network, rank=rank, alpha=alpha, dropout=dropout, seed=seed
             )

@@ -1,0 +1,260 @@
+"""Many requests on one model at once: continuous admission, fair turns, prefix reuse.
+
+One thread computes. Between two tokens of the running answers it takes in what has arrived, at
+most one piece of a long prompt at a time, so that neither a long answer nor a long prompt holds
+the others up. Knows nothing of HTTP or turns.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from align_agent.errors import ModelError
+from align_agent.models.cache import RowCache, can_join, growing_cache
+from align_agent.models.chat import Tools
+from align_agent.models.decoding import noise
+from align_agent.models.forward import body
+from align_agent.models.generation import Sampling
+from align_agent.models.lane import Deliver, Event, Lane, Row
+from align_agent.models.prefix import PrefixCache
+from align_agent.records import Message
+
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
+
+log = logging.getLogger(__name__)
+
+PREFILL = 512  # prompt tokens computed between two steps of the running answers
+STOPPED = "the model is shutting down"
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A request in the engine. `cancel` ends it early: its Generation says "aborted"."""
+
+    row: Row
+    key: Hashable
+    network: Any
+    cancelled: bool = False
+    cache: RowCache | None = None
+    reused: int = 0  # prompt tokens that did not have to be computed
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Engine:
+    """Start one per model; submit from any thread; close it at the end."""
+
+    def __init__(
+        self, model: LocalModel, *, max_rows: int = 32, prefix_bytes: int = 512 * 2**20
+    ) -> None:
+        self.model = model
+        self._max_rows = max_rows
+        self._prefixes = PrefixCache(prefix_bytes)
+        self._lanes: dict[Hashable, list[Lane]] = {}
+        self._tickets: dict[Row, Ticket] = {}
+        self._waiting: deque[Ticket] = deque()
+        self._wake = threading.Condition()
+        self._closed = False
+        self.counts: Counter[str] = Counter()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self,
+        messages: Sequence[Message],
+        deliver: Deliver,
+        *,
+        tools: Tools = (),
+        sampling: Sampling | None = None,
+        adapter: Path | None = None,
+        choice: int = 0,
+        top: int = 0,
+    ) -> Ticket:
+        """Ask for one answer. `deliver` is called from the engine's thread with each Piece and at
+        the end with the Generation, or with the exception that ended it; it must not block.
+
+        `choice` numbers the answers to one request, `top` asks for alternatives to each token.
+        Raises ContextTooLong, and whatever `LocalModel.network` raises.
+        """
+        sampling = sampling or Sampling()
+        network, key = self.model.serving(adapter)
+        prompt, builder, seed = self.model.begin(messages, tools, sampling)
+        uniform = noise(seed, [choice], sampling.max_new_tokens)[0]
+        row = Row(prompt, sampling, builder, uniform, deliver, top)
+        ticket = Ticket(row, key, network)
+        row.deliver = _guarded(ticket, deliver)
+        with self._wake:
+            if self._closed:
+                raise ModelError(STOPPED, hint="try again once it is back")
+            self._waiting.append(ticket)
+            self.counts["requests"] += 1
+            self._wake.notify()
+        return ticket
+
+    def load(self) -> tuple[int, int]:
+        """Answers under way, and requests that wait."""
+        with self._wake:
+            return len(self._tickets), len(self._waiting)
+
+    def close(self) -> None:
+        """Stop; whoever still waits gets an error."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._closed or self._waiting or self._tickets)
+                if self._closed:
+                    break
+            self._admit()
+            for key, lanes in list(self._lanes.items()):
+                for lane in list(lanes):
+                    self._step(key, lane)
+        left = [*self._tickets.values(), *self._waiting]
+        self._tickets.clear()
+        for ticket in left:
+            self._deliver(ticket, ModelError(STOPPED, hint="try again once it is back"))
+
+    def _admit(self) -> None:
+        """Compute a piece of the prompt that waits longest, and more while they are short."""
+        room = PREFILL
+        ready: dict[Hashable, list[Ticket]] = {}
+        while room > 0:
+            with self._wake:
+                if not self._waiting or len(self._tickets) >= self._max_rows:
+                    break
+                ticket = self._waiting.popleft()
+            if ticket.cancelled:
+                self._end(ticket, aborted=True)
+                continue
+            try:
+                room -= self._prefill(ticket, room)
+            except Exception as error:
+                self._fail([ticket], error)
+                continue
+            assert ticket.cache is not None
+            if ticket.cache.length < len(ticket.row.prompt) - 1:
+                with self._wake:
+                    # Behind the others: a long prompt must not keep short ones from being read.
+                    self._waiting.append(ticket)
+                continue
+            self._tickets[ticket.row] = ticket
+            ready.setdefault(ticket.key, []).append(ticket)
+        for key, tickets in ready.items():
+            try:
+                self._join(key, tickets)
+            except Exception as error:
+                self._fail(tickets, error)
+
+    def _prefill(self, ticket: Ticket, room: int) -> int:
+        """Compute at most `room` more prompt tokens. Returns how many it were."""
+        wanted = len(ticket.row.prompt) - 1  # the last one goes in with the first step
+        if ticket.cache is None:
+            ticket.cache = self._prefixes.get(ticket.key, ticket.row.prompt) or RowCache(
+                growing_cache(ticket.network.config), 0
+            )
+            ticket.reused = ticket.cache.length
+            self.counts["prompt_tokens"] += len(ticket.row.prompt)
+            self.counts["reused_tokens"] += ticket.reused
+        start = ticket.cache.length
+        end = min(wanted, start + room)
+        if end > start:
+            ids = torch.tensor([ticket.row.prompt[start:end]], device=self.model.device)
+            with self.model.lock, torch.inference_mode():
+                body(ticket.network)(
+                    input_ids=ids, past_key_values=ticket.cache.cache, use_cache=True
+                )
+            ticket.cache = RowCache(ticket.cache.cache, end)
+        return max(1, end - start)
+
+    def _join(self, key: Hashable, tickets: Sequence[Ticket]) -> None:
+        caches = [ticket.cache for ticket in tickets if ticket.cache is not None]
+        for ticket in tickets:
+            ticket.cache = None
+        rows = [ticket.row for ticket in tickets]
+        lanes = self._lanes.setdefault(key, [])
+        with self.model.lock, torch.inference_mode():
+            if all(can_join(cache.cache) for cache in caches):
+                if not lanes:
+                    lanes.append(Lane(tickets[0].network))
+                lanes[0].join(rows, caches)
+                return
+            for ticket, row, cache in zip(tickets, rows, caches, strict=True):
+                lane = Lane(ticket.network)
+                lane.join([row], [cache])
+                lanes.append(lane)
+
+    def _step(self, key: Hashable, lane: Lane) -> None:
+        try:
+            with self.model.lock:
+                lane.step()
+        except Exception as error:
+            rows, lane.rows = lane.rows, []
+            self._fail([self._tickets[row] for row in rows], error)
+        over: set[Row] = set()
+        for row in lane.rows:
+            ticket = self._tickets[row]
+            if row.builder.done or ticket.cancelled:
+                over.add(row)
+                self._remember(ticket, lane)
+                self._end(ticket, aborted=not row.builder.done)
+        lane.keep(lambda row: row not in over)
+        if not lane.rows:
+            self._lanes[key].remove(lane)
+            if not self._lanes[key]:
+                del self._lanes[key]
+
+    def _remember(self, ticket: Ticket, lane: Lane) -> None:
+        if not can_join(lane.cache):
+            return
+        ids = [*ticket.row.prompt, *ticket.row.builder.token_ids]
+        with torch.inference_mode():
+            self._prefixes.put(ticket.key, ids, lane.take(ticket.row))
+
+    def _end(self, ticket: Ticket, *, aborted: bool) -> None:
+        last, generation = ticket.row.builder.finish()
+        if last or ticket.row.unsaid:
+            ticket.row.say(last)
+        if aborted:
+            generation = replace(generation, finish_reason="aborted")
+        self.counts["aborted" if aborted else "answered"] += 1
+        self.counts["answer_tokens"] += len(generation.token_ids)
+        self._deliver(ticket, generation)
+
+    def _fail(self, tickets: Sequence[Ticket], error: Exception) -> None:
+        """Tell these requests; the others go on."""
+        if not isinstance(error, ModelError):
+            log.exception("an answer failed", exc_info=error)
+        for ticket in tickets:
+            self.counts["failed"] += 1
+            self._deliver(ticket, error)
+
+    def _deliver(self, ticket: Ticket, event: Event) -> None:
+        self._tickets.pop(ticket.row, None)
+        ticket.row.deliver(event)
+
+
+def _guarded(ticket: Ticket, deliver: Deliver) -> Deliver:
+    """A listener that breaks ends its own answer and no other."""
+
+    def safely(event: Event) -> None:
+        try:
+            deliver(event)
+        except Exception:
+            log.exception("a listener failed")
+            ticket.cancelled = True
+
+    return safely
