@@ -1,14 +1,45 @@
-"""Text as it arrives from outside, made safe to store and to show a model. Redacts nothing."""
+"""What arrives from outside: text made safe, and requests of agent clients read. Redacts nothing.
+
+`read_request` gives messages and tools, `understand` says whose words they are. On top of them,
+imported by their own names: `conversations` finds the conversation, `turn` builds what is recorded.
+"""
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
+from align_agent.capture.wire.anthropic import read_anthropic
+from align_agent.capture.wire.chat import read_chat
+from align_agent.capture.wire.responses import read_responses
+from align_agent.capture.wire.understand import Understood, understand
+from align_agent.records import Message
 from align_agent.store.text import storable
 
 MAX_CHARS = 200_000
 _HEAD_SHARE = 0.75
 _NOTE_ROOM = 64
 
-__all__ = ["MAX_CHARS", "cut", "sanitize_text", "shorten"]
+Api = Literal["chat", "responses", "messages"]
+_READERS = {"chat": read_chat, "responses": read_responses, "messages": read_anthropic}
+
+__all__ = [
+    "MAX_CHARS",
+    "Api",
+    "Understood",
+    "cut",
+    "read_request",
+    "sanitize_text",
+    "shorten",
+    "understand",
+]
+
+
+def read_request(api: Api, body: Any) -> tuple[tuple[Message, ...], tuple[dict[str, Any], ...]]:
+    """The messages and the tools (OpenAI's format) of a request to one of the three doors.
+
+    Raises InputError, which names the field: "`messages[2].content` must be ...".
+    """
+    return _READERS[api](body)
 
 
 def sanitize_text(text: str) -> str:
