@@ -223,10 +223,7 @@ def draw_talk(rng: random.Random) -> Problem:
 
 
 def draw_code(rng: random.Random) -> Problem:
-    return ask_for(draw_code_task(rng), rng)
-
-
-def ask_for(task: CodeTask, rng: random.Random) -> Problem:
+    task = draw_code_task(rng)
     return Problem("code", task.question(rng), task=task)
 
 
