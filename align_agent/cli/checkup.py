@@ -24,7 +24,12 @@ from align_agent.paths import Home
 Status = Literal["ok", "warn", "fail"]
 PACKAGE = "align-agent"
 # What each optional part is for, in the words of someone who lacks it.
-EXTRAS = {"train": "answer and learn", "agent": "chat", "schedule": "start nights by itself"}
+EXTRAS = {
+    "train": "answer and learn",
+    "agent": "chat",
+    "schedule": "start nights by itself",
+    "serve": "serve other agents",
+}
 _LOW_DISK = 2e9
 _REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}"
 _ASK_TORCH = """

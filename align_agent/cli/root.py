@@ -24,6 +24,7 @@ NOUNS = {
     "status": "What serves, what was learned, when the next night runs.",
     "doctor": "What this machine lacks, and how to get it.",
     "chat": "Talk to the agent.",
+    "serve": "Answer other agents' clients over HTTP.",
     "demo": "Watch it learn: simulated people, real nights.",
     "turns": "What was said: list, search, import, exclude.",
     "feedback": "What you thought of the answers, as far as it was understood.",

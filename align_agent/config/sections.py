@@ -280,6 +280,18 @@ class ServerConfig:
 
     host: str = option("127.0.0.1", "Address it listens on.", check=_some_text)
     port: int = option(8377, "Port it listens on.", low=1, high=65535)
+    token: str = option(
+        "", "Secret that every client must send. Needed for any address but this machine's own."
+    )
+    allowed_hosts: tuple[str, ...] = option(
+        (), "Further names by which clients may call this server, besides localhost."
+    )
+    timeout_seconds: float = option(300.0, "Longest time for one answer.", low=1, high=86_400)
+    max_body_mb: int = option(16, "Largest request, in MB.", low=1, high=1024)
+    max_batch: int = option(32, "Most answers written at the same time.", low=1, high=1024)
+    prefix_cache_mb: int = option(
+        512, "Memory for what earlier turns computed, in MB. 0: none.", low=0, high=1_000_000
+    )
 
 
 @dataclass(frozen=True)

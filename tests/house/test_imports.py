@@ -23,7 +23,7 @@ LEVELS: tuple[set[str], ...] = (
     {"models", "feedback", "adapters", "capture"},
     {"distill", "gate"},
     {"night"},
-    {"schedule", "agent"},
+    {"schedule", "agent", "server"},
     {"demo"},
     {"cli"},
 )
@@ -35,8 +35,9 @@ HEAVY = {
 }  # fmt: skip
 # Modules whose whole work is on tensors; everything else imports heavy packages inside functions.
 TORCH_MODULES = {
-    "models/cache.py", "models/decoding.py", "models/forward.py", "models/local.py",
-    "models/lora.py", "models/pocket/train.py",
+    "models/cache.py", "models/decoding.py", "models/engine.py", "models/forward.py",
+    "models/lane.py", "models/local.py",
+    "models/lora.py", "models/pocket/train.py", "models/prefix.py",
     "distill/gap.py", "distill/loss.py", "distill/rollouts.py", "distill/train.py",
 }  # fmt: skip
 

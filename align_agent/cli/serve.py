@@ -1,0 +1,67 @@
+"""`align-agent serve`: the HTTP door for any agent's client."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+
+import click
+
+from align_agent.cli.app import App, common
+from align_agent.cli.output import note
+from align_agent.config import ServerConfig
+from align_agent.errors import AlignAgentError, ConfigError
+
+
+@click.command()
+@click.option("--host", default=None, help="Address to listen on, instead of server.host.")
+@click.option("--port", default=None, type=click.IntRange(0, 65535), help="0: any free port.")
+@common
+@click.pass_obj
+def command(app: App, host: str | None, port: int | None) -> None:
+    """Answer OpenAI's clients on this machine with the version that serves."""
+    import socket
+
+    import uvicorn
+
+    from align_agent.models.load import load_model
+    from align_agent.server.app import build_app
+    from align_agent.server.service import Service
+
+    settings = app.config.server
+    host = host or settings.host
+    check_reach(host, settings)
+    app.make_home()
+    try:
+        listener = socket.create_server((host, settings.port if port is None else port))
+    except OSError as error:
+        raise AlignAgentError(
+            f"cannot listen on {host}: {error.strerror}",
+            hint="choose another port: --port, or server.port in config.yaml",
+        ) from error
+    note("loading the model ...")
+    service = Service.open(app.home, app.config, load_model(app.config.model))
+    try:
+        note(f"serving on http://{host}:{listener.getsockname()[1]}/v1, Ctrl-C ends it")
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                build_app(service), log_config=None, access_log=False, timeout_graceful_shutdown=5
+            )
+        )
+        server.run(sockets=[listener])
+    finally:
+        service.close()
+
+
+def check_reach(host: str, settings: ServerConfig) -> None:
+    """Raises ConfigError for an address that others can reach when no token is set."""
+    try:
+        private = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        private = host == "localhost"
+    if not private and not settings.token:
+        raise ConfigError(
+            f"{host} can be reached from other machines, and server.token is empty",
+            hint="set server.token in config.yaml, or serve on 127.0.0.1",
+        )

@@ -1,0 +1,111 @@
+"""Who may knock: Host, Origin, token and size, before any handler runs. Pure ASGI.
+
+A page in the user's browser can post to a loopback address, and by DNS rebinding read the answer.
+So a request must name a host that is this machine, and must not come from a page elsewhere.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+
+from align_agent.server.errors import openai_body
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_OPEN = ("/healthz", "/readyz")
+
+
+class TooLarge(HTTPException):
+    """A body beyond the limit. An HTTPException, because FastAPI makes any other a plain 400."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(413, message)
+
+
+class Gatekeeper:
+    """ASGI middleware. `token` is empty where none is asked for; `hosts` may be named."""
+
+    def __init__(
+        self, app: App, *, token: str = "", hosts: tuple[str, ...] = LOOPBACK, max_bytes: int
+    ) -> None:
+        self._app, self._token, self._max = app, token, max_bytes
+        self._hosts = {*LOOPBACK, *(host.lower() for host in hosts)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {
+            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
+        }
+        refusal = self._refusal(scope["path"], headers)
+        if refusal is not None:
+            await self._drain(receive)
+            await _refuse(send, *refusal)
+            return
+        await self._app(scope, self._limited(receive), send)
+
+    def _refusal(self, path: str, headers: dict[str, str]) -> tuple[int, str, str] | None:
+        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        if host not in self._hosts:
+            return 421, f"this server does not answer for the host {host[:80]!r}", "wrong_host"
+        origin = headers.get("origin", "")
+        if origin and (urlsplit(origin).hostname or "") not in self._hosts:
+            return 403, "requests from other web pages are refused", "wrong_origin"
+        if self._token and path not in _OPEN and not self._knows(headers):
+            return 401, "the token is missing or wrong", "invalid_api_key"
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > self._max:
+            return 413, self._too_large(), "request_too_large"
+        return None
+
+    def _knows(self, headers: dict[str, str]) -> bool:
+        given = headers.get("x-api-key", "")
+        scheme, _, rest = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            given = rest.strip()
+        return hmac.compare_digest(given.encode(), self._token.encode())
+
+    async def _drain(self, receive: Receive) -> None:
+        """Take in what the client still sends: closing on it would cost it our answer."""
+        seen, more = 0, True
+        while more and seen <= 2 * self._max:
+            message = await receive()
+            seen += len(message.get("body", b""))
+            more = bool(message.get("more_body"))
+
+    def _too_large(self) -> str:
+        return (
+            f"the request has more than {self._max:,} bytes; send less or raise server.max_body_mb"
+        )
+
+    def _limited(self, receive: Receive) -> Receive:
+        """The same body, counted: a chunked one names no length."""
+        seen = 0
+
+        async def counted() -> MutableMapping[str, Any]:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._max:
+                raise TooLarge(self._too_large())
+            return message
+
+        return counted
+
+
+async def _refuse(send: Send, status: int, message: str, code: str) -> None:
+    body = json.dumps(openai_body(message, "invalid_request_error", code)).encode()
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,139 @@
+"""One request's answers as async events: the bridge between the engine's thread and the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from align_agent.errors import AlignAgentError
+from align_agent.models.engine import Engine, Ticket
+from align_agent.models.generation import Generation, Sampling
+from align_agent.models.lane import Event, Piece
+from align_agent.records import Message
+from align_agent.server.versions import Served
+
+T = TypeVar("T")
+
+
+class TimedOut(AlignAgentError):
+    """The answer took longer than server.timeout_seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a request wants, whatever the API it came through."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[dict[str, Any], ...]
+    sampling: Sampling
+    served: Served
+    choices: int = 1
+    top: int = 0
+
+
+@dataclass(slots=True)
+class Answers:
+    """The answers to one request, under way. Iterate over `events`, then `close`, always."""
+
+    tickets: list[Ticket]
+    queue: asyncio.Queue[tuple[int, Event]]
+    timeout: float
+    left: set[int] = field(default_factory=set)
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.tickets[0].row.prompt)
+
+    @property
+    def reused_tokens(self) -> int:
+        return self.tickets[0].reused
+
+    async def events(self) -> AsyncIterator[tuple[int, Piece | Generation]]:
+        """(choice, event) as they come, until every choice has its Generation.
+
+        Raises what ended an answer, and TimedOut.
+        """
+        try:
+            async with asyncio.timeout(self.timeout):
+                while self.left:
+                    choice, event = await self.queue.get()
+                    if isinstance(event, BaseException):
+                        raise event
+                    if isinstance(event, Generation):
+                        self.left.discard(choice)
+                    yield choice, event
+        except TimeoutError:
+            raise TimedOut(
+                f"the answer was not ready after {self.timeout:g} seconds",
+                hint="ask for fewer tokens, or raise server.timeout_seconds",
+            ) from None
+
+    def close(self) -> None:
+        """End what is still being written; nothing more is computed for it."""
+        for choice in self.left:
+            self.tickets[choice].cancel()
+
+
+async def begin(engine: Engine, ask: Ask, timeout: float) -> Answers:
+    """Hand a request to the engine. Raises ContextTooLong, AdapterDamaged, WrongBase."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
+
+    def submit(choice: int) -> Ticket:
+        def deliver(event: Event) -> None:
+            loop.call_soon_threadsafe(queue.put_nowait, (choice, event))
+
+        return engine.submit(
+            ask.messages,
+            deliver,
+            tools=ask.tools,
+            sampling=ask.sampling,
+            adapter=ask.served.adapter,
+            choice=choice,
+            top=ask.top,
+        )
+
+    # In a thread: a long prompt takes milliseconds to tokenize, an adapter longer to load.
+    tickets = await asyncio.to_thread(lambda: [submit(i) for i in range(ask.choices)])
+    return Answers(tickets, queue, timeout, set(range(ask.choices)))
+
+
+async def whole(answers: Answers) -> tuple[list[Generation], list[list[Piece]]]:
+    """Every choice's Generation and pieces, once all are there."""
+    generations: dict[int, Generation] = {}
+    pieces: list[list[Piece]] = [[] for _ in answers.tickets]
+    try:
+        async for choice, event in answers.events():
+            if isinstance(event, Generation):
+                generations[choice] = event
+            else:
+                pieces[choice].append(event)
+    finally:
+        answers.close()
+    return [generations[i] for i in range(len(answers.tickets))], pieces
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The work's result; when the client leaves before it is there, the work is cancelled.
+
+    Raises ClientDisconnect.
+    """
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientDisconnect
+    finally:
+        watch.cancel()
+        task.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

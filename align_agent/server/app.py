@@ -1,0 +1,112 @@
+"""The application: routes, errors, health and metrics around one `Service`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from align_agent import __version__
+from align_agent.errors import AlignAgentError
+from align_agent.server import chat
+from align_agent.server.access import Gatekeeper
+from align_agent.server.errors import openai_body, openai_error
+from align_agent.server.service import Service
+
+log = logging.getLogger(__name__)
+
+
+def build_app(service: Service) -> FastAPI:
+    """The ASGI application of a service; closing the service is the caller's."""
+    settings = service.config.server
+    app = FastAPI(title="align-agent", version=__version__, docs_url=None, redoc_url=None)
+    app.state.service = service
+    app.state.started = int(time.time())
+    app.include_router(chat.router)
+    app.add_api_route("/v1/models", models, methods=["GET"])
+    app.add_api_route("/v1/models/{name}", model, methods=["GET"])
+    app.add_api_route("/v1/embeddings", embeddings, methods=["POST"])
+    app.add_api_route("/healthz", healthz, methods=["GET"])
+    app.add_api_route("/readyz", readyz, methods=["GET"])
+    app.add_exception_handler(AlignAgentError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _left)
+    app.add_exception_handler(Exception, _unexpected)
+    app.add_middleware(
+        Gatekeeper,
+        token=settings.token,
+        hosts=(settings.host, *settings.allowed_hosts),
+        max_bytes=settings.max_body_mb * 2**20,
+    )
+    return app
+
+
+async def models(request: Request) -> dict[str, Any]:
+    """Every version that can be asked for by name."""
+    names = await request.app.state.service.names()
+    return {"object": "list", "data": [_model(request, name) for name in names]}
+
+
+async def model(name: str, request: Request) -> dict[str, Any]:
+    """One model. 404 for a version that cannot answer."""
+    await request.app.state.service.resolve(name)
+    return _model(request, name)
+
+
+def _model(request: Request, name: str) -> dict[str, Any]:
+    made = request.app.state.started
+    return {"id": name, "object": "model", "created": made, "owned_by": "align-agent"}
+
+
+async def embeddings() -> Response:
+    """Refused: a chat model's hidden states are no embeddings."""
+    message = "this model makes no embeddings; ask an embedding model's server"
+    return JSONResponse(openai_body(message, "invalid_request_error", "unsupported"), 501)
+
+
+async def healthz() -> Response:
+    """The process is alive."""
+    return PlainTextResponse("ok")
+
+
+async def readyz(request: Request) -> Response:
+    """The model is loaded and the database can be read."""
+    await request.app.state.service.names()
+    return PlainTextResponse("ready")
+
+
+async def _ours(_: Request, error: Exception) -> Response:
+    assert isinstance(error, AlignAgentError)
+    status, body = openai_error(error)
+    return JSONResponse(body, status)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if part != "body")
+    message = f"{place}: {first['msg']}" if place else str(first["msg"])
+    return JSONResponse(openai_body(message, "invalid_request_error", None, place or None), 400)
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    body = openai_body(str(error.detail), "invalid_request_error")
+    return JSONResponse(body, error.status_code, headers=error.headers)
+
+
+async def _left(_: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it
+
+
+async def _unexpected(_: Request, error: Exception) -> Response:
+    log.exception("a request failed", exc_info=error)
+    message = f"unexpected {type(error).__name__}; the server's log has the details"
+    return JSONResponse(openai_body(message, "server_error"), 500)

@@ -1,0 +1,214 @@
+"""`POST /v1/chat/completions`, as OpenAI's clients speak it: whole or streamed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from align_agent.capture.wire.chat import read_chat
+from align_agent.errors import AlignAgentError, InputError
+from align_agent.models.chat import Tools
+from align_agent.models.generation import Generation, Sampling
+from align_agent.models.lane import Piece, Token
+from align_agent.records import ToolCall, new_id
+from align_agent.server.answers import Answers, Ask, begin, unless_gone, whole
+from align_agent.server.errors import openai_error
+from align_agent.server.service import Service
+from align_agent.server.versions import FAMILY
+
+MAX_CHOICES = 16
+SSE = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+router = APIRouter()
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """The fields that change the answer. Others are allowed and do nothing here."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str = FAMILY
+    messages: Annotated[list[Any], Field(min_length=1)]
+    tools: list[Any] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    seed: int | None = None
+    logprobs: bool | None = False
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+
+
+@router.post("/v1/chat/completions")
+async def create(wanted: ChatRequest, request: Request) -> Response:
+    """Answer a chat with the version that the model's name means."""
+    service: Service = request.app.state.service
+    ask = await read(service, wanted)
+    answers = await begin(service.engine, ask, service.config.server.timeout_seconds)
+    reply = Reply(service, wanted, ask)
+    if wanted.stream:
+        return StreamingResponse(reply.stream(answers), media_type="text/event-stream", headers=SSE)
+    generations, pieces = await unless_gone(request, whole(answers))
+    return JSONResponse(reply.body(answers, generations, pieces))
+
+
+async def read(service: Service, wanted: ChatRequest) -> Ask:
+    """The request in our terms. Raises InputError, NotFound."""
+    messages, tools = read_chat({"messages": wanted.messages, "tools": wanted.tools or []})
+    served = await service.resolve(wanted.model)
+    stop = [wanted.stop] if isinstance(wanted.stop, str) else wanted.stop or []
+    settings = service.config.model
+    room = wanted.max_completion_tokens or wanted.max_tokens
+    sampling = Sampling(
+        max_new_tokens=min(room or settings.max_new_tokens, service.model.context),
+        temperature=settings.temperature if wanted.temperature is None else wanted.temperature,
+        top_p=settings.top_p if wanted.top_p is None else wanted.top_p,
+        seed=None if wanted.seed is None else wanted.seed % 2**40,
+        stop=tuple(text for text in stop if text),
+    )
+    return Ask(
+        messages,
+        offered(tools, wanted.tool_choice),
+        sampling,
+        served,
+        wanted.n or 1,
+        (wanted.top_logprobs or 0) if wanted.logprobs else 0,
+    )
+
+
+def offered(tools: Tools, choice: str | dict[str, Any] | None) -> tuple[dict[str, Any], ...]:
+    """The tools that the model is shown. Raises InputError for a call that cannot be forced."""
+    if choice in (None, "auto"):
+        return tuple(tools)
+    if choice == "none":
+        return ()
+    raise InputError(
+        "tool_choice: a call cannot be forced on this model",
+        hint='use "auto" or "none"',
+    )
+
+
+class Reply:
+    """The shape of one request's answer."""
+
+    def __init__(self, service: Service, wanted: ChatRequest, ask: Ask) -> None:
+        self._service, self._wanted, self._ask = service, wanted, ask
+        self.id = new_id("chatcmpl")
+        self._head = {"id": self.id, "created": int(time.time()), "model": ask.served.name}
+
+    def body(
+        self, answers: Answers, generations: Sequence[Generation], pieces: Sequence[list[Piece]]
+    ) -> dict[str, Any]:
+        """The whole answer at once."""
+        choices = [
+            {
+                "index": index,
+                "message": _message(generation),
+                "logprobs": self._logprobs([t for p in pieces[index] for t in p.tokens]),
+                "finish_reason": _finish(generation),
+            }
+            for index, generation in enumerate(generations)
+        ]
+        usage = _usage(answers, generations)
+        return self._head | {"object": "chat.completion", "choices": choices, "usage": usage}
+
+    async def stream(self, answers: Answers) -> AsyncIterator[bytes]:
+        """Server-sent events, one for each piece; a failure becomes a last event that names it."""
+        generations: list[Generation] = []
+        try:
+            for index in range(self._ask.choices):
+                yield self._chunk(index, {"role": "assistant", "content": ""})
+            async for index, event in answers.events():
+                if isinstance(event, Piece):
+                    logprobs = self._logprobs(event.tokens)
+                    if event.text or logprobs:
+                        yield self._chunk(index, {"content": event.text}, logprobs)
+                    continue
+                generations.append(event)
+                if event.tool_calls:
+                    yield self._chunk(index, {"tool_calls": _calls(event.tool_calls, True)})
+                yield self._chunk(index, {}, finish=_finish(event))
+            options = self._wanted.stream_options
+            if options is not None and options.include_usage:
+                usage = {"choices": [], "usage": _usage(answers, generations)}
+                yield _event(self._head | {"object": "chat.completion.chunk"} | usage)
+            yield b"data: [DONE]\n\n"
+        except AlignAgentError as error:
+            self._service.counts["failed_streams"] += 1
+            yield _event(openai_error(error)[1])
+        finally:
+            answers.close()
+
+    def _chunk(
+        self,
+        index: int,
+        delta: dict[str, Any],
+        logprobs: dict[str, Any] | None = None,
+        finish: str | None = None,
+    ) -> bytes:
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+        return _event(self._head | {"object": "chat.completion.chunk", "choices": [choice]})
+
+    def _logprobs(self, tokens: Sequence[Token]) -> dict[str, Any] | None:
+        if not self._wanted.logprobs or not tokens:
+            return None
+        return {"content": [self._token(token) for token in tokens], "refusal": None}
+
+    def _token(self, token: Token) -> dict[str, Any]:
+        top = [self._named(*other) for other in token.top]
+        return self._named(token.id, token.logprob) | {"top_logprobs": top}
+
+    def _named(self, token_id: int, logprob: float) -> dict[str, Any]:
+        text = self._service.model.chat.decode([token_id])
+        return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+
+
+def _event(data: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def _message(generation: Generation) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": generation.text, "refusal": None}
+    if generation.tool_calls:
+        message["content"] = generation.text or None
+        message["tool_calls"] = _calls(generation.tool_calls, False)
+    return message
+
+
+def _calls(calls: Sequence[ToolCall], numbered: bool) -> list[dict[str, Any]]:
+    made = []
+    for index, call in enumerate(calls):
+        arguments = json.dumps(call.arguments, ensure_ascii=False)
+        function = {"name": call.name, "arguments": arguments}
+        shown: dict[str, Any] = {"id": call.id, "type": "function", "function": function}
+        made.append({"index": index, **shown} if numbered else shown)
+    return made
+
+
+def _finish(generation: Generation) -> str:
+    return "stop" if generation.finish_reason == "aborted" else generation.finish_reason
+
+
+def _usage(answers: Answers, generations: Sequence[Generation]) -> dict[str, Any]:
+    written = sum(len(generation.token_ids) for generation in generations)
+    return {
+        "prompt_tokens": answers.prompt_tokens,
+        "completion_tokens": written,
+        "total_tokens": answers.prompt_tokens + written,
+        "prompt_tokens_details": {"cached_tokens": answers.reused_tokens},
+    }

@@ -1,0 +1,52 @@
+"""Failures as each API's own clients expect them: a status, and the body in their shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from align_agent.errors import (
+    AdapterDamaged,
+    AlignAgentError,
+    ContextTooLong,
+    InputError,
+    NotFound,
+    UsageError,
+    WrongBase,
+)
+from align_agent.server.answers import TimedOut
+
+# (status, OpenAI's type, OpenAI's code), the most special first.
+_KINDS: tuple[tuple[type[AlignAgentError], int, str, str | None], ...] = (
+    (ContextTooLong, 400, "invalid_request_error", "context_length_exceeded"),
+    (TimedOut, 504, "server_error", "timeout"),
+    (NotFound, 404, "invalid_request_error", "model_not_found"),
+    (InputError, 400, "invalid_request_error", None),
+    (UsageError, 400, "invalid_request_error", None),
+    (AdapterDamaged, 409, "invalid_request_error", "adapter_damaged"),
+    (WrongBase, 409, "invalid_request_error", "wrong_base"),
+)
+
+
+def status_of(error: AlignAgentError) -> tuple[int, str, str | None]:
+    """The HTTP status, OpenAI's type and OpenAI's code of an error of ours."""
+    for kind, status, name, code in _KINDS:
+        if isinstance(error, kind):
+            return status, name, code
+    return 503, "server_error", None
+
+
+def openai_error(error: AlignAgentError, param: str | None = None) -> tuple[int, dict[str, Any]]:
+    """Status and body as OpenAI's clients read them."""
+    status, kind, code = status_of(error)
+    return status, openai_body(told(error), kind, code, param)
+
+
+def openai_body(
+    message: str, kind: str, code: str | None = None, param: str | None = None
+) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def told(error: AlignAgentError) -> str:
+    """Message and hint in one line."""
+    return f"{error.message}. {error.hint}" if error.hint else error.message

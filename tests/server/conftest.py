@@ -1,0 +1,62 @@
+"""A real server in this process: uvicorn on a free loopback port, the real engine and store."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from align_agent.config import Config, ServerConfig
+from align_agent.models.local import LocalModel
+from align_agent.paths import Home
+from align_agent.server.app import build_app
+from align_agent.server.service import Service
+
+
+@dataclass
+class Running:
+    """A server under test."""
+
+    service: Service
+    url: str
+
+
+def start(service: Service) -> tuple[Running, uvicorn.Server, threading.Thread]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(build_app(service), log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    while not server.started:
+        threading.Event().wait(0.01)
+    return Running(service, f"http://127.0.0.1:{listener.getsockname()[1]}"), server, thread
+
+
+@pytest.fixture
+def serve(tmp_path: Path, parrot: LocalModel) -> Iterator[Any]:
+    """Starts servers on the parrot; `serve(token=...)` takes ServerConfig's fields."""
+    running: list[tuple[Running, uvicorn.Server, threading.Thread]] = []
+
+    def make(**settings: Any) -> Running:
+        home = Home(tmp_path / f"home{len(running)}").ensure()
+        config = replace(Config(), server=replace(ServerConfig(), **settings))
+        config = replace(config, model=replace(config.model, base=parrot.base, temperature=0.0))
+        running.append(start(Service.open(home, config, parrot)))
+        return running[-1][0]
+
+    yield make
+    for found, server, thread in running:
+        server.should_exit = True
+        thread.join()
+        found.service.close()
+
+
+@pytest.fixture
+def server(serve: Any) -> Running:
+    found: Running = serve()
+    return found
