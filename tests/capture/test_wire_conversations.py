@@ -178,10 +178,16 @@ def test_the_same_words_a_minute_later_are_another_turn():
 
 def test_a_turn_goes_on_when_its_history_was_compacted_in_between():
     index = Conversations()
+    names = ("session_id", "x-client-request-id", "x-session-affinity")
+    ids, bare = dict.fromkeys(names, "s-1:0"), dict.fromkeys(names, "s-1")
     long = [user(stamped(first("one"))), B, user(stamped("look", 4))]
-    one = index.match(claw(*long))
-    short = [user(first("A summary.")), user(stamped("look", 4)), call(), result("r")]
-    assert index.match(claw(*short)).turn_id == one.turn_id
+    one = index.match(claw(*long, headers=ids))
+    system = {"role": "system", "content": "You are a context summarization assistant."}
+    side = asked(system, user("<conversation>"), headers=bare)
+    assert not side.main
+    assert index.match(side).conversation_id == one.conversation_id
+    short = [user("A summary."), user(stamped("look", 4)), call(), result("r")]
+    assert index.match(claw(*short, headers=ids)).turn_id == one.turn_id
 
 
 def test_a_session_without_its_line_is_found_by_its_id():

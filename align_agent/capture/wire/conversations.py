@@ -81,7 +81,9 @@ class Conversations:
         self._states: OrderedDict[str, _State] = OrderedDict()  # by digest of a prefix
         self._tails: OrderedDict[str, _State] = OrderedDict()  # by digest of the last exchange
         self._heads: OrderedDict[str, str] = OrderedDict()  # conversation -> its newest turn
-        self._humans: OrderedDict[str, tuple[str, str]] = OrderedDict()  # same -> (turn, human)
+        self._humans: OrderedDict[str, tuple[str, str]] = (
+            OrderedDict()
+        )  # -> (turn, its human message)
         self._turns: OrderedDict[str, None] = OrderedDict()  # ids of turns with a session
         self._keys: OrderedDict[str, str] = OrderedDict()  # a session's id -> its lasting key
 
@@ -132,7 +134,8 @@ class Conversations:
         turn = f"turn-{digest(conversation, request.session_id, human, *place)[:20]}"
         known = turn in self._turns
         self._put(self._turns, turn, None)
-        self._put(self._humans, conversation, (turn, human))
+        if request.main:  # a compaction in the middle of a turn does not end it
+            self._put(self._humans, conversation, (turn, human))
         return Match(conversation, turn, known)
 
     def _by_history(self, request: Understood) -> Match:
