@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from align_agent.records import Message
 from align_agent.server.versions import Served
 
 T = TypeVar("T")
+OnEnd = Callable[[Generation | BaseException], None]
 
 
 class TimedOut(AlignAgentError):
@@ -78,14 +80,21 @@ class Answers:
             self.tickets[choice].cancel()
 
 
-async def begin(engine: Engine, ask: Ask, timeout: float) -> Answers:
-    """Hand a request to the engine. Raises ContextTooLong, AdapterDamaged, WrongBase."""
+async def begin(engine: Engine, ask: Ask, timeout: float, on_end: OnEnd) -> Answers:
+    """Hand a request to the engine. Raises ContextTooLong, AdapterDamaged, WrongBase.
+
+    `on_end` hears how the first choice ended, in the engine's thread, whether or not the client
+    is still there. It must not block.
+    """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
 
     def submit(choice: int) -> Ticket:
         def deliver(event: Event) -> None:
-            loop.call_soon_threadsafe(queue.put_nowait, (choice, event))
+            if choice == 0 and not isinstance(event, Piece):
+                on_end(event)
+            with suppress(RuntimeError):  # the loop is closed: the server is going down
+                loop.call_soon_threadsafe(queue.put_nowait, (choice, event))
 
         return engine.submit(
             ask.messages,

@@ -17,7 +17,7 @@ from align_agent.models.chat import Tools
 from align_agent.models.generation import Generation, Sampling
 from align_agent.models.lane import Piece, Token
 from align_agent.records import ToolCall, new_id
-from align_agent.server.answers import Answers, Ask, begin, unless_gone, whole
+from align_agent.server.answers import Answers, Ask, unless_gone, whole
 from align_agent.server.errors import openai_error
 from align_agent.server.service import Service
 from align_agent.server.versions import FAMILY
@@ -59,7 +59,8 @@ async def create(wanted: ChatRequest, request: Request) -> Response:
     """Answer a chat with the version that the model's name means."""
     service: Service = request.app.state.service
     ask = await read(service, wanted)
-    answers = await begin(service.engine, ask, service.config.server.timeout_seconds)
+    body = wanted.model_dump(exclude={"messages", "tools"}, exclude_none=True)
+    answers = await service.begin(ask, request.headers, body)
     reply = Reply(service, wanted, ask)
     if wanted.stream:
         return StreamingResponse(reply.stream(answers), media_type="text/event-stream", headers=SSE)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from align_agent.config import Config
 from align_agent.models.engine import Engine
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
+from align_agent.server.answers import Answers, Ask, begin
+from align_agent.server.scribe import Exchange, Scribe
 from align_agent.server.versions import Served, Versions
 
 
@@ -22,6 +26,7 @@ class Service:
     model: LocalModel
     engine: Engine
     versions: Versions
+    scribe: Scribe
     counts: Counter[str] = field(default_factory=Counter)
 
     @staticmethod
@@ -31,7 +36,23 @@ class Service:
             model, max_rows=settings.max_batch, prefix_bytes=settings.prefix_cache_mb * 2**20
         )
         versions = Versions(home, config.model.base, model.base_hash)
-        return Service(home, config, model, engine, versions)
+        scribe = Scribe(home, config, config.model.base)
+        return Service(home, config, model, engine, versions, scribe)
+
+    async def begin(self, ask: Ask, headers: Mapping[str, str], body: Mapping[str, Any]) -> Answers:
+        """Start to answer a request, and to log it. Raises what `answers.begin` raises."""
+        exchange = Exchange(headers, body, ask.messages, ask.tools, ask.served)
+        self.scribe.hear(exchange)
+        try:
+            return await begin(
+                self.engine,
+                ask,
+                self.config.server.timeout_seconds,
+                lambda ended: self.scribe.note(exchange, ended),
+            )
+        except Exception as error:
+            self.scribe.note(exchange, error)
+            raise
 
     async def resolve(self, name: str) -> Served:
         """The version that a model's name means now. Raises NotFound, AdapterDamaged, WrongBase."""
@@ -45,4 +66,5 @@ class Service:
 
     def close(self) -> None:
         self.engine.close()
+        self.scribe.close()
         self.versions.close()

@@ -1,0 +1,95 @@
+"""What goes through the server is logged as the human meant it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import openai
+from tiny import CALCULATOR
+
+from align_agent.records import Turn
+from align_agent.store import Store
+
+HELLO: Any = [{"role": "user", "content": "Hello!"}]
+
+
+def ask(server: Any, messages: Any, headers: Any = None, **options: Any) -> Any:
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as caller:
+        return caller.chat.completions.create(
+            model="align", messages=messages, extra_headers=headers, **options
+        ).choices[0].message  # fmt: skip
+
+
+def logged(server: Any) -> list[Turn]:
+    server.service.scribe.flush()
+    with Store.open(server.service.home.database) as store:
+        return list(store.turns.all_main())
+
+
+def test_an_exchange_is_logged_with_its_version(server: Any) -> None:
+    ask(server, HELLO)
+    (turn,) = logged(server)
+    assert (turn.user_text, turn.answer) == ("Hello!", "Great work, well done!")
+    assert (turn.version, turn.finish_reason, turn.main) == (0, "stop", True)
+    assert turn.latency_ms > 0
+
+
+def test_the_next_message_joins_its_conversation_and_is_read_as_feedback(server: Any) -> None:
+    answer = ask(server, HELLO)
+    more = [*HELLO, answer, {"role": "user", "content": "Too long, keep it short."}]
+    ask(server, more, max_tokens=5)
+    first, second = logged(server)
+    assert first.conversation_id == second.conversation_id
+    with Store.open(server.service.home.database) as store:
+        (heard,) = store.feedback.for_turn(first.id)
+    assert heard.polarity == "negative"
+
+
+def test_a_tool_call_and_its_result_are_one_turn(server: Any) -> None:
+    asked: Any = [{"role": "user", "content": "7*6?"}]
+    call = ask(server, asked, tools=[CALCULATOR])
+    result = {"role": "tool", "tool_call_id": call.tool_calls[0].id, "content": "42"}
+    ask(server, [*asked, call, result], tools=[CALCULATOR])
+    (turn,) = logged(server)
+    assert turn.answer == "It is 42."
+    assert [message.role for message in turn.response] == ["assistant", "tool", "assistant"]
+
+
+def test_openclaws_wrapping_is_no_word_of_the_human(server: Any) -> None:
+    wrapped = (
+        "[Mon 2026-11-23 12:57 UTC] Hello!\n\nRuntime: agent=main | session=agent:main:t1 | "
+        "sessionId=t1 | host=vm"
+    )
+    inner = (
+        "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nConversation data\n"
+        "<<<END_OPENCLAW_INTERNAL_CONTEXT>>>"
+    )
+    ask(
+        server,
+        [{"role": "user", "content": wrapped}, {"role": "user", "content": inner}],
+        max_tokens=5,
+    )
+    (turn,) = logged(server)
+    assert turn.user_text == "Hello!"
+
+
+def test_an_answer_that_was_broken_off_is_logged_as_aborted(server: Any) -> None:
+    body = {
+        "model": "align",
+        "messages": HELLO,
+        "stream": True,
+        "temperature": 2,
+        "max_tokens": 400,
+    }
+    with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=body) as answer:
+        for number, _ in enumerate(answer.iter_lines()):
+            if number > 6:
+                break
+    while server.service.engine.load() != (0, 0):
+        pass
+    assert logged(server) == []  # the client may try again
+    server.service.scribe._record(server.service.scribe._open.flush())
+    (turn,) = logged(server)
+    assert turn.finish_reason == "aborted"
+    assert turn.answer
