@@ -338,7 +338,7 @@ def test_a_configuration_error_is_told_with_its_hint_and_exit_code_2(learned):
 
 # The gap detector
 
-VAGUE = "Hmm, what about the headings?"  # nothing that the reader could judge
+VAGUE = "And what would your grandmother do?"  # nothing that the reader could judge
 
 
 def unjudged(home: Home, follow_up: str) -> None:
