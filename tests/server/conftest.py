@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from align_agent.config import Config, ServerConfig
+from align_agent.models.lane import Lane
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
 from align_agent.server.app import build_app
@@ -54,6 +55,18 @@ def serve(tmp_path: Path, parrot: LocalModel) -> Iterator[Any]:
         server.should_exit = True
         thread.join()
         found.service.close()
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers take their time, so that a client can leave in the middle of one."""
+    step = Lane.step
+
+    def slow(lane: Lane) -> None:
+        threading.Event().wait(0.02)
+        step(lane)
+
+    monkeypatch.setattr(Lane, "step", slow)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import openai
+import pytest
 from tiny import CALCULATOR
 
 from align_agent.records import Turn
@@ -74,6 +75,7 @@ def test_openclaws_wrapping_is_no_word_of_the_human(server: Any) -> None:
     assert turn.user_text == "Hello!"
 
 
+@pytest.mark.usefixtures("slowly")
 def test_an_answer_that_was_broken_off_is_logged_as_aborted(server: Any) -> None:
     body = {
         "model": "align",

@@ -155,6 +155,7 @@ def test_embeddings_are_refused_clearly(server: Any) -> None:
         client(server).embeddings.create(model="align", input="x")
 
 
+@pytest.mark.usefixtures("slowly")
 def test_a_client_that_leaves_stops_its_answer(server: Any) -> None:
     asked = {
         "model": "align",
