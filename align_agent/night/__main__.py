@@ -13,7 +13,9 @@ import signal
 import sys
 
 from align_agent.errors import AlignAgentError
+from align_agent.night.progress import progress_for
 from align_agent.night.run import exit_code, run_night
+from align_agent.night.stop import Stoppable
 from align_agent.paths import find_home
 
 # A night of the scheduler gives way to whatever the machine is used for.
@@ -28,11 +30,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fresh", action="store_true", help="do not go on with an old night")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, _stop)
     if chosen.trigger == "schedule":
         os.nice(NICENESS)
     try:
-        run = run_night(find_home(chosen.home), resume=not chosen.fresh, trigger=chosen.trigger)
+        with Stoppable(progress_for()) as progress:
+            progress.on_signals(signal.SIGTERM, signal.SIGINT)
+            run = run_night(
+                find_home(chosen.home),
+                resume=not chosen.fresh,
+                progress=progress,
+                trigger=chosen.trigger,
+            )
     except AlignAgentError as error:
         print(f"error: {error.message}", file=sys.stderr)
         if error.hint:
@@ -43,10 +51,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     print(f"{run.status}: {run.reason}", file=sys.stderr)
     return exit_code(run)
-
-
-def _stop(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
