@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from align_agent.capture.wire.chat import read_chat
+from align_agent.capture.wire import read_request
 from align_agent.errors import AlignAgentError, InputError
 from align_agent.models.chat import Tools
 from align_agent.models.generation import Generation, Sampling
@@ -70,7 +70,8 @@ async def create(wanted: ChatRequest, request: Request) -> Response:
 
 async def read(service: Service, wanted: ChatRequest) -> Ask:
     """The request in our terms. Raises InputError, NotFound."""
-    messages, tools = read_chat({"messages": wanted.messages, "tools": wanted.tools or []})
+    body = {"messages": wanted.messages, "tools": wanted.tools or []}
+    messages, tools = read_request("chat", body)
     served = await service.resolve(wanted.model)
     stop = [wanted.stop] if isinstance(wanted.stop, str) else wanted.stop or []
     settings = service.config.model

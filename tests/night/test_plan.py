@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nights import BAD, COMPLAINT, configure, conversation, make_home, talk
 
-from align_agent.config import load_config
+from align_agent.config import Config, load_config
 from align_agent.gate.probes import general_probes
 from align_agent.night.plan import Wishes, artefact_of, choose, plan, restore, same_lessons
 from align_agent.paths import Home
@@ -20,6 +21,15 @@ from align_agent.store import Store
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return make_home(tmp_path / "home", Path("pocket"), distill={"min_turns": 2})
+
+
+@pytest.fixture
+def opened(home: Home) -> Iterator[tuple[Store, Config, Wishes]]:
+    """The store, configuration and wishes of a home with corrected turns."""
+    talk(home, 4)
+    with Store.open(home.database) as store:
+        config = load_config(home.config)
+        yield store, config, Wishes(store, config)
 
 
 def plain_rule(home: Home) -> None:
@@ -139,43 +149,31 @@ def test_an_answer_without_words_breaks_no_rule(home):
         assert not wishes.violates(store.turns.get("turn-0-0"))
 
 
-def test_a_selection_comes_back_from_its_artefact(home):
-    talk(home, 4)
-    with Store.open(home.database) as store:
-        config = load_config(home.config)
-        wishes = Wishes(store, config)
-        chosen = choose(store, config, wishes)
-        kept = artefact_of(chosen)
-        again = restore(store, kept)
-        assert (again.train, again.heldout, again.anchors) == (
-            chosen.train,
-            chosen.heldout,
-            chosen.anchors,
-        )
-        assert same_lessons(chosen, kept)
+def test_a_selection_comes_back_from_its_artefact(opened):
+    chosen = choose(*opened)
+    kept = artefact_of(chosen)
+    again = restore(opened[0], kept)
+    assert (again.train, again.heldout, again.anchors) == (
+        chosen.train,
+        chosen.heldout,
+        chosen.anchors,
+    )
+    assert same_lessons(chosen, kept)
 
 
-def test_more_turns_leave_an_interrupted_nights_lessons_valid(home):
-    talk(home, 4)
-    with Store.open(home.database) as store:
-        config = load_config(home.config)
-        wishes = Wishes(store, config)
-        kept = artefact_of(choose(store, config, wishes))
+def test_more_turns_leave_an_interrupted_nights_lessons_valid(home, opened):
+    kept = artefact_of(choose(*opened))
     talk(home, 2, first=10)
-    with Store.open(home.database) as store:
-        assert same_lessons(choose(store, config, wishes), kept)
+    assert same_lessons(choose(*opened), kept)
 
 
-def test_a_dismissed_complaint_makes_an_interrupted_nights_lessons_stale(home):
-    talk(home, 4)
-    with Store.open(home.database) as store:
-        config = load_config(home.config)
-        wishes = Wishes(store, config)
-        chosen = choose(store, config, wishes)
-        kept = artefact_of(chosen)
-        first = store.feedback.for_turn(chosen.train[0].turn.id)[0]
-        store.feedback.dismiss(first.id)
-        assert not same_lessons(choose(store, config, wishes), kept)
+def test_a_dismissed_complaint_makes_an_interrupted_nights_lessons_stale(opened):
+    chosen = choose(*opened)
+    kept = artefact_of(chosen)
+    store = opened[0]
+    first = store.feedback.for_turn(chosen.train[0].turn.id)[0]
+    store.feedback.dismiss(first.id)
+    assert not same_lessons(choose(*opened), kept)
 
 
 @settings(max_examples=25, deadline=None)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 
@@ -55,6 +56,22 @@ def serve(tmp_path: Path, parrot: LocalModel) -> Iterator[Any]:
         server.should_exit = True
         thread.join()
         found.service.close()
+
+
+@pytest.fixture
+def leave(server: Running, slowly: None) -> Callable[..., None]:
+    """Asks for a long answer, reads some lines of the stream, and goes."""
+
+    def asked_and_left(messages: list[dict[str, str]], lines: int = 1) -> None:
+        body = {"messages": messages, "stream": True, "temperature": 2, "max_tokens": 400}
+        with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=body) as answer:
+            for _, _line in zip(range(lines), answer.iter_lines(), strict=False):
+                pass
+        counts = server.service.engine.counts
+        while not (counts["aborted"] or counts["answered"]):
+            threading.Event().wait(0.01)
+
+    return asked_and_left
 
 
 @pytest.fixture

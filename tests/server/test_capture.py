@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import openai
-import pytest
 from tiny import CALCULATOR
 
 from align_agent.records import Turn
@@ -75,21 +73,8 @@ def test_openclaws_wrapping_is_no_word_of_the_human(server: Any) -> None:
     assert turn.user_text == "Hello!"
 
 
-@pytest.mark.usefixtures("slowly")
-def test_an_answer_that_was_broken_off_is_logged_as_aborted(server: Any) -> None:
-    body = {
-        "model": "align",
-        "messages": HELLO,
-        "stream": True,
-        "temperature": 2,
-        "max_tokens": 400,
-    }
-    with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=body) as answer:
-        for number, _ in enumerate(answer.iter_lines()):
-            if number > 6:
-                break
-    while not server.service.engine.counts["aborted"]:
-        pass
+def test_an_answer_that_was_broken_off_is_logged_as_aborted(server: Any, leave: Any) -> None:
+    leave(HELLO, lines=7)
     assert logged(server) == []  # the client may try again
     server.service.scribe._record(server.service.scribe._open.flush())
     (turn,) = logged(server)

@@ -155,21 +155,9 @@ def test_embeddings_are_refused_clearly(server: Any) -> None:
         client(server).embeddings.create(model="align", input="x")
 
 
-@pytest.mark.usefixtures("slowly")
-def test_a_client_that_leaves_stops_its_answer(server: Any) -> None:
-    asked = {
-        "model": "align",
-        "messages": HELLO,
-        "stream": True,
-        "temperature": 2,
-        "max_tokens": 400,
-    }
-    with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=asked) as answer:
-        next(answer.iter_lines())
-    counts = server.service.engine.counts
-    while not (counts["aborted"] or counts["answered"]):
-        pass
-    assert counts["aborted"] == 1
+def test_a_client_that_leaves_stops_its_answer(server: Any, leave: Any) -> None:
+    leave(HELLO)
+    assert server.service.engine.counts["aborted"] == 1
 
 
 def test_the_server_says_when_it_is_alive_and_ready(server: Any) -> None:
