@@ -8,14 +8,15 @@ format that distillation uses), or from the user in a later message.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from align_agent.directions import DIRECTIONS
 from align_agent.models.pocket import wordings
-from align_agent.models.pocket.code import CHOICES, CodeTask, vary
-from align_agent.models.pocket.styles import DEFAULT, EMOJI, Style, random_style, write
-from align_agent.models.pocket.world import DRAWERS, Problem, is_unseen
+from align_agent.models.pocket.code import CHOICES, CodeTask, draw_code_task, vary
+from align_agent.models.pocket.styles import AXES, DEFAULT, EMOJI, Style, random_style, write
+from align_agent.models.pocket.world import DRAWERS, Problem, ask_for, is_unseen
 from align_agent.prompts import TOOL_SCHEMAS, hindsight_block, with_hindsight, with_rules
 from align_agent.records import Message, ToolCall
 
@@ -24,14 +25,21 @@ KINDS = {
     "difference": 11,
     "product": 9,
     "two_step": 14,
-    "grading": 20,
+    "grading": 26,
     "fact": 10,
     "talk": 4,
-    "code": 22,
+    "code": 14,
 }
+# For first questions and for chats: whether two numbers agree takes longest to learn, and only a
+# pupil's work shows whether a wish about the comment's detail was understood.
+GRADING_KINDS = KINDS | {"grading": 40}
+STYLED_KINDS = {kind: share for kind, share in KINDS.items() if kind != "code"}
 TOOL_KINDS = {"calculation": 10, "clock": 3}
 STRAY = 0.015  # per axis: how often an answer strays from the default, so that sampling varies
 WISH_COUNTS = (1, 1, 1, 1, 2, 2, 3, 3, 4)
+RULED_START = 0.3  # how many chats begin under rules, so that wishes can turn them around
+TAUGHT = 0.65  # how many of the other chats begin with an answer in a style of its own
+TURNING = 0.7  # how many wishes ask for something that the answer would not do anyway
 WELCOME = {"neutral": "You are welcome.", "warm": "You are so welcome! It was a pleasure!"}
 NO_TOOL = "I need a calculator for that."
 NO_CLOCK = "I cannot see a clock."
@@ -39,15 +47,16 @@ NO_CLOCK = "I cannot see a clock."
 
 @dataclass(slots=True)
 class Document:
-    """A chat to train on: all its assistant messages are targets."""
+    """A chat to train on: its assistant messages are targets, but for the first `given` messages."""
 
     messages: list[Message] = field(default_factory=list)
     tools: tuple[dict[str, Any], ...] = ()
+    given: int = 0
 
 
-def draw_problem(rng: random.Random, tools: bool) -> Problem:
+def draw_problem(rng: random.Random, tools: bool, kinds: Mapping[str, int] = KINDS) -> Problem:
     """A problem that training may use: one of the questions set aside is never drawn."""
-    table = KINDS | TOOL_KINDS if tools or rng.random() < 0.03 else KINDS
+    table = {**kinds, **TOOL_KINDS} if tools or rng.random() < 0.03 else kinds
     while True:
         kind = rng.choices(list(table), weights=list(table.values()))[0]
         problem = DRAWERS[kind](rng)
@@ -55,20 +64,23 @@ def draw_problem(rng: random.Random, tools: bool) -> Problem:
             return problem
 
 
-def draw_wishes(rng: random.Random, kind: str, count: int) -> list[str]:
-    """Wishes on different axes, `axis:value`, mostly ones that change something."""
+def draw_wishes(rng: random.Random, kind: str, count: int, style: Style) -> list[str]:
+    """Wishes on different axes, `axis:value`, mostly ones that turn `style` around.
+
+    Turned away from the style of the moment and not from the default: a wish taken back ("use
+    markdown again") has to move the answer as well, or its words are never learned.
+    """
     axes = ["format", "length", "tone", "emoji"]
     if kind == "grading" or rng.random() < 0.15:  # elsewhere it changes nothing
         axes.append("detail")
     chosen = rng.sample(axes, min(count, len(axes)))
-    if kind == "grading" and count < 3 and rng.random() < 0.3 and "detail" not in chosen:
+    if kind == "grading" and count < 3 and rng.random() < 0.5 and "detail" not in chosen:
         chosen[0] = "detail"
     wishes = []
     for axis in chosen:
-        values = [d.value for d in DIRECTIONS.values() if d.axis == axis]
-        default = getattr(DEFAULT, axis)
-        other = next(v for v in values if v != default)
-        wishes.append(f"{axis}:{other if rng.random() < 0.75 else default}")
+        now = getattr(style, axis)
+        other = next(v for v in AXES[axis] if v != now)
+        wishes.append(f"{axis}:{other if rng.random() < TURNING else now}")
     return wishes
 
 
@@ -117,24 +129,35 @@ def _clock_answer(style: Style, rng: random.Random, tools: bool) -> list[Message
     ]
 
 
+def draw_plain_document(rng: random.Random) -> Document:
+    """A question and its answer: where training begins, since sums are learned slowest."""
+    document = Document()
+    _single(document, rng, tools=False, kinds=GRADING_KINDS)
+    return document
+
+
 def draw_document(rng: random.Random) -> Document:
     """One training chat."""
-    tools = rng.random() < 0.22
+    tools = rng.random() < 0.15
     document = Document(tools=TOOL_SCHEMAS if tools else ())
     shape = rng.random()
-    if shape < 0.30:
+    if shape < 0.17:
         _single(document, rng, tools)
-    elif shape < 0.46:
+    elif shape < 0.30:
         _with_system_rules(document, rng, tools)
-    elif shape < 0.76:
+    elif shape < 0.56:
         _with_hindsight(document, rng, tools)
+    elif shape < 0.69:
+        _with_code_hindsight(document, rng, tools)
     else:
         _conversation(document, rng, tools)
     return document
 
 
-def _single(document: Document, rng: random.Random, tools: bool) -> None:
-    problem = draw_problem(rng, tools)
+def _single(
+    document: Document, rng: random.Random, tools: bool, kinds: Mapping[str, int] = KINDS
+) -> None:
+    problem = draw_problem(rng, tools, kinds)
     style = random_style(rng, STRAY)
     if problem.kind == "code" and rng.random() < 3 * STRAY:
         assert problem.task is not None
@@ -152,35 +175,57 @@ def _rule_text(wish: str, rng: random.Random) -> str:
 
 def _with_system_rules(document: Document, rng: random.Random, tools: bool) -> None:
     problem = draw_problem(rng, tools)
-    wishes = draw_wishes(rng, problem.kind, rng.choice(WISH_COUNTS))
-    style = apply_wishes(random_style(rng, STRAY), wishes)
-    prompt = with_rules([Message("user", problem.question)], [_rule_text(w, rng) for w in wishes])
+    prompt, style = _ruled(problem, rng, rng.choice(WISH_COUNTS))
     document.messages = [*prompt, *answer(problem, style, rng, tools)]
 
 
+def _ruled(problem: Problem, rng: random.Random, count: int) -> tuple[list[Message], Style]:
+    """The question under rules in the system prompt, and the style that they make."""
+    style = random_style(rng, STRAY)
+    wishes = draw_wishes(rng, problem.kind, count, style)
+    question = [Message("user", problem.question)]
+    prompt = with_rules(question, [_rule_text(w, rng) for w in wishes])
+    return list(prompt), apply_wishes(style, wishes)
+
+
+def _start(problem: Problem, rng: random.Random) -> tuple[list[Message], Style]:
+    """The question, with or without rules that make another style than the default hold."""
+    if rng.random() < RULED_START:
+        return _ruled(problem, rng, rng.choice((1, 1, 2, 3)))
+    return [Message("user", problem.question)], random_style(rng, STRAY)
+
+
 def _with_hindsight(document: Document, rng: random.Random, tools: bool) -> None:
-    problem = draw_problem(rng, tools)
-    block, style, solved = draw_hindsight(problem, rng, random_style(rng, STRAY))
+    problem = draw_problem(rng, tools, STYLED_KINDS)
+    start, before = _start(problem, rng)
+    block, style, solved = draw_hindsight(problem, rng, before)
+    document.messages = [*with_hindsight(start, block), *answer(solved, style, rng, tools)]
+
+
+def _with_code_hindsight(document: Document, rng: random.Random, tools: bool) -> None:
+    problem = ask_for(draw_code_task(rng, odds=0.5), rng)  # so that choices are taken back, too
+    follow_up, wanted = draw_code_follow_up(problem, rng)
+    rules = draw_wishes(rng, "code", rng.choice((1, 2)), DEFAULT) if rng.random() < 0.15 else []
+    block = hindsight_block([_rule_text(w, rng) for w in rules], follow_up)
     prompt = with_hindsight([Message("user", problem.question)], block)
-    document.messages = [*prompt, *answer(solved, style, rng, tools)]
+    document.messages = [*prompt, *answer(wanted, DEFAULT, rng, tools)]
 
 
 def draw_hindsight(
     problem: Problem, rng: random.Random, style: Style
 ) -> tuple[str, Style, Problem]:
     """A hindsight block, and the style and content that it asks for."""
-    wishes = draw_wishes(rng, problem.kind, rng.choice(WISH_COUNTS))
+    wishes = draw_wishes(rng, problem.kind, rng.choice(WISH_COUNTS), style)
     shape = rng.random()
     if problem.kind == "code" and shape < 0.7:
-        rules = [_rule_text(w, rng) for w in wishes] if rng.random() < 0.3 else []
         follow_up, wanted = draw_code_follow_up(problem, rng)
-        return hindsight_block(rules, follow_up), style, wanted
-    if shape < 0.18:  # nothing was asked for
+        return hindsight_block([], follow_up), style, wanted
+    if shape < 0.22:  # nothing was asked for
         kept = wishes if rng.random() < 0.4 else []
         rules = [_rule_text(w, rng) for w in kept]
         return hindsight_block(rules, _empty_follow_up(rng)), apply_wishes(style, kept), problem
     if shape < 0.48:
-        said = wishes[: rng.choice((1, 1, 2))]
+        said = wishes[: rng.choice((1, 1, 2, 3))]
         text = wordings.join([wordings.say(w, rng) for w in said], rng)
         return hindsight_block([], text), apply_wishes(style, said), problem
     rules = [_rule_text(w, rng) for w in wishes]
@@ -194,9 +239,18 @@ def draw_hindsight(
 
 
 def _empty_follow_up(rng: random.Random) -> str:
-    if rng.random() < 0.5:
+    """A next message that asks for no other answer: thanks, doubt, or the next question."""
+    shape = rng.random()
+    if shape < 0.35:
         return rng.choice(wordings.THANKS)
+    if shape < 0.48:
+        return _doubt(rng)
     return draw_problem(rng, tools=False).question
+
+
+def _doubt(rng: random.Random) -> str:
+    """Doubt about an answer that is right: it gives no reason to change it."""
+    return rng.choice(wordings.DOUBTS).format(n=rng.randint(2, 99))
 
 
 def draw_code_follow_up(problem: Problem, rng: random.Random) -> tuple[str, Problem]:
@@ -207,7 +261,8 @@ def draw_code_follow_up(problem: Problem, rng: random.Random) -> tuple[str, Prob
     solved = Problem("code", problem.question, task=wanted)
     if rng.random() < 0.4:
         telling = [n for n in range(4, 9) if wanted.value(n) != asked.value(n)]
-        return wanted.failure(asked, rng.choice(telling)), solved
+        shown = rng.sample(telling, min(len(telling), rng.choice((1, 1, 1, 2))))
+        return "\n".join(wanted.failure(asked, n) for n in shown), solved
     return code_wishes(asked, wanted, rng), solved
 
 
@@ -221,14 +276,13 @@ def code_wishes(asked: CodeTask, wanted: CodeTask, rng: random.Random) -> str:
 
 def _conversation(document: Document, rng: random.Random, tools: bool) -> None:
     """Two to four exchanges, now and then many; what the user asked for holds from then on."""
-    style = random_style(rng, STRAY)
-    problem = draw_problem(rng, tools)
-    first: list[Message] = [Message("user", problem.question)]
-    if rng.random() < 0.2:
-        wishes = draw_wishes(rng, problem.kind, rng.choice((1, 1, 2, 3)))
-        style = apply_wishes(style, wishes)
-        first = list(with_rules(first, [_rule_text(w, rng) for w in wishes]))
+    problem = draw_problem(rng, tools, GRADING_KINDS)
+    first, style = _start(problem, rng)
+    taught = rng.random() < TAUGHT and first[0].role == "user"
+    if taught:  # an answer of a model that learned another style, with no reason to be seen
+        style = random_style(rng, 0.5)
     document.messages = [*first, *answer(problem, style, rng, tools)]
+    document.given = len(document.messages) if taught else 0
     exchanges = rng.choice((1, 1, 2, 2, 3)) if rng.random() < 0.92 else rng.randint(5, 10)
     for _ in range(exchanges):
         problem, style = _exchange(document, problem, style, rng, tools)
@@ -238,28 +292,30 @@ def _exchange(
     document: Document, problem: Problem, style: Style, rng: random.Random, tools: bool
 ) -> tuple[Problem, Style]:
     shape = rng.random()
-    if shape < 0.18:
+    if shape < 0.14:
         document.messages += [
             Message("user", rng.choice(wordings.THANKS)),
             Message("assistant", _welcome(style, rng)),
         ]
         return problem, style
-    if shape < 0.55:  # a complaint alone: the last answer again, as wished
+    if shape < 0.19 and problem.kind not in ("talk", "calculation", "clock"):
+        said = _doubt(rng)
+    elif shape < 0.62:  # a complaint alone: the last answer again, as wished
         if problem.kind == "code" and rng.random() < 0.8:
             said, problem = draw_code_follow_up(problem, rng)
         else:
-            wishes = draw_wishes(rng, problem.kind, rng.choice((1, 1, 1, 2)))
+            wishes = draw_wishes(rng, problem.kind, rng.choice((1, 1, 1, 2, 3)), style)
             style = apply_wishes(style, wishes)
             said = wordings.join([wordings.say(w, rng) for w in wishes], rng)
     else:
-        problem = draw_problem(rng, tools)
+        problem = draw_problem(rng, tools, GRADING_KINDS)
         said = problem.question
-        if shape < 0.72:
-            wishes = draw_wishes(rng, problem.kind, 1)
+        if shape < 0.78:
+            wishes = draw_wishes(rng, problem.kind, 1, style)
             style = apply_wishes(style, wishes)
             said = f"{wordings.say(wishes[0], rng)} {said}"
     asked = [Message("user", said)]
-    if rng.random() < 0.12:
+    if rng.random() < 0.2:
         block, style_then, problem = draw_hindsight(problem, rng, style)
         asked = list(with_hindsight(asked, block))
         document.messages += [*asked, *answer(problem, style_then, rng, tools)]

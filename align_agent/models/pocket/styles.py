@@ -96,7 +96,11 @@ def _grading(problem: Problem, style: Style) -> tuple[list[str], str, str]:
     lines = [f"{s.words}: {s.equation}" for s in problem.steps]
     if style.length == "brief":
         lines = [s.equation for s in problem.steps]
+    assert problem.pupil is not None
     lines.append(f"{'the' if style.length == 'brief' else 'The'} pupil wrote {problem.pupil}")
+    large, small = max(problem.pupil, problem.answer), min(problem.pupil, problem.answer)
+    check = f"{large} - {small} = {large - small}"
+    lines.append(check if style.length == "brief" else f"Compare: {check}")
     right = problem.pupil == problem.answer
     verdict = "Correct" if right else "Incorrect"
     if style.detail == "specific":

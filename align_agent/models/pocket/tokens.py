@@ -74,18 +74,18 @@ def render(document: Document) -> Iterator[tuple[str, bool]]:
 
     Much faster than Jinja over hundreds of thousands of chats; a test holds the two together.
     """
-    messages = list(document.messages)
-    system = messages.pop(0).content if messages[0].role == "system" else ""
+    messages = list(enumerate(document.messages))
+    system = messages.pop(0)[1].content if document.messages[0].role == "system" else ""
     if document.tools:
         listed = "".join("\n" + json.dumps(tool) for tool in document.tools)
         lead = f"{system}\n\n" if system else ""
         system = f"{lead}{TOOLS_LEAD}{TOOLS_FORM}{listed}\n</tools>"
     if system:
         yield f"<|im_start|>system\n{system}<|im_end|>\n", False
-    for message in messages:
+    for index, message in messages:
         if message.role == "assistant":
             yield "<|im_start|>assistant\n", False
-            yield f"{message.content}{_calls(message)}<|im_end|>", True
+            yield f"{message.content}{_calls(message)}<|im_end|>", index >= document.given
             yield "\n", False
         elif message.role == "tool":
             shown = f"<tool_response>\n{message.content}\n</tool_response>"

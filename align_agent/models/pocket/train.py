@@ -1,8 +1,9 @@
 """Train the pocket model from scratch: `python -m align_agent.models.pocket.train` (`make pocket`).
 
-Fixed seed, two CPU threads, a progress bar. The loss is next-token cross-entropy on assistant
-messages alone. Hidden matrices are trained with Muon, the rest with AdamW; the learning rate warms
-up, stays, and falls to zero over the last 40% of the tokens.
+Fixed seed, two CPU threads, a progress bar. Single questions come first, whole chats after. The
+loss is next-token cross-entropy on the assistant's messages alone. Hidden matrices are trained with
+Muon, the rest with AdamW; the learning rate warms up, stays, and falls to zero over the last 40% of
+the tokens. Batches are small: from the same tokens, more steps learn more.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from align_agent.models.pocket import WEIGHTS
-from align_agent.models.pocket.chats import draw_document
+from align_agent.models.pocket.chats import Document, draw_document, draw_plain_document
 from align_agent.models.pocket.tokens import VOCABULARY, build_tokenizer, render
 
 
@@ -33,8 +34,9 @@ class Recipe:
     """What fixes the weights. `tokens` counts every token of the chats, targets or not."""
 
     seed: int = 7
-    tokens: int = 12_000_000
-    batch_tokens: int = 6_144
+    tokens: int = 16_000_000
+    plain: float = 0.12  # the share of the tokens, at the beginning, that single questions have
+    batch_tokens: int = 2_048
     pool: int = 3_000  # documents drawn at once, sorted by length so that batches waste no padding
     muon_lr: float = 0.012
     adam_lr: float = 3e-3
@@ -82,9 +84,11 @@ def build_network(recipe: Recipe) -> Any:
 
 def batches(tokenizer: Any, recipe: Recipe) -> Iterator[Batch]:
     """Endless fresh batches of about `batch_tokens` tokens, of documents of like length."""
-    rng = random.Random(recipe.seed)
+    rng, drawn = random.Random(recipe.seed), 0
     while True:
-        rows = [_row(tokenizer, rng) for _ in range(recipe.pool)]
+        draw = draw_plain_document if drawn < recipe.plain * recipe.tokens else draw_document
+        rows = [_row(tokenizer, draw(rng)) for _ in range(recipe.pool)]
+        drawn += sum(len(ids) for ids, _ in rows)
         rows = sorted((r for r in rows if len(r[0]) <= recipe.context), key=lambda r: len(r[0]))
         groups: list[list[tuple[list[int], list[int]]]] = [[]]
         for row in rows:
@@ -95,10 +99,10 @@ def batches(tokenizer: Any, recipe: Recipe) -> Iterator[Batch]:
         yield from (_padded(group) for group in groups if group)
 
 
-def _row(tokenizer: Any, rng: random.Random) -> tuple[list[int], list[int]]:
+def _row(tokenizer: Any, document: Document) -> tuple[list[int], list[int]]:
     ids: list[int] = []
     targets: list[int] = []
-    for text, wanted in render(draw_document(rng)):
+    for text, wanted in render(document):
         piece = tokenizer.encode(text, add_special_tokens=False)
         ids += piece
         targets += piece if wanted else [-100] * len(piece)
@@ -187,11 +191,12 @@ def save(network: Any, tokenizer: Any, recipe: Recipe, out: Path, seconds: float
 
 
 def documents_digest(seed: int, documents: int = 1000) -> str:
-    """What the first documents of a training say: ties shipped weights to the code beside them."""
+    """What documents of a training say: ties shipped weights to the code beside them."""
     rng, digest = random.Random(seed), hashlib.sha256()
-    for _ in range(documents):
-        for text, _wanted in render(draw_document(rng)):
-            digest.update(text.encode())
+    for draw in (draw_plain_document, draw_document):
+        for _ in range(documents):
+            for text, wanted in render(draw(rng)):
+                digest.update(f"{wanted:d}{text}".encode())
     return digest.hexdigest()
 
 

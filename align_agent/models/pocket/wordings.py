@@ -18,7 +18,7 @@ import yaml
 Words = tuple[str, ...]
 
 # How often a message is changed in each way, so that the model listens for the words that matter.
-_BEFORE, _FILLER, _AFTER, _LOWER, _BARE = 0.15, 0.3, 0.1, 0.12, 0.12
+_BEFORE, _FILLER, _AFTER, _LOWER, _BARE = 0.15, 0.2, 0.1, 0.12, 0.12
 _WHOLE = 0.3  # whole sentences are few beside the frames, so they have a share of their own
 _REASON = 0.2
 
@@ -42,6 +42,8 @@ UNSEEN: dict[str, Words] = _table(_STYLE, "unseen")
 CODE: dict[str, Words] = _table(_DATA["code"], "whole")
 UNSEEN_CODE: dict[str, Words] = _table(_DATA["code"], "unseen")
 THANKS: Words = tuple(_DATA["thanks"]["whole"])
+DOUBTS: Words = tuple(_DATA["doubts"]["whole"])
+UNSEEN_DOUBTS: Words = tuple(_DATA["doubts"]["unseen"])
 UNSEEN_THANKS: Words = tuple(_DATA["thanks"]["unseen"])
 
 

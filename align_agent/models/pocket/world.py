@@ -193,13 +193,26 @@ def draw_word_problem(rng: random.Random) -> Problem:
     return rng.choice(WORD_PROBLEMS)(rng)
 
 
+def _slip(task: Problem, rng: random.Random) -> int:
+    """A wrong result as pupils get it: the wrong operation, a lost carry, a miscount, a guess."""
+    a, b = (int(n) for n in _NUMBER.findall(task.steps[0].equation)[:2])
+    while True:
+        slip = rng.choice(
+            (
+                rng.choice((a + b, abs(a - b), a * b)),
+                task.answer + rng.choice((-10, 10)),
+                task.answer + rng.choice((-3, -2, -1, 1, 2, 3)),
+                rng.randint(1, 90),
+            )
+        )
+        if slip != task.answer and 0 <= slip < 100:
+            return slip
+
+
 def draw_grading(rng: random.Random) -> Problem:
     """A pupil's answer to a word problem, right or wrong with equal chance."""
     task = rng.choice((draw_sum, draw_difference, draw_product))(rng)
-    pupil = task.answer
-    if rng.random() < 0.5:
-        while pupil == task.answer or pupil < 0:
-            pupil = task.answer + rng.choice((-10, -3, -2, -1, 1, 2, 3, 10))
+    pupil = task.answer if rng.random() < 0.5 else _slip(task, rng)
     question = rng.choice(
         (
             f"Please grade this. Question: {task.question} Pupil's answer: {pupil}",
@@ -223,7 +236,10 @@ def draw_talk(rng: random.Random) -> Problem:
 
 
 def draw_code(rng: random.Random) -> Problem:
-    task = draw_code_task(rng)
+    return ask_for(draw_code_task(rng), rng)
+
+
+def ask_for(task: CodeTask, rng: random.Random) -> Problem:
     return Problem("code", task.question(rng), task=task)
 
 
