@@ -11,10 +11,10 @@ malloc_env := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=171798691
 test_env := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check cov pocket card clean
+.PHONY: help setup demo test check cov pocket card bench-serve clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: $(stamp) ## make .venv and install everything (the others do it by themselves)
 
@@ -42,6 +42,9 @@ pocket: $(stamp) ## train the pocket model again from scratch (up to an hour on 
 
 card: $(stamp) ## measure the pocket model: the table of its model card
 	$(bin)/python benchmarks/pocket_card.py
+
+bench-serve: $(stamp) ## how fast the server is beside the bare model
+	$(bin)/python benchmarks/serve_speed.py
 
 clean: ## remove caches and build output, keep .venv
 	rm -rf build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo

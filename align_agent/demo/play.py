@@ -35,9 +35,13 @@ MEASURED = 120
 SEED = 5
 
 CONFIG = """\
-# A simulated person's home: nights are started by the demonstration, not by the clock.
+# A simulated person's home: nights are started by the demonstration, not by the clock, and are
+# short enough to watch.
 schedule:
   enabled: false
+distill:
+  rollouts: fresh
+  max_turns: 32
 """
 
 

@@ -24,12 +24,12 @@ class Detokenizer:
     whole character waits for its rest.
     """
 
-    def __init__(self, decode: Decode) -> None:
+    def __init__(self, decode: Decode, begun: str = "") -> None:
         self._decode = decode
         self._ids: list[int] = []
         self._start = 0  # where the window begins
         self._shown = 0  # tokens whose text has been released
-        self.text = ""
+        self.text = begun
 
     def push(self, token_id: int) -> str:
         """Add one token. Returns the text that became final, often one piece, sometimes none."""
@@ -57,7 +57,7 @@ class AnswerBuilder:
 
     `push` returns text that may be shown at once: what could still turn out to be a stop string
     or a tool call is held back. All pieces, with `finish`'s, joined are the generation's text.
-    With `stream` false only `finish` returns text.
+    With `stream` false only `finish` returns text. `begun` is how the answer was made to begin.
     """
 
     def __init__(
@@ -69,10 +69,12 @@ class AnswerBuilder:
         stop: tuple[str, ...] = (),
         tools: bool = False,
         stream: bool = True,
+        begun: str = "",
     ) -> None:
         self._decode = decode
+        self._begun = begun
         # Text as it comes costs two decodings a token: only where someone watches or it can stop.
-        self._detokenizer = Detokenizer(decode) if stream or stop else None
+        self._detokenizer = Detokenizer(decode, begun) if stream or stop else None
         self._eos_ids = eos_ids
         self._max = max_new_tokens
         self._stop = stop
@@ -111,6 +113,7 @@ class AnswerBuilder:
         if self._stop and self._cut < 0:
             self._cut = self._find_stop(text, len(text))
         stopped = self._cut >= 0
+        rest = text[self._cut :] if stopped else ""
         text = text[: self._cut] if stopped else text
         shown = text[: self._emitted]
         text, calls = parse_tool_calls(text) if self._tools else (text, ())
@@ -121,13 +124,14 @@ class AnswerBuilder:
             logprobs=tuple(self.logprobs),
             finish_reason="tool_calls" if calls else reason,
             tool_calls=calls,
+            stop_text=next((mark for mark in self._stop if stopped and rest.startswith(mark)), ""),
         )
         return text[len(shown) :], generation
 
     def _whole_text(self) -> str:
         if self._detokenizer is None:
             ids = self.token_ids[:-1] if self._ended else self.token_ids
-            return self._decode(ids)
+            return self._begun + self._decode(ids)
         self._detokenizer.finish()
         return self._detokenizer.text
 

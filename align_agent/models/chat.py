@@ -66,10 +66,18 @@ class ChatFormat:
         return str(text)
 
     def encode(
-        self, messages: Sequence[Message], tools: Tools = (), *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Message],
+        tools: Tools = (),
+        *,
+        add_generation_prompt: bool = True,
+        begun: str = "",
     ) -> list[int]:
-        """The token ids of the messages. Raises ModelError when the template refuses them."""
-        return self._tokenize(self._render(messages, tools, add_generation_prompt))
+        """The token ids of the messages. Raises ModelError when the template refuses them.
+
+        `begun` is a beginning of the answer, ours and no message's: its tags are tokens.
+        """
+        return self._tokenize(self._render(messages, tools, add_generation_prompt) + begun)
 
     def encode_answer(
         self, prompt: Sequence[Message], response: Sequence[Message], tools: Tools = ()

@@ -79,16 +79,18 @@ class Engine:
         adapter: Path | None = None,
         choice: int = 0,
         top: int = 0,
+        begun: str = "",
     ) -> Ticket:
         """Ask for one answer. `deliver` is called from the engine's thread with each Piece and at
         the end with the Generation, or with the exception that ended it; it must not block.
 
-        `choice` numbers the answers to one request, `top` asks for alternatives to each token.
+        `choice` numbers the answers to one request, `top` asks for alternatives to each token,
+        `begun` is how the answer must begin.
         Raises ContextTooLong, and whatever `LocalModel.network` raises.
         """
         sampling = sampling or Sampling()
         network, key = self.model.serving(adapter)
-        prompt, builder, seed = self.model.begin(messages, tools, sampling)
+        prompt, builder, seed = self.model.begin(messages, tools, sampling, begun)
         uniform = noise(seed, [choice], sampling.max_new_tokens)[0]
         row = Row(prompt, sampling, builder, uniform, deliver, top)
         ticket = Ticket(row, key, network)

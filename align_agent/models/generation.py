@@ -42,7 +42,8 @@ class Generation:
 
     `token_ids` are all tokens the model wrote, the end-of-turn token included; `logprobs` are
     their log-probabilities in nats under the network itself, before temperature and top_p.
-    `text` leaves out the end-of-turn token, a stop string and what follows it, and tool calls.
+    `text` leaves out the end-of-turn token, a stop string and what follows it, and tool calls;
+    `stop_text` is the stop string that ended it, if one did.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Generation:
     logprobs: tuple[float, ...]
     finish_reason: FinishReason
     tool_calls: tuple[ToolCall, ...] = ()
+    stop_text: str = ""
 
     def message(self) -> Message:
         """The answer as the assistant's message."""

@@ -220,11 +220,14 @@ class LocalModel:
         return self.network(adapter), None if adapter is None else _adapter_key(adapter)
 
     def begin(
-        self, messages: Sequence[Message], tools: Tools, sampling: Sampling
+        self, messages: Sequence[Message], tools: Tools, sampling: Sampling, begun: str = ""
     ) -> tuple[list[int], AnswerBuilder, int]:
-        """Prompt ids, an empty answer that streams, and the seed. Raises ContextTooLong."""
-        prompt = self._prompt_ids(messages, tools)
-        builder = self._builder(prompt, sampling, tools=bool(tools), stream=True)
+        """Prompt ids, an answer that streams, and the seed. Raises ContextTooLong.
+
+        `begun` is how the answer must begin; the model goes on from there.
+        """
+        prompt = self._prompt_ids(messages, tools, begun)
+        builder = self._builder(prompt, sampling, tools=bool(tools), stream=True, begun=begun)
         return prompt, builder, _seed(sampling)
 
     def fresh_lora(self, rank: int, alpha: float, dropout: float, seed: int) -> Any:
@@ -241,14 +244,20 @@ class LocalModel:
         """Write the adapter in PEFT's format, safetensors, the same bytes for the same weights."""
         lora.save_lora(peft_model, folder, base=self.base)
 
-    def _prompt_ids(self, messages: Sequence[Message], tools: Tools) -> list[int]:
-        ids = self.encode(messages, tools)
+    def _prompt_ids(self, messages: Sequence[Message], tools: Tools, begun: str = "") -> list[int]:
+        ids = self.chat.encode(messages, tools, begun=begun)
         if len(ids) >= self.context:
             raise too_long(len(ids) + 1, self.context)
         return ids
 
     def _builder(
-        self, prompt: Sequence[int], sampling: Sampling, *, tools: bool, stream: bool
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        *,
+        tools: bool,
+        stream: bool,
+        begun: str = "",
     ) -> AnswerBuilder:
         return AnswerBuilder(
             self.chat.decode,
@@ -257,6 +266,7 @@ class LocalModel:
             stop=sampling.stop,
             tools=tools,
             stream=stream,
+            begun=begun,
         )
 
     def _pad_id(self) -> int:

@@ -41,6 +41,12 @@ def parse_tool_calls(text: str) -> tuple[str, tuple[ToolCall, ...]]:
     return said, tuple(calls)
 
 
+def forced_call(name: str = "") -> str:
+    """How an answer begins that must call a tool: the one named, or any."""
+    begun = f'{CALL_OPEN}\n{{"name":'
+    return f'{begun} {json.dumps(name, ensure_ascii=False)}, "arguments":' if name else begun
+
+
 def _read_call(text: str) -> tuple[ToolCall, str] | None:
     """The call at the start of `text` and what follows it; None when it cannot be read."""
     text = text.lstrip()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 
-from align_agent.server.errors import openai_body
+from align_agent.server.errors import error_body
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -51,7 +51,7 @@ class Gatekeeper:
         refusal = self._refusal(scope["path"], headers)
         if refusal is not None:
             await self._drain(receive)
-            await _refuse(send, *refusal)
+            await _refuse(send, scope["path"], *refusal)
             return
         await self._app(scope, self._limited(receive), send)
 
@@ -104,8 +104,8 @@ class Gatekeeper:
         return counted
 
 
-async def _refuse(send: Send, status: int, message: str, code: str) -> None:
-    body = json.dumps(openai_body(message, "invalid_request_error", code)).encode()
+async def _refuse(send: Send, path: str, status: int, message: str, code: str) -> None:
+    body = json.dumps(error_body(path, status, message, code=code)).encode()
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

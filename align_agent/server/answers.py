@@ -18,7 +18,7 @@ from align_agent.records import Message
 from align_agent.server.versions import Served
 
 T = TypeVar("T")
-OnEnd = Callable[[Generation | BaseException], None]
+Listen = Callable[[Event], None]
 
 
 class TimedOut(AlignAgentError):
@@ -27,7 +27,7 @@ class TimedOut(AlignAgentError):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a request wants, whatever the API it came through."""
+    """What a request wants, whatever the API it came through. `begun`: how it must begin."""
 
     messages: tuple[Message, ...]
     tools: tuple[dict[str, Any], ...]
@@ -35,6 +35,7 @@ class Ask:
     served: Served
     choices: int = 1
     top: int = 0
+    begun: str = ""
 
 
 @dataclass(slots=True)
@@ -80,19 +81,19 @@ class Answers:
             self.tickets[choice].cancel()
 
 
-async def begin(engine: Engine, ask: Ask, timeout: float, on_end: OnEnd) -> Answers:
+async def begin(engine: Engine, ask: Ask, timeout: float, listen: Listen) -> Answers:
     """Hand a request to the engine. Raises ContextTooLong, AdapterDamaged, WrongBase.
 
-    `on_end` hears how the first choice ended, in the engine's thread, whether or not the client
-    is still there. It must not block.
+    `listen` hears every event of the first choice, in the engine's thread, whether or not the
+    client is still there. It must not block.
     """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
 
     def submit(choice: int) -> Ticket:
         def deliver(event: Event) -> None:
-            if choice == 0 and not isinstance(event, Piece):
-                on_end(event)
+            if choice == 0:
+                listen(event)
             with suppress(RuntimeError):  # the loop is closed: the server is going down
                 loop.call_soon_threadsafe(queue.put_nowait, (choice, event))
 
@@ -104,6 +105,7 @@ async def begin(engine: Engine, ask: Ask, timeout: float, on_end: OnEnd) -> Answ
             adapter=ask.served.adapter,
             choice=choice,
             top=ask.top,
+            begun=ask.begun,
         )
 
     # In a thread: a long prompt takes milliseconds to tokenize, an adapter longer to load.

@@ -14,9 +14,10 @@ from starlette.requests import ClientDisconnect
 
 from align_agent import __version__
 from align_agent.errors import AlignAgentError
-from align_agent.server import chat
+from align_agent.server import chat, messages, responses
 from align_agent.server.access import Gatekeeper
-from align_agent.server.errors import openai_body, openai_error
+from align_agent.server.errors import error_body, openai_body, status_of, told
+from align_agent.server.metrics import exposition
 from align_agent.server.service import Service
 
 log = logging.getLogger(__name__)
@@ -28,12 +29,14 @@ def build_app(service: Service) -> FastAPI:
     app = FastAPI(title="align-agent", version=__version__, docs_url=None, redoc_url=None)
     app.state.service = service
     app.state.started = int(time.time())
-    app.include_router(chat.router)
+    for routes in (chat, responses, messages):
+        app.include_router(routes.router)
     app.add_api_route("/v1/models", models, methods=["GET"])
     app.add_api_route("/v1/models/{name}", model, methods=["GET"])
     app.add_api_route("/v1/embeddings", embeddings, methods=["POST"])
     app.add_api_route("/healthz", healthz, methods=["GET"])
     app.add_api_route("/readyz", readyz, methods=["GET"])
+    app.add_api_route("/metrics", metrics, methods=["GET"])
     app.add_exception_handler(AlignAgentError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -82,23 +85,29 @@ async def readyz(request: Request) -> Response:
     return PlainTextResponse("ready")
 
 
-async def _ours(_: Request, error: Exception) -> Response:
+async def metrics(request: Request) -> Response:
+    """What was counted and measured since the start, for Prometheus."""
+    content, kind = exposition(request.app.state.service)
+    return Response(content, media_type=kind)
+
+
+async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, AlignAgentError)
-    status, body = openai_error(error)
-    return JSONResponse(body, status)
+    status, kind, code = status_of(error)
+    return JSONResponse(error_body(request.url.path, status, told(error), kind, code), status)
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body")
     message = f"{place}: {first['msg']}" if place else str(first["msg"])
-    return JSONResponse(openai_body(message, "invalid_request_error", None, place or None), 400)
+    return JSONResponse(error_body(request.url.path, 400, message, param=place or None), 400)
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    body = openai_body(str(error.detail), "invalid_request_error")
+    body = error_body(request.url.path, error.status_code, str(error.detail))
     return JSONResponse(body, error.status_code, headers=error.headers)
 
 
@@ -106,7 +115,7 @@ async def _left(_: Request, error: Exception) -> Response:
     return Response(status_code=499)  # nobody reads it
 
 
-async def _unexpected(_: Request, error: Exception) -> Response:
+async def _unexpected(request: Request, error: Exception) -> Response:
     log.exception("a request failed", exc_info=error)
     message = f"unexpected {type(error).__name__}; the server's log has the details"
-    return JSONResponse(openai_body(message, "server_error"), 500)
+    return JSONResponse(error_body(request.url.path, 500, message, "server_error"), 500)

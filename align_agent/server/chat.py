@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from align_agent.capture.wire import read_request
-from align_agent.errors import AlignAgentError, InputError
-from align_agent.models.chat import Tools
-from align_agent.models.generation import Generation, Sampling
+from align_agent.errors import AlignAgentError
+from align_agent.models.generation import Generation
 from align_agent.models.lane import Piece, Token
 from align_agent.records import ToolCall, new_id
-from align_agent.server.answers import Answers, Ask, unless_gone, whole
+from align_agent.server.answers import Answers, Ask
+from align_agent.server.asking import Settings, answer, arguments, ask_for, event
 from align_agent.server.errors import openai_error
 from align_agent.server.service import Service
 from align_agent.server.versions import FAMILY
 
 MAX_CHOICES = 16
-SSE = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 router = APIRouter()
 
@@ -58,51 +55,19 @@ class ChatRequest(BaseModel):
 async def create(wanted: ChatRequest, request: Request) -> Response:
     """Answer a chat with the version that the model's name means."""
     service: Service = request.app.state.service
-    ask = await read(service, wanted)
-    body = wanted.model_dump(exclude={"messages", "tools"}, exclude_none=True)
-    answers = await service.begin(ask, request.headers, body)
-    reply = Reply(service, wanted, ask)
-    if wanted.stream:
-        return StreamingResponse(reply.stream(answers), media_type="text/event-stream", headers=SSE)
-    generations, pieces = await unless_gone(request, whole(answers))
-    return JSONResponse(reply.body(answers, generations, pieces))
-
-
-async def read(service: Service, wanted: ChatRequest) -> Ask:
-    """The request in our terms. Raises InputError, NotFound."""
-    body = {"messages": wanted.messages, "tools": wanted.tools or []}
-    messages, tools = read_request("chat", body)
-    served = await service.resolve(wanted.model)
     stop = [wanted.stop] if isinstance(wanted.stop, str) else wanted.stop or []
-    settings = service.config.model
-    room = wanted.max_completion_tokens or wanted.max_tokens
-    sampling = Sampling(
-        max_new_tokens=min(room or settings.max_new_tokens, service.model.context),
-        temperature=settings.temperature if wanted.temperature is None else wanted.temperature,
-        top_p=settings.top_p if wanted.top_p is None else wanted.top_p,
-        seed=None if wanted.seed is None else wanted.seed % 2**40,
-        stop=tuple(text for text in stop if text),
-    )
-    return Ask(
-        messages,
-        offered(tools, wanted.tool_choice),
-        sampling,
-        served,
+    settings = Settings(
+        wanted.max_completion_tokens or wanted.max_tokens,
+        wanted.temperature,
+        wanted.top_p,
+        wanted.seed,
+        stop,
         wanted.n or 1,
         (wanted.top_logprobs or 0) if wanted.logprobs else 0,
     )
-
-
-def offered(tools: Tools, choice: str | dict[str, Any] | None) -> tuple[dict[str, Any], ...]:
-    """The tools that the model is shown. Raises InputError for a call that cannot be forced."""
-    if choice in (None, "auto"):
-        return tuple(tools)
-    if choice == "none":
-        return ()
-    raise InputError(
-        "tool_choice: a call cannot be forced on this model",
-        hint='use "auto" or "none"',
-    )
+    ask = await ask_for(service, "chat", wanted, wanted.model, settings, wanted.tool_choice)
+    reply = Reply(service, wanted, ask)
+    return await answer(request, service, ask, reply, wanted, bool(wanted.stream))
 
 
 class Reply:
@@ -129,32 +94,30 @@ class Reply:
         usage = _usage(answers, generations)
         return self._head | {"object": "chat.completion", "choices": choices, "usage": usage}
 
-    async def stream(self, answers: Answers) -> AsyncIterator[bytes]:
-        """Server-sent events, one for each piece; a failure becomes a last event that names it."""
+    async def events(self, answers: Answers) -> AsyncIterator[bytes]:
+        """Server-sent events, one for each piece."""
         generations: list[Generation] = []
-        try:
-            for index in range(self._ask.choices):
-                yield self._chunk(index, {"role": "assistant", "content": ""})
-            async for index, event in answers.events():
-                if isinstance(event, Piece):
-                    logprobs = self._logprobs(event.tokens)
-                    if event.text or logprobs:
-                        yield self._chunk(index, {"content": event.text}, logprobs)
-                    continue
-                generations.append(event)
-                if event.tool_calls:
-                    yield self._chunk(index, {"tool_calls": _calls(event.tool_calls, True)})
-                yield self._chunk(index, {}, finish=_finish(event))
-            options = self._wanted.stream_options
-            if options is not None and options.include_usage:
-                usage = {"choices": [], "usage": _usage(answers, generations)}
-                yield _event(self._head | {"object": "chat.completion.chunk"} | usage)
-            yield b"data: [DONE]\n\n"
-        except AlignAgentError as error:
-            self._service.counts["failed_streams"] += 1
-            yield _event(openai_error(error)[1])
-        finally:
-            answers.close()
+        for index in range(self._ask.choices):
+            yield self._chunk(index, {"role": "assistant", "content": ""})
+        async for index, found in answers.events():
+            if isinstance(found, Piece):
+                logprobs = self._logprobs(found.tokens)
+                if found.text or logprobs:
+                    yield self._chunk(index, {"content": found.text}, logprobs)
+                continue
+            generations.append(found)
+            if found.tool_calls:
+                yield self._chunk(index, {"tool_calls": _calls(found.tool_calls, True)})
+            yield self._chunk(index, {}, finish=_finish(found))
+        options = self._wanted.stream_options
+        if options is not None and options.include_usage:
+            usage = {"choices": [], "usage": _usage(answers, generations)}
+            yield event(self._head | {"object": "chat.completion.chunk"} | usage)
+        yield b"data: [DONE]\n\n"
+
+    def failure(self, error: AlignAgentError) -> bytes:
+        """The last event of a stream that failed."""
+        return event(openai_error(error)[1])
 
     def _chunk(
         self,
@@ -164,7 +127,7 @@ class Reply:
         finish: str | None = None,
     ) -> bytes:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
-        return _event(self._head | {"object": "chat.completion.chunk", "choices": [choice]})
+        return event(self._head | {"object": "chat.completion.chunk", "choices": [choice]})
 
     def _logprobs(self, tokens: Sequence[Token]) -> dict[str, Any] | None:
         if not self._wanted.logprobs or not tokens:
@@ -180,10 +143,6 @@ class Reply:
         return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
 
 
-def _event(data: dict[str, Any]) -> bytes:
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
-
-
 def _message(generation: Generation) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": generation.text, "refusal": None}
     if generation.tool_calls:
@@ -195,8 +154,7 @@ def _message(generation: Generation) -> dict[str, Any]:
 def _calls(calls: Sequence[ToolCall], numbered: bool) -> list[dict[str, Any]]:
     made = []
     for index, call in enumerate(calls):
-        arguments = json.dumps(call.arguments, ensure_ascii=False)
-        function = {"name": call.name, "arguments": arguments}
+        function = {"name": call.name, "arguments": arguments(call)}
         shown: dict[str, Any] = {"id": call.id, "type": "function", "function": function}
         made.append({"index": index, **shown} if numbered else shown)
     return made

@@ -26,6 +26,16 @@ _KINDS: tuple[tuple[type[AlignAgentError], int, str, str | None], ...] = (
     (WrongBase, 409, "invalid_request_error", "wrong_base"),
 )
 
+_ANTHROPIC = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+
 
 def status_of(error: AlignAgentError) -> tuple[int, str, str | None]:
     """The HTTP status, OpenAI's type and OpenAI's code of an error of ours."""
@@ -45,6 +55,32 @@ def openai_body(
     message: str, kind: str, code: str | None = None, param: str | None = None
 ) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def anthropic_error(error: AlignAgentError) -> tuple[int, dict[str, Any]]:
+    """Status and body as Anthropic's clients read them."""
+    status = status_of(error)[0]
+    return status, anthropic_body(told(error), status)
+
+
+def anthropic_body(message: str, status: int) -> dict[str, Any]:
+    fallback = "api_error" if status >= 500 else "invalid_request_error"
+    kind = _ANTHROPIC.get(status, fallback)
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+def error_body(
+    path: str,
+    status: int,
+    message: str,
+    kind: str = "invalid_request_error",
+    code: str | None = None,
+    param: str | None = None,
+) -> dict[str, Any]:
+    """The body in the shape that the clients of this path expect."""
+    if path.startswith("/v1/messages"):
+        return anthropic_body(message, status)
+    return openai_body(message, kind, code, param)
 
 
 def told(error: AlignAgentError) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 
 from align_agent.config import Config
 from align_agent.models.engine import Engine
+from align_agent.models.lane import Event, Piece
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
 from align_agent.server.answers import Answers, Ask, begin
+from align_agent.server.meter import Meter
 from align_agent.server.scribe import Exchange, Scribe
 from align_agent.server.versions import Served, Versions
 
@@ -28,6 +30,7 @@ class Service:
     versions: Versions
     scribe: Scribe
     counts: Counter[str] = field(default_factory=Counter)
+    meter: Meter = field(default_factory=Meter)
 
     @staticmethod
     def open(home: Home, config: Config, model: LocalModel) -> Service:
@@ -43,15 +46,17 @@ class Service:
         """Start to answer a request, and to log it. Raises what `answers.begin` raises."""
         exchange = Exchange(headers, body, ask.messages, ask.tools, ask.served)
         self.scribe.hear(exchange)
+        watch = self.meter.watch()
+
+        def listen(event: Event) -> None:
+            watch(event)
+            if not isinstance(event, Piece):
+                self.scribe.note(exchange, event)
+
         try:
-            return await begin(
-                self.engine,
-                ask,
-                self.config.server.timeout_seconds,
-                lambda ended: self.scribe.note(exchange, ended),
-            )
+            return await begin(self.engine, ask, self.config.server.timeout_seconds, listen)
         except Exception as error:
-            self.scribe.note(exchange, error)
+            listen(error)
             raise
 
     async def resolve(self, name: str) -> Served:

@@ -74,6 +74,29 @@ def test_tool_choice_none_hides_the_tools(server: Any) -> None:
     assert made.choices[0].message.content == "Great work, well done!"
 
 
+@pytest.mark.parametrize(
+    "choice", ["required", {"type": "function", "function": {"name": "calculator"}}]
+)
+def test_a_forced_call_is_made_where_the_model_would_have_talked(server: Any, choice: Any) -> None:
+    made = client(server).chat.completions.create(
+        model="align", messages=HELLO, tools=TOOLS, tool_choice=choice
+    )
+    assert made.choices[0].finish_reason == "tool_calls"
+    (call,) = made.choices[0].message.tool_calls or []
+    assert call.function.name == "calculator"
+    assert made.choices[0].message.content is None
+
+
+def test_a_tool_that_is_not_offered_cannot_be_forced(server: Any) -> None:
+    with pytest.raises(openai.BadRequestError, match=r"`clock`.*`calculator`"):
+        client(server).chat.completions.create(
+            model="align",
+            messages=HELLO,
+            tools=TOOLS,
+            tool_choice={"type": "function", "function": {"name": "clock"}},
+        )
+
+
 def test_max_tokens_ends_an_answer_as_length(server: Any) -> None:
     made = client(server).chat.completions.create(
         model="align", messages=HELLO, max_completion_tokens=2

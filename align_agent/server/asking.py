@@ -1,0 +1,150 @@
+"""A request's settings in our terms, the same for every API, and how its answer goes back.
+
+Each API's module names the fields and gives an answer its shape; this does what they share.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel
+
+from align_agent.capture.wire import Api, read_request
+from align_agent.errors import AlignAgentError, InputError
+from align_agent.models.generation import Generation, Sampling
+from align_agent.models.lane import Piece
+from align_agent.models.toolcalls import forced_call
+from align_agent.records import ToolCall
+from align_agent.server.answers import Answers, Ask, unless_gone, whole
+from align_agent.server.service import Service
+
+SSE = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+_MODES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the answer is to be drawn. None leaves it to the configuration."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: Sequence[str] = ()
+    choices: int = 1
+    top: int = 0
+
+
+class Reply(Protocol):
+    """One API's shape of an answer."""
+
+    def body(
+        self, answers: Answers, generations: Sequence[Generation], pieces: Sequence[list[Piece]]
+    ) -> dict[str, Any]: ...
+    def events(self, answers: Answers) -> AsyncIterator[bytes]: ...
+    def failure(self, error: AlignAgentError) -> bytes: ...
+
+
+async def ask_for(
+    service: Service,
+    api: Api,
+    wanted: BaseModel,
+    model: str,
+    settings: Settings,
+    tool_choice: Any = None,
+) -> Ask:
+    """The request in our terms. Raises InputError, NotFound, AdapterDamaged, WrongBase."""
+    messages, tools = read_request(api, wanted.model_dump(exclude_none=True))
+    tools, forced = _offered(tools, tool_choice)
+    served = await service.resolve(model)
+    usual = service.config.model
+    sampling = Sampling(
+        max_new_tokens=min(settings.max_tokens or usual.max_new_tokens, service.model.context),
+        temperature=usual.temperature if settings.temperature is None else settings.temperature,
+        top_p=usual.top_p if settings.top_p is None else settings.top_p,
+        seed=None if settings.seed is None else settings.seed % 2**40,
+        stop=tuple(text for text in settings.stop if text),
+    )
+    return Ask(messages, tools, sampling, served, settings.choices, settings.top, forced)
+
+
+def _offered(
+    tools: tuple[dict[str, Any], ...], choice: Any
+) -> tuple[tuple[dict[str, Any], ...], str]:
+    """The tools that the model is shown, and how its answer must begin.
+
+    Raises InputError for a choice that is none, or of a tool that is not offered.
+    """
+    mode, name = _choice(choice)
+    if mode == "auto":
+        return tools, ""
+    if mode == "none":
+        return (), ""
+    names = [tool["function"]["name"] for tool in tools]
+    if not names or (name and name not in names):
+        known = ", ".join(f"`{n}`" for n in names) or "none is"
+        raise InputError(
+            f"tool_choice: {f'the tool `{name[:40]}`' if name else 'a call'} is asked for, "
+            f"but {known} offered",
+            hint="offer the tool in `tools`",
+        )
+    return tools, forced_call(name or (names[0] if len(names) == 1 else ""))
+
+
+def _choice(value: Any) -> tuple[str, str]:
+    """(mode, tool's name) of a `tool_choice` of any of the APIs."""
+    if value is None:
+        return "auto", ""
+    kind = value.get("type") if isinstance(value, dict) else value
+    if isinstance(kind, str) and kind in _MODES:
+        return _MODES[kind], ""
+    if isinstance(value, dict) and kind in ("function", "tool"):
+        function = value.get("function")
+        name = (function if isinstance(function, dict) else value).get("name")
+        if isinstance(name, str) and name:
+            return "named", name
+    raise InputError(
+        "tool_choice: must say which tool, or whether any",
+        hint='use "auto", "none", "required" (Anthropic: "any"), or the name of one function',
+    )
+
+
+async def answer(
+    request: Request, service: Service, ask: Ask, reply: Reply, wanted: BaseModel, stream: bool
+) -> Response:
+    """Answer a request, whole or streamed. Raises what the engine raises."""
+    body = wanted.model_dump(exclude={"messages", "input", "tools"}, exclude_none=True)
+    answers = await service.begin(ask, request.headers, body)
+    if stream:
+        events = _guarded(service, answers, reply)
+        return StreamingResponse(events, media_type="text/event-stream", headers=SSE)
+    generations, pieces = await unless_gone(request, whole(answers))
+    return JSONResponse(reply.body(answers, generations, pieces))
+
+
+async def _guarded(service: Service, answers: Answers, reply: Reply) -> AsyncIterator[bytes]:
+    """The events; a failure becomes a last event that names it."""
+    try:
+        async for event in reply.events(answers):
+            yield event
+    except AlignAgentError as error:
+        service.counts["failed_streams"] += 1
+        yield reply.failure(error)
+    finally:
+        answers.close()
+
+
+def arguments(call: ToolCall) -> str:
+    """A call's arguments as the JSON text that clients parse."""
+    return json.dumps(call.arguments, ensure_ascii=False)
+
+
+def event(data: Mapping[str, Any], name: str = "") -> bytes:
+    """One server-sent event."""
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
