@@ -14,7 +14,7 @@ test_env := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 .PHONY: help setup demo test check cov pocket card bench-serve clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: $(stamp) ## make .venv and install everything (the others do it by themselves)
 

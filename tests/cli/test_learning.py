@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from align_agent.cli.compare import word_diff
+from align_agent.night.progress import Silent
+from align_agent.night.run import run_night
 from align_agent.paths import Home
 from align_agent.records import Feedback, Run
 from align_agent.store import Store
@@ -206,11 +208,34 @@ def test_a_tool_is_called_on_the_way_to_an_answer(cli: Cli, trained: Home) -> No
     assert _answers(config, Calculating(), None, [question]) == ["It is 5."]  # type: ignore[arg-type]
 
 
-def test_the_real_conversations_come_in_and_every_one_has_its_reason(cli: Cli, made: Home) -> None:
+@pytest.fixture
+def oasst() -> Path:
+    """Real conversations of people with assistants, for development only."""
     path = Path(__file__).parents[3] / "shared" / "data" / "followups_oasst_dev.jsonl"
     if not path.exists():
         pytest.skip("the real conversations are not on this machine")
-    cli("turns", "import", str(path))
+    return path
+
+
+def test_the_real_conversations_come_in_and_every_one_has_its_reason(
+    cli: Cli, made: Home, oasst: Path
+) -> None:
+    cli("turns", "import", str(oasst))
     plan = cli("distill", "plan", "--json").json
-    rows = len([line for line in path.read_text().splitlines() if json.loads(line)])
+    rows = len([line for line in oasst.read_text().splitlines() if json.loads(line)])
     assert rows <= len(plan["turns"]) and all(row["reason"] for row in plan["turns"])
+
+
+@pytest.mark.slow
+def test_a_night_on_real_conversations_ends_in_an_orderly_verdict(
+    cli: Cli, made: Home, oasst: Path
+) -> None:
+    made.config.write_text(
+        "distill:\n  epochs: 1\n  draft_epochs: 1\n  max_turns: 16\n"
+        "gate:\n  probes: 8\n  samples: 1\n"
+    )
+    cli("turns", "import", str(oasst))
+    run = run_night(made, progress=Silent())
+    assert run.status in ("promoted", "review", "rejected")
+    assert run.reason
+    assert run.verdict
