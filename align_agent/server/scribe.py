@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from align_agent.capture.recorder import Recorder
@@ -34,13 +34,16 @@ OPEN_SECONDS = 900.0  # how long a turn may wait for a tool's result or a second
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and, later, its answer. Make it with `Scribe.hear`."""
+    """One request and, later, its answer."""
 
     headers: Mapping[str, str]
     body: Mapping[str, Any]
     messages: tuple[Message, ...]
     tools: tuple[dict[str, Any], ...]
     served: Served
+    base: str = ""  # the model that answered, where it is not the server's
+    anew: bool = False  # the human certainly said this now: it is no second try
+    human: str = ""  # the human's own words, where they are known
     began: float = field(default_factory=time.monotonic)
     heard: tuple[Understood, Match] | None = None
 
@@ -61,16 +64,25 @@ class Scribe:
         self.recorder = Recorder(
             home.database, config.privacy, queue_size=config.capture.queue_size, on_stored=read
         )
-        self._later(lambda: self._rebuild(home))
+        self.later(lambda: self._rebuild(home))
 
     def hear(self, exchange: Exchange) -> None:
         """A request came in; its place among the conversations is found in the background."""
-        self._later(lambda: self._place(exchange))
+        self.later(lambda: self._place(exchange))
 
     def note(self, exchange: Exchange, ended: Generation | BaseException) -> None:
         """Its answer is over, in whichever way."""
         seconds = time.monotonic() - exchange.began
-        self._later(lambda: self._write(exchange, ended, seconds))
+        message, reason = Message("assistant", ""), "error"
+        if isinstance(ended, Generation):
+            message, reason = ended.message(), ended.finish_reason
+        self.later(lambda: self._write(exchange, message, reason, seconds))
+
+    def take(self, exchange: Exchange, message: Message, reason: str, seconds: float) -> None:
+        """An exchange that is over, all at once, or more of it. Call it in `later`."""
+        if exchange.heard is None:
+            self._place(exchange)
+        self._write(exchange, message, reason, seconds)
 
     def flush(self) -> None:
         """Wait until all that was noted lies in the store, unfinished turns aside."""
@@ -79,11 +91,13 @@ class Scribe:
 
     def close(self) -> None:
         """Record what still waits, and stop."""
-        self._later(lambda: self._record(self._open.flush()))
+        self.later(lambda: self._record(self._open.flush()))
         self._desk.shutdown()
         self.recorder.close()
 
-    def _later(self, work: Callable[[], None]) -> None:
+    def later(self, work: Callable[[], None]) -> None:
+        """Do some work in the scribe's thread, in its turn. A failure is counted and logged."""
+
         def guarded() -> None:
             try:
                 work()
@@ -91,7 +105,10 @@ class Scribe:
                 self.counts["failed"] += 1
                 log.exception("an exchange could not be recorded")
 
-        self._desk.submit(guarded)
+        try:
+            self._desk.submit(guarded)
+        except RuntimeError:  # closed, or the program is ending: no thread is left to do it
+            guarded()
 
     def _rebuild(self, home: Home) -> None:
         try:
@@ -104,23 +121,17 @@ class Scribe:
         request = understand(
             exchange.headers, exchange.body, exchange.messages, tools=bool(exchange.tools)
         )
-        exchange.heard = request, self._conversations.match(request)
+        if exchange.human and request.user_text not in exchange.human:
+            request = replace(request, user_text=exchange.human)  # a prompt was built around it
+        exchange.heard = request, self._conversations.match(request, anew=exchange.anew)
         self.counts["main" if request.main else "side"] += 1
 
-    def _write(self, exchange: Exchange, ended: Generation | BaseException, seconds: float) -> None:
+    def _write(self, exchange: Exchange, message: Message, reason: str, seconds: float) -> None:
         if exchange.heard is None:  # placing it failed, and was counted
             return
         request, match = exchange.heard
-        message, reason = Message("assistant", ""), "error"
-        if isinstance(ended, Generation):
-            message, reason = ended.message(), ended.finish_reason
-        answer = Answer(
-            message,
-            reason,
-            exchange.served.version,
-            self._base,
-            seconds * 1000,
-        )
+        base = exchange.base or self._base
+        answer = Answer(message, reason, exchange.served.version, base, seconds * 1000)
         self._conversations.answered(request, match, message)
         turn = build_turn(request, match, answer, tools=exchange.tools)
         self._record((*self._open.settle(turn), *self._open.flush(older_than=OPEN_SECONDS)))

@@ -87,12 +87,16 @@ class Conversations:
         self._turns: OrderedDict[str, None] = OrderedDict()  # ids of turns with a session
         self._keys: OrderedDict[str, str] = OrderedDict()  # a session's id -> its lasting key
 
-    def match(self, request: Understood) -> Match:
-        """The conversation and the turn of a request, which is remembered."""
+    def match(self, request: Understood, *, anew: bool = False) -> Match:
+        """The conversation and the turn of a request, which is remembered.
+
+        `anew`: the human certainly said it just now, so that it goes on with no earlier turn,
+        even where every word is the same.
+        """
         with self._lock:
             if request.session:
-                return self._by_session(request)
-            return self._by_history(request)
+                return self._by_session(request, anew)
+            return self._by_history(request, anew)
 
     def answered(self, request: Understood, match: Match, answer: Message) -> None:
         """Remember how a turn went on, so that the next request is found to extend it."""
@@ -117,7 +121,7 @@ class Conversations:
     def __len__(self) -> int:
         return len(self._states)
 
-    def _by_session(self, request: Understood) -> Match:
+    def _by_session(self, request: Understood, anew: bool) -> Match:
         bare = _COUNTER.sub("", request.session_id)
         session = request.session
         if bare and session != bare:
@@ -127,23 +131,26 @@ class Conversations:
         conversation = f"conv-{digest(request.channel, request.person, session)[:20]}"
         human = digest(*(fingerprint(m) for m in request.prompt[-1:]), request.stamp)
         last = self._humans.get(conversation)
-        if request.continuation and last is not None and last[1] == human:
+        if request.continuation and not anew and last is not None and last[1] == human:
             # The history before it may have been compacted since: the turn goes on all the same.
             return Match(conversation, last[0], known=True)
         place = prefixes(request.prompt, conversation)[-1:]
         turn = f"turn-{digest(conversation, request.session_id, human, *place)[:20]}"
         known = turn in self._turns
+        if known and anew:
+            turn, known = new_id("turn"), False
         self._put(self._turns, turn, None)
         if request.main:  # a compaction in the middle of a turn does not end it
             self._put(self._humans, conversation, (turn, human))
         return Match(conversation, turn, known)
 
-    def _by_history(self, request: Understood) -> Match:
+    def _by_history(self, request: Understood, anew: bool) -> Match:
         scope, moment = scope_of(request), self._clock()
         chain = prefixes(request.prompt, scope, self._clean)
         here = chain[-1] if chain else scope
         same = self._states.get(here)
-        if same is not None and (request.continuation or moment - same.at <= self._same_seconds):
+        going_on = request.continuation and not anew
+        if same is not None and (going_on or moment - same.at <= self._same_seconds):
             return Match(same.conversation_id, same.turn_id, known=True)
         found, branched = self._origin(request.prompt, chain, scope)
         conversation = f"conv-{scope}-{new_id('x')[2:]}"
