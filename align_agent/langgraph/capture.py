@@ -36,7 +36,7 @@ try:
 except ModuleNotFoundError as missing:
     raise MissingDependency(
         f"watching agents needs {missing.name}, which is not installed",
-        hint="pip install 'align-agent[agent,serve]'",
+        hint="pip install 'align-agent[agent]'",
     ) from missing
 
 log = logging.getLogger(__name__)
