@@ -28,8 +28,7 @@ import uvicorn
 
 from align_agent.adapters.registry import Registry
 from align_agent.config import Config
-from align_agent.models.generation import Sampling
-from align_agent.models.lane import Event, Piece
+from align_agent.models.generation import Event, Piece, Sampling
 from align_agent.models.local import LocalModel
 from align_agent.models.pocket import WEIGHTS
 from align_agent.paths import Home

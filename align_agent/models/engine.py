@@ -22,8 +22,8 @@ from align_agent.models.cache import RowCache, can_join, growing_cache
 from align_agent.models.chat import Tools
 from align_agent.models.decoding import noise
 from align_agent.models.forward import body
-from align_agent.models.generation import Sampling
-from align_agent.models.lane import Deliver, Event, Lane, Row
+from align_agent.models.generation import Deliver, Event, Sampling
+from align_agent.models.lane import Lane, Row
 from align_agent.models.prefix import PrefixCache
 from align_agent.records import Message
 
@@ -46,6 +46,10 @@ class Ticket:
     cancelled: bool = False
     cache: RowCache | None = None
     reused: int = 0  # prompt tokens that did not have to be computed
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.row.prompt)
 
     def cancel(self) -> None:
         self.cancelled = True

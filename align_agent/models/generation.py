@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,3 +57,24 @@ class Generation:
     def message(self) -> Message:
         """The answer as the assistant's message."""
         return Message("assistant", self.text, tool_calls=self.tool_calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A written token, its log-probability in nats, and the likeliest ones at its place."""
+
+    id: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A step of an answer: text that may be shown, perhaps none yet, and the tokens behind it."""
+
+    text: str
+    tokens: tuple[Token, ...]
+
+
+Event = Piece | Generation | BaseException
+Deliver = Callable[[Event], None]

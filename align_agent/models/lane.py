@@ -18,28 +18,7 @@ from align_agent.errors import ModelError
 from align_agent.models.answer import AnswerBuilder
 from align_agent.models.cache import RowCache, joined, row_of, trim
 from align_agent.models.decoding import draw
-from align_agent.models.generation import Generation, Sampling
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A written token, its log-probability in nats, and the likeliest ones at its place."""
-
-    id: int
-    logprob: float
-    top: tuple[tuple[int, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A step of an answer: text that may be shown, perhaps none yet, and the tokens behind it."""
-
-    text: str
-    tokens: tuple[Token, ...]
-
-
-Event = Piece | Generation | BaseException
-Deliver = Callable[[Event], None]
+from align_agent.models.generation import Deliver, Piece, Sampling, Token
 
 
 @dataclass(slots=True, eq=False)

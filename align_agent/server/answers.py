@@ -12,8 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from align_agent.errors import AlignAgentError
 from align_agent.models.engine import Engine, Ticket
-from align_agent.models.generation import Generation, Sampling
-from align_agent.models.lane import Event, Piece
+from align_agent.models.generation import Event, Generation, Piece, Sampling
 from align_agent.records import Message
 from align_agent.server.versions import Served
 

@@ -16,8 +16,7 @@ from pydantic import BaseModel
 
 from align_agent.capture.wire import Api, read_request
 from align_agent.errors import AlignAgentError, InputError
-from align_agent.models.generation import Generation, Sampling
-from align_agent.models.lane import Piece
+from align_agent.models.generation import Generation, Piece, Sampling
 from align_agent.models.toolcalls import forced_call
 from align_agent.records import ToolCall
 from align_agent.server.answers import Answers, Ask, unless_gone, whole

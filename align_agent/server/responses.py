@@ -15,8 +15,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from align_agent.errors import AlignAgentError
-from align_agent.models.generation import Generation
-from align_agent.models.lane import Piece
+from align_agent.models.generation import Generation, Piece
 from align_agent.records import ToolCall, new_id
 from align_agent.server.answers import Answers, Ask
 from align_agent.server.asking import Settings, answer, arguments, ask_for, event

@@ -10,7 +10,7 @@ from typing import Any
 
 from align_agent.config import Config
 from align_agent.models.engine import Engine
-from align_agent.models.lane import Event, Piece
+from align_agent.models.generation import Event, Piece
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
 from align_agent.server.answers import Answers, Ask, begin

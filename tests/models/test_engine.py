@@ -15,8 +15,7 @@ import torch
 from align_agent.errors import ContextTooLong, ModelError
 from align_agent.models import engine as engine_module
 from align_agent.models.engine import Engine
-from align_agent.models.generation import Generation, Sampling
-from align_agent.models.lane import Piece
+from align_agent.models.generation import Generation, Piece, Sampling
 from align_agent.models.local import LocalModel
 from align_agent.records import Message
 
