@@ -11,7 +11,6 @@ import asyncio
 import json
 import platform
 import shutil
-import socket
 import statistics
 import tempfile
 import threading
@@ -32,8 +31,9 @@ from align_agent.models.generation import Event, Piece, Sampling
 from align_agent.models.local import LocalModel
 from align_agent.models.pocket import WEIGHTS
 from align_agent.paths import Home
-from align_agent.records import Message
+from align_agent.records import Message, Run
 from align_agent.server.app import build_app
+from align_agent.server.listener import listen
 from align_agent.server.service import Service
 from align_agent.store import Store
 
@@ -58,7 +58,7 @@ class Server:
     def __init__(self, home: Home, model: LocalModel) -> None:
         config = replace(Config(), model=replace(Config().model, base=model.base))
         self.service = Service.open(home, config, model)
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = listen("127.0.0.1", 0)
         self._uvicorn = uvicorn.Server(uvicorn.Config(build_app(self.service), log_config=None))
         self._thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [listener]})
         self._thread.start()
@@ -173,6 +173,7 @@ def two_versions(home: Home, model: LocalModel) -> None:
     with Store.open(home.database) as store:
         registry = Registry(store, home)
         for number in (1, 2):
+            store.runs.create(Run(f"bench-{number}", "promoted", base=model.base))
             staged = home.runs / f"bench-{number}"
             staged.mkdir(parents=True)
             model.save_lora(model.fresh_lora(8, 16.0, 0.0, number), staged)

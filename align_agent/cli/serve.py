@@ -19,13 +19,12 @@ from align_agent.errors import AlignAgentError, ConfigError
 @common
 @click.pass_obj
 def command(app: App, host: str | None, port: int | None) -> None:
-    """Answer OpenAI's clients on this machine with the version that serves."""
-    import socket
-
+    """Answer OpenAI's and Anthropic's clients on this machine with the version that serves."""
     import uvicorn
 
     from align_agent.models.load import load_model
     from align_agent.server.app import build_app
+    from align_agent.server.listener import listen
     from align_agent.server.service import Service
 
     settings = app.config.server
@@ -33,7 +32,7 @@ def command(app: App, host: str | None, port: int | None) -> None:
     check_reach(host, settings)
     app.make_home()
     try:
-        listener = socket.create_server((host, settings.port if port is None else port))
+        listener = listen(host, settings.port if port is None else port)
     except OSError as error:
         raise AlignAgentError(
             f"cannot listen on {host}: {error.strerror}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from align_agent.models.lane import Lane
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
 from align_agent.server.app import build_app
+from align_agent.server.listener import listen
 from align_agent.server.service import Service
 
 
@@ -30,7 +30,7 @@ class Running:
 
 
 def start(service: Service) -> tuple[Running, uvicorn.Server, threading.Thread]:
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(build_app(service), log_config=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
