@@ -83,6 +83,27 @@ class ContextTooLong(ModelError):
     """The prompt does not fit into the model's context."""
 
 
+class UpstreamError(ModelError):
+    """The server that answers for us cannot be reached, refuses, or breaks off.
+
+    `status`, `kind` and `code` are its own where it gave any, and `headers` those of its headers
+    that its clients should see.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 502,
+        kind: str = "server_error",
+        code: str | None = "upstream_error",
+        headers: dict[str, str] | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status, self.kind, self.code, self.headers = status, kind, code, headers
+
+
 class MissingDependency(AlignAgentError):
     """An optional part of align-agent is not installed."""
 

@@ -122,7 +122,9 @@ def direct_first(service: Service, messages: Sequence[Message]) -> float:
         (came if isinstance(event, Piece) else over).set()
 
     began = time.perf_counter()
-    service.engine.submit(messages, deliver, sampling=Sampling(max_new_tokens=8, temperature=0.0))
+    service.backend.engine.submit(
+        messages, deliver, sampling=Sampling(max_new_tokens=8, temperature=0.0)
+    )
     came.wait()
     passed = time.perf_counter() - began
     over.wait()
@@ -155,7 +157,7 @@ async def next_turn(server: Server, fresh: Server) -> dict[str, float]:
     words = "We talked about cups and coins and what is left of them. " * 160
     history = [{"role": "user", "content": words}]
     asked = [*history, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "So?"}]
-    tokens = len(server.service.model.encode([Message("user", words)]))
+    tokens = len(server.service.backend.model.encode([Message("user", words)]))
     async with httpx.AsyncClient(timeout=300) as client:
         await stream(client, server.url, history, tokens=4)
         kept, _ = await stream(client, server.url, asked, tokens=4)

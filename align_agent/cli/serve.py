@@ -38,8 +38,12 @@ def command(app: App, host: str | None, port: int | None) -> None:
             f"cannot listen on {host}: {error.strerror}",
             hint="choose another port: --port, or server.port in config.yaml",
         ) from error
-    note("loading the model ...")
-    service = Service.open(app.home, app.config, load_model(app.config.model))
+    if app.config.upstream.base_url:
+        note(f"{app.config.upstream.base_url} answers")
+        service = Service.open(app.home, app.config)
+    else:
+        note("loading the model ...")
+        service = Service.open(app.home, app.config, load_model(app.config.model))
     try:
         note(f"serving on http://{host}:{listener.getsockname()[1]}/v1, Ctrl-C ends it")
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

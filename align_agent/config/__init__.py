@@ -19,6 +19,7 @@ from align_agent.config.sections import (
     PrivacyConfig,
     ScheduleConfig,
     ServerConfig,
+    UpstreamConfig,
 )
 from align_agent.config.times import parse_window
 
@@ -35,6 +36,7 @@ __all__ = [
     "PrivacyConfig",
     "ScheduleConfig",
     "ServerConfig",
+    "UpstreamConfig",
     "effective",
     "example_yaml",
     "load_config",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from align_agent.config.options import option
 from align_agent.config.times import cron_complaint, window_complaint
+from align_agent.config.urls import url_complaint
 
 Rule = str | dict[str, Any]
 
@@ -43,6 +45,12 @@ def _rules(value: tuple[Rule, ...]) -> str:
 
 def _filled(value: tuple[str, ...]) -> str:
     return "" if all(text.strip() for text in value) else "holds an empty text"
+
+
+def _variable(value: str) -> str:
+    # Not shown in the complaint's own words: it may be the key itself.
+    fine = not value or re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", value)
+    return "" if fine else "must be the name of an environment variable, not the key itself"
 
 
 def _always(value: bool) -> str:
@@ -295,6 +303,35 @@ class ServerConfig:
 
 
 @dataclass(frozen=True)
+class UpstreamConfig:
+    """Another model server that answers behind our door, in place of our own engine."""
+
+    base_url: str = option(
+        "",
+        "Where it listens, for example http://127.0.0.1:8000/v1. Empty: our own engine answers.",
+        check=url_complaint,
+    )
+    kind: str = option(
+        "openai",
+        "How a promoted version reaches it. vllm, sglang: loaded while it runs. llamacpp: chosen "
+        "among those it was started with. openai (Ollama, LM Studio, any other): not at all, the "
+        "base answers.",
+        choices=("openai", "vllm", "sglang", "llamacpp"),
+    )
+    model: str = option("", "The base model's name there. Empty: the first that it lists.")
+    api_key_env: str = option(
+        "", "The environment variable that holds its key, if it wants one.", check=_variable
+    )
+    adapters: str = option(
+        "",
+        "The folder of the versions as it sees it, if it has other paths than we (a container).",
+    )
+    loaded: int = option(
+        2, "Most versions that are loaded there at the same time (vllm, sglang).", low=1, high=1000
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """All of config.yaml, checked. Build it with `load_config`; `Config()` is the defaults."""
 
@@ -309,6 +346,7 @@ class Config:
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     agent: AgentConfig = field(default_factory=AgentConfig)
     server: ServerConfig = field(default_factory=ServerConfig)
+    upstream: UpstreamConfig = field(default_factory=UpstreamConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, texts and numbers, ready for JSON."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from align_agent.errors import AlignAgentError
-from align_agent.models.engine import Engine, Ticket
 from align_agent.models.generation import Event, Generation, Piece, Sampling
 from align_agent.records import Message
 from align_agent.server.versions import Served
+
+if TYPE_CHECKING:
+    from align_agent.models.engine import Engine, Ticket
 
 T = TypeVar("T")
 Listen = Callable[[Event], None]
@@ -37,18 +39,28 @@ class Ask:
     begun: str = ""
 
 
+class UnderWay(Protocol):
+    """One answer that is being written, wherever."""
+
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def reused(self) -> int: ...
+    def cancel(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Answers:
     """The answers to one request, under way. Iterate over `events`, then `close`, always."""
 
-    tickets: list[Ticket]
+    tickets: Sequence[UnderWay]
     queue: asyncio.Queue[tuple[int, Event]]
     timeout: float
     left: set[int] = field(default_factory=set)
 
     @property
     def prompt_tokens(self) -> int:
-        return len(self.tickets[0].row.prompt)
+        return self.tickets[0].prompt_tokens
 
     @property
     def reused_tokens(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from align_agent import __version__
-from align_agent.errors import AlignAgentError
+from align_agent.errors import AlignAgentError, UpstreamError
 from align_agent.server import chat, messages, responses
 from align_agent.server.access import Gatekeeper
 from align_agent.server.errors import error_body, openai_body, status_of, told
@@ -26,7 +28,15 @@ log = logging.getLogger(__name__)
 def build_app(service: Service) -> FastAPI:
     """The ASGI application of a service; closing the service is the caller's."""
     settings = service.config.server
-    app = FastAPI(title="align-agent", version=__version__, docs_url=None, redoc_url=None)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.backend.aclose()
+
+    app = FastAPI(
+        title="align-agent", version=__version__, docs_url=None, redoc_url=None, lifespan=life
+    )
     app.state.service = service
     app.state.started = int(time.time())
     for routes in (chat, responses, messages):
@@ -80,8 +90,9 @@ async def healthz() -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """The model is loaded and the database can be read."""
+    """The model can be asked and the database can be read."""
     await request.app.state.service.names()
+    await request.app.state.service.backend.ready()
     return PlainTextResponse("ready")
 
 
@@ -94,7 +105,9 @@ async def metrics(request: Request) -> Response:
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, AlignAgentError)
     status, kind, code = status_of(error)
-    return JSONResponse(error_body(request.url.path, status, told(error), kind, code), status)
+    body = error_body(request.url.path, status, told(error), kind, code)
+    headers = error.headers if isinstance(error, UpstreamError) else None
+    return JSONResponse(body, status, headers=headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

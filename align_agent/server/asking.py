@@ -63,7 +63,7 @@ async def ask_for(
     served = await service.resolve(model)
     usual = service.config.model
     sampling = Sampling(
-        max_new_tokens=min(settings.max_tokens or usual.max_new_tokens, service.model.context),
+        max_new_tokens=min(settings.max_tokens or usual.max_new_tokens, service.backend.context),
         temperature=usual.temperature if settings.temperature is None else settings.temperature,
         top_p=usual.top_p if settings.top_p is None else settings.top_p,
         seed=None if settings.seed is None else settings.seed % 2**40,
@@ -118,7 +118,9 @@ async def answer(
 ) -> Response:
     """Answer a request, whole or streamed. Raises what the engine raises."""
     body = wanted.model_dump(exclude={"messages", "input", "tools"}, exclude_none=True)
-    answers = await service.begin(ask, request.headers, body)
+    beginning = service.begin(ask, request.headers, body)
+    # Another server may take long to begin; our engine is at once told to end what it began.
+    answers = await (unless_gone(request, beginning) if service.remote else beginning)
     if stream:
         events = _guarded(service, answers, reply)
         return StreamingResponse(events, media_type="text/event-stream", headers=SSE)

@@ -138,8 +138,8 @@ class Reply:
         return self._named(token.id, token.logprob) | {"top_logprobs": top}
 
     def _named(self, token_id: int, logprob: float) -> dict[str, Any]:
-        text = self._service.model.chat.decode([token_id])
-        return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+        text, data = self._service.backend.token(token_id)
+        return {"token": text, "logprob": logprob, "bytes": data}
 
 
 def _message(generation: Generation) -> dict[str, Any]:

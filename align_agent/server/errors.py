@@ -10,6 +10,7 @@ from align_agent.errors import (
     ContextTooLong,
     InputError,
     NotFound,
+    UpstreamError,
     UsageError,
     WrongBase,
 )
@@ -39,6 +40,8 @@ _ANTHROPIC = {
 
 def status_of(error: AlignAgentError) -> tuple[int, str, str | None]:
     """The HTTP status, OpenAI's type and OpenAI's code of an error of ours."""
+    if isinstance(error, UpstreamError):
+        return error.status, error.kind, error.code
     for kind, status, name, code in _KINDS:
         if isinstance(error, kind):
             return status, name, code

@@ -5,7 +5,6 @@ Thinking, caching hints and `top_k` are allowed and do nothing here.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
@@ -73,8 +72,7 @@ async def count_tokens(wanted: CountRequest, request: Request) -> dict[str, int]
     service: Service = request.app.state.service
     await service.resolve(wanted.model)
     messages, tools = read_request("messages", wanted.model_dump(exclude_none=True))
-    ids = await asyncio.to_thread(service.model.encode, messages, tools)
-    return {"input_tokens": len(ids)}
+    return {"input_tokens": await service.backend.count(messages, tools)}
 
 
 class Reply:
@@ -120,7 +118,7 @@ class Reply:
                 yield _started(index, _call(call) | {"input": {}})
                 yield _delta(index, {"type": "input_json_delta", "partial_json": arguments(call)})
                 yield _named("content_block_stop", index=index)
-            usage = {"output_tokens": len(found.token_ids)}
+            usage = _usage(answers, len(found.token_ids))  # an upstream tells it at the end
             yield _named("message_delta", delta=_end(found), usage=usage)
         yield _named("message_stop")
 

@@ -28,7 +28,7 @@ class _Counts:
 
     def collect(self) -> Iterator[Metric]:
         service = self._service
-        engine = dict(service.engine.counts)
+        engine = dict(service.backend.counts)
         tokens = {name.removesuffix("_tokens"): engine.pop(name, 0) for name in _TOKENS}
         yield _counter("align_tokens", "Tokens of prompts, reused ones, written ones.", tokens)
         yield _counter("align_answers", "Answers, by how they ended.", engine)
@@ -38,7 +38,7 @@ class _Counts:
         turns = service.scribe.recorder.stats
         pending = turns.pop("pending")
         yield _counter("align_turns", "Turns, by what became of them.", turns)
-        running, waiting = service.engine.load()
+        running, waiting = service.backend.load()
         load = GaugeMetricFamily("align_load", "What is under way or waits.", labels=["state"])
         load.add_metric(["running"], running)
         load.add_metric(["waiting"], waiting)

@@ -1,4 +1,4 @@
-"""What every route shares: the model and its engine, the versions, the counters."""
+"""What every route shares: what answers, the versions, the counters."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from align_agent.config import Config
-from align_agent.models.engine import Engine
 from align_agent.models.generation import Event, Piece
-from align_agent.models.local import LocalModel
 from align_agent.paths import Home
-from align_agent.server.answers import Answers, Ask, begin
+from align_agent.server.answers import Answers, Ask
+from align_agent.server.backend import Backend, Local
 from align_agent.server.meter import Meter
 from align_agent.server.scribe import Exchange, Scribe
-from align_agent.server.versions import Served, Versions
+from align_agent.server.upstream import Upstream
+from align_agent.server.versions import FAMILY, Served, Versions
+
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
 
 
 @dataclass(slots=True)
@@ -25,22 +28,27 @@ class Service:
 
     home: Home
     config: Config
-    model: LocalModel
-    engine: Engine
+    backend: Backend
     versions: Versions
     scribe: Scribe
     counts: Counter[str] = field(default_factory=Counter)
     meter: Meter = field(default_factory=Meter)
 
     @staticmethod
-    def open(home: Home, config: Config, model: LocalModel) -> Service:
-        settings = config.server
-        engine = Engine(
-            model, max_rows=settings.max_batch, prefix_bytes=settings.prefix_cache_mb * 2**20
-        )
-        versions = Versions(home, config.model.base, model.base_hash)
+    def open(home: Home, config: Config, model: LocalModel | None = None) -> Service:
+        """Answer with this model, or, without one, with the server that `upstream` names.
+
+        Raises ConfigError, MissingDependency.
+        """
+        backend = Local(model, config.server) if model is not None else Upstream(config.upstream)
+        versions = Versions(home, config.model.base, model.base_hash if model is not None else "")
         scribe = Scribe(home, config, config.model.base)
-        return Service(home, config, model, engine, versions, scribe)
+        return Service(home, config, backend, versions, scribe)
+
+    @property
+    def remote(self) -> bool:
+        """Whether another server answers."""
+        return isinstance(self.backend, Upstream)
 
     async def begin(self, ask: Ask, headers: Mapping[str, str], body: Mapping[str, Any]) -> Answers:
         """Start to answer a request, and to log it. Raises what `answers.begin` raises."""
@@ -48,13 +56,19 @@ class Service:
         self.scribe.hear(exchange)
         watch = self.meter.watch()
 
+        over = False
+
         def listen(event: Event) -> None:
+            nonlocal over
+            if over:
+                return
             watch(event)
             if not isinstance(event, Piece):
+                over = True
                 self.scribe.note(exchange, event)
 
         try:
-            return await begin(self.engine, ask, self.config.server.timeout_seconds, listen)
+            return await self.backend.begin(ask, body, self.config.server.timeout_seconds, listen)
         except Exception as error:
             listen(error)
             raise
@@ -62,7 +76,8 @@ class Service:
     async def resolve(self, name: str) -> Served:
         """The version that a model's name means now. Raises NotFound, AdapterDamaged, WrongBase."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.versions.desk, self.versions.resolve, name)
+        served = await loop.run_in_executor(self.versions.desk, self.versions.resolve, name)
+        return await self.backend.settle(served, name != FAMILY)
 
     async def names(self) -> list[str]:
         """Every model that can be asked for."""
@@ -70,6 +85,6 @@ class Service:
         return await loop.run_in_executor(self.versions.desk, self.versions.names)
 
     def close(self) -> None:
-        self.engine.close()
+        self.backend.close()
         self.scribe.close()
         self.versions.close()

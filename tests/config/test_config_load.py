@@ -274,3 +274,23 @@ def test_importing_the_configuration_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"torch", "transformers", "yaml", "numpy", "sqlite_utils", "apscheduler"}
     assert not heavy & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "base_url: localhost:8000",
+        "base_url: ftp://localhost/v1",
+        "base_url: http://me:secret@localhost/v1",
+        "base_url: http://localhost/v1?key=1",
+        "base_url: http://[/v1",
+        "kind: tgi",
+        "api_key_env: sk-123-456",
+        "loaded: 0",
+    ],
+)
+def test_an_upstream_that_cannot_be_is_refused(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"upstream:\n  {line}\n")
+    with pytest.raises(ConfigError, match="line 2"):
+        load_config(path)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import uvicorn
 
-from align_agent.config import Config, ServerConfig
+from align_agent.config import Config, ServerConfig, UpstreamConfig
 from align_agent.models.lane import Lane
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
@@ -41,14 +41,17 @@ def start(service: Service) -> tuple[Running, uvicorn.Server, threading.Thread]:
 
 @pytest.fixture
 def serve(tmp_path: Path, parrot: LocalModel) -> Iterator[Any]:
-    """Starts servers on the parrot; `serve(token=...)` takes ServerConfig's fields."""
+    """Starts servers on the parrot, or before `upstream`; takes ServerConfig's fields."""
     running: list[tuple[Running, uvicorn.Server, threading.Thread]] = []
 
-    def make(**settings: Any) -> Running:
+    def make(upstream: UpstreamConfig | None = None, **settings: Any) -> Running:
         home = Home(tmp_path / f"home{len(running)}").ensure()
         config = replace(Config(), server=replace(ServerConfig(), **settings))
         config = replace(config, model=replace(config.model, base=parrot.base, temperature=0.0))
-        running.append(start(Service.open(home, config, parrot)))
+        if upstream is not None:
+            config = replace(config, upstream=upstream)
+        service = Service.open(home, config, None if upstream else parrot)
+        running.append(start(service))
         return running[-1][0]
 
     yield make
@@ -67,7 +70,7 @@ def leave(server: Running, slowly: None) -> Callable[..., None]:
         with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=body) as answer:
             for _, _line in zip(range(lines), answer.iter_lines(), strict=False):
                 pass
-        counts = server.service.engine.counts
+        counts = server.service.backend.counts
         while not (counts["aborted"] or counts["answered"]):
             threading.Event().wait(0.01)
 

@@ -150,7 +150,7 @@ def test_a_context_too_long_names_both_numbers(server: Any) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client(server).chat.completions.create(model="align", messages=asked)
     assert caught.value.code == "context_length_exceeded"
-    assert str(server.service.model.context) in str(caught.value).replace(",", "")
+    assert str(server.service.backend.context) in str(caught.value).replace(",", "")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_embeddings_are_refused_clearly(server: Any) -> None:
 
 def test_a_client_that_leaves_stops_its_answer(server: Any, leave: Any) -> None:
     leave(HELLO)
-    assert server.service.engine.counts["aborted"] == 1
+    assert server.service.backend.counts["aborted"] == 1
 
 
 def test_the_server_says_when_it_is_alive_and_ready(server: Any) -> None:

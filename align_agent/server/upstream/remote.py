@@ -1,0 +1,184 @@
+"""The connection to another model server: requests, their failures told, streams of events."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from align_agent.config import UpstreamConfig
+from align_agent.errors import ConfigError, MissingDependency, UpstreamError
+from align_agent.server.access import LOOPBACK
+from align_agent.server.upstream.wire import refusal
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_SECONDS = 10.0
+SHORT_SECONDS = 10.0  # for what is no answer of a model
+LOAD_SECONDS = 120.0
+_MAX_LINE = 16 * 2**20
+
+
+class Remote:
+    """One server. Make it anywhere, use it within one event loop, close it there."""
+
+    def __init__(self, settings: UpstreamConfig) -> None:
+        """Raises ConfigError for a key that is not there, MissingDependency."""
+        self.url = settings.base_url.rstrip("/")
+        self.root = self.url.removesuffix("/v1")
+        self._settings = settings
+        self._headers = _authorization(settings)
+        self._client: httpx.AsyncClient | None = None
+        self._model = settings.model
+        try:
+            import httpx  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise MissingDependency(
+                "an upstream needs httpx, which is not installed",
+                hint="pip install 'align-agent[serve]'",
+            ) from error
+
+    async def model(self) -> str:
+        """The base model's name there. Raises UpstreamError."""
+        if not self._model:
+            found = await self.ask("GET", f"{self.url}/models")
+            listed = found.get("data") if isinstance(found, dict) else None
+            if not listed or not isinstance(listed[0], dict) or not listed[0].get("id"):
+                raise UpstreamError(
+                    f"{self.url}/models lists no model",
+                    hint="set upstream.model in config.yaml, or correct upstream.base_url",
+                )
+            self._model = str(listed[0]["id"])
+        return self._model
+
+    async def ask(
+        self, method: str, url: str, body: Any = None, seconds: float = SHORT_SECONDS
+    ) -> Any:
+        """One short request; its answer as JSON, or as text. Raises UpstreamError."""
+        import httpx
+
+        with self._told():
+            response = await self._open().request(
+                method, url, json=body, timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+            )
+        found = _parsed(response.text)
+        if response.status_code != 200:
+            raise refusal(_status(response.status_code), found, response.headers)
+        return found
+
+    @asynccontextmanager
+    async def stream(self, body: Any) -> AsyncIterator[AsyncIterator[str]]:
+        """A chat completion as it comes: the data of its events. Raises UpstreamError.
+
+        Leaving it ends the request there too.
+        """
+        import httpx
+
+        waiting = httpx.Timeout(None, connect=CONNECT_SECONDS)  # the caller knows how long
+        url = f"{self.url}/chat/completions"
+        with self._told():
+            async with self._open().stream("POST", url, json=body, timeout=waiting) as response:
+                if response.status_code != 200:
+                    text = (await response.aread()).decode("utf-8", "replace")
+                    status = _status(response.status_code)
+                    raise refusal(status, _parsed(text), response.headers)
+                yield self._events(response)
+
+    async def aclose(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    def _open(self) -> httpx.AsyncClient:
+        if self._client is None:
+            import httpx
+
+            near = urlsplit(self.url).hostname in LOOPBACK
+            # Many answers at once; a proxy of the environment knows no way to this machine.
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+            self._client = httpx.AsyncClient(
+                headers=self._headers, limits=limits, trust_env=not near
+            )
+        return self._client
+
+    def _told(self) -> _Told:
+        return _Told(self.url)
+
+    async def _events(self, response: httpx.Response) -> AsyncIterator[str]:
+        """By lines of bytes: a text's own exotic line breaks must not cut an event in two."""
+        if "json" in response.headers.get("content-type", ""):  # it does not stream
+            yield (await response.aread()).decode("utf-8", "replace")
+            yield "[DONE]"
+            return
+        rest = b""
+        with self._told():
+            async for chunk in response.aiter_bytes():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line.startswith(b"data:"):
+                        yield line[5:].strip().decode("utf-8", "replace")
+                if len(rest) > _MAX_LINE:
+                    raise UpstreamError("the upstream's answer has a line without end")
+        if rest.startswith(b"data:"):
+            yield rest[5:].strip().decode("utf-8", "replace")
+
+
+class _Told:
+    """Turns failures of the connection into UpstreamError."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        import httpx
+
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            raise UpstreamError(
+                f"the upstream at {self._url} cannot be reached: {error or 'no answer'}",
+                code="upstream_unreachable",
+                hint="start it, or correct upstream.base_url in config.yaml",
+            ) from error
+        if isinstance(error, httpx.TimeoutException):
+            raise UpstreamError(
+                f"the upstream at {self._url} did not answer in time",
+                status=504,
+                code="upstream_timeout",
+            ) from error
+        if isinstance(error, httpx.HTTPError | httpx.InvalidURL):
+            name = type(error).__name__
+            raise UpstreamError(
+                f"the upstream broke off: {str(error) or name}",
+                code="upstream_broke_off",
+                hint="its own log may say why; try again",
+            ) from error
+
+
+def _authorization(settings: UpstreamConfig) -> dict[str, str]:
+    if not settings.api_key_env:
+        return {}
+    key = os.environ.get(settings.api_key_env, "").strip()
+    if not key:
+        raise ConfigError(
+            f"upstream.api_key_env names {settings.api_key_env}, which is not set",
+            hint=f"export {settings.api_key_env}=..., or remove the line if no key is wanted",
+        )
+    return {"authorization": f"Bearer {key}"}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _status(status: int) -> int:
+    """A refusal's own status; anything that is none (a redirect) is a bad gateway."""
+    return status if status >= 400 else 502
