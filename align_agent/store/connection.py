@@ -160,10 +160,15 @@ class Connection:
 
     def _check_owner(self) -> None:
         """Refuse a sound database that is not ours."""
-        owner = self.raw.execute("pragma application_id").fetchone()[0]
+        # In one transaction: another opener may make the tables between the two questions.
+        self.raw.execute("begin")
+        try:
+            owner = self.raw.execute("pragma application_id").fetchone()[0]
+            tables = self.raw.execute("select count(*) from sqlite_master").fetchone()[0]
+        finally:
+            self.raw.execute("rollback")
         if owner == APPLICATION_ID:
             return
-        tables = self.raw.execute("select count(*) from sqlite_master").fetchone()[0]
         if owner != 0 or tables:
             raise StoreForeign(
                 f"{self.path} is a database of another program",

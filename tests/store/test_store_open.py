@@ -6,6 +6,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -312,3 +314,16 @@ def test_a_broken_reference_is_found_by_the_check(store):
     problems = store.check()
     assert len(problems) == 2
     assert any("rules" in problem for problem in problems)
+
+
+def test_many_may_open_a_new_database_at_the_same_moment(tmp_path):
+    def open_it(path):
+        together.wait()
+        with Store.open(path) as store:
+            return store.turns.count()
+
+    together = threading.Barrier(4)
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(60):
+            path = tmp_path / f"{number}.db"
+            assert list(pool.map(open_it, [path] * 4)) == [0] * 4
