@@ -31,7 +31,6 @@ def rollouts(
     seed: int,
     max_new_tokens: int = 256,
     temperature: float = 1.0,
-    batch_size: int = 32,
     on_done: Callable[[int, int], None] | None = None,
 ) -> list[Example]:
     """The examples to train on, logged ones first.
@@ -50,7 +49,6 @@ def rollouts(
         examples,
         Sampling(max_new_tokens, temperature, seed=seed),
         adapter=adapter,
-        batch_size=batch_size,
         on_done=on_done,
     )
     fresh: list[Example] = []
@@ -70,27 +68,27 @@ def _answer_all(
     sampling: Sampling,
     *,
     adapter: Path | None,
-    batch_size: int,
     on_done: Callable[[int, int], None] | None,
 ) -> list[Example | None]:
     """The examples with fresh answers, in their order; None where the model cannot be asked."""
     result: list[Example | None] = [None] * len(examples)
     done = 0
     for tools, group in _by_tools(examples):
-        for start in range(0, len(group), batch_size):
-            part = group[start : start + batch_size]
-            ready: list[tuple[int, Example]] = []
-            for i in part:
-                fitted = _fitted(model, examples[i], sampling.max_new_tokens)
-                if fitted is not None:
-                    ready.append((i, fitted))
-            drawn = replace(sampling, seed=(sampling.seed or 0) + start)
-            answers = _generate(model, [e for _, e in ready], tools, drawn, adapter)
-            for (i, _), answer in zip(ready, answers, strict=True):
-                result[i] = replace(examples[i], response=answer[0], complete=answer[1] != "length")
-            done += len(part)
+        ready: list[tuple[int, Example]] = []
+        for i in group:
+            fitted = _fitted(model, examples[i], sampling.max_new_tokens)
+            if fitted is not None:
+                ready.append((i, fitted))
+
+        def tell(answered: int, before: int = done) -> None:
             if on_done is not None:
-                on_done(done, len(examples))
+                on_done(before + answered, len(examples))
+
+        answers = _generate(model, [e for _, e in ready], tools, sampling, adapter, tell)
+        for (i, _), answer in zip(ready, answers, strict=True):
+            result[i] = replace(examples[i], response=answer[0], complete=answer[1] != "length")
+        done += len(group)
+        tell(0, done)
     return result
 
 
@@ -100,6 +98,7 @@ def _generate(
     tools: tuple[dict[str, object], ...],
     sampling: Sampling,
     adapter: Path | None,
+    on_done: Callable[[int], None],
 ) -> list[tuple[tuple[Message, ...], str]]:
     """(messages, finish reason) of each answer; calls go on as far as the log knows results."""
     responses: list[list[Message]] = [[] for _ in examples]
@@ -113,7 +112,13 @@ def _generate(
             break
         prompts = [asked[i] for i in waiting]
         drawn = replace(sampling, seed=(sampling.seed or 0) + 7919 * round_)
-        found = model.generate_batch(prompts, sampling=drawn, adapter=adapter, tools=tools)
+        found = model.generate_batch(
+            prompts,
+            sampling=drawn,
+            adapter=adapter,
+            tools=tools,
+            on_done=on_done if not round_ else None,
+        )
         going_on = []
         for i, generation in zip(waiting, found, strict=True):
             responses[i].append(generation.message())

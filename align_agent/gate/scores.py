@@ -136,7 +136,6 @@ class Exam:
     sampling: Sampling
     standing_rules: Sequence[str] = ()
     all_rules: Sequence[str] = ()
-    batch_size: int = 32
 
 
 def score(
@@ -160,7 +159,7 @@ def score(
     count = _Counter(on_step)
     answers = ask(model, adapter, own, exam, count)
     greedy = replace(exam.sampling, temperature=0.0)
-    replies = _generate(model, adapter, asked, greedy, exam.batch_size, (), count)
+    replies = _generate(model, adapter, asked, greedy, (), count)
     met, total = count_checks(exam.heldout, answers)
     right = sum(probe.check(reply) for probe, reply in zip(exam.probes, replies, strict=True))
     # Over the probes too: the few turns of one held-out conversation are alike by nature.
@@ -222,8 +221,8 @@ class _Counter:
         self._on_step = on_step
         self.done = 0
 
-    def add(self, number: int) -> None:
-        self.done += number
+    def reach(self, done: int) -> None:
+        self.done = done
         if self._on_step is not None:
             self._on_step(self.done)
 
@@ -240,12 +239,10 @@ def ask(
     answers = [""] * len(items)
     for tools, places in by_tools([item.tools for item in items]):
         part = [items[i].prompt for i in places]
-        found = _generate(model, adapter, part, exam.sampling, exam.batch_size, tools, count)
+        found = _generate(model, adapter, part, exam.sampling, tools, count)
         silent = [i for i, answer in enumerate(found) if tools and not answer.strip()]
         # Nothing runs tools here: an answer that is only a call is asked for again in words.
-        again = _generate(
-            model, adapter, [part[i] for i in silent], exam.sampling, exam.batch_size, (), count
-        )
+        again = _generate(model, adapter, [part[i] for i in silent], exam.sampling, (), count)
         for i, answer in zip(silent, again, strict=True):
             found[i] = answer
         for place, answer in zip(places, found, strict=True):
@@ -273,21 +270,18 @@ def _generate(
     adapter: Path | None,
     asked: Sequence[Sequence[Message]],
     sampling: Sampling,
-    batch_size: int,
     tools: tuple[dict[str, Any], ...],
     count: _Counter,
 ) -> list[str]:
-    answers: list[str] = []
-    for start in range(0, len(asked), batch_size):
-        part = asked[start : start + batch_size]
-        # A seed of its own for each batch: row i draws from the seed and i.
-        seeded = replace(sampling, seed=(sampling.seed or 0) + start)
-        found = model.generate_batch(
-            part, sampling=seeded, adapter=adapter, tools=tools, batch_size=batch_size
-        )
-        answers += [generation.text for generation in found]
-        count.add(len(part))
-    return answers
+    before = count.done
+    found = model.generate_batch(
+        asked,
+        sampling=sampling,
+        adapter=adapter,
+        tools=tools,
+        on_done=lambda done: count.reach(before + done),
+    )
+    return [generation.text for generation in found]
 
 
 def _margins(

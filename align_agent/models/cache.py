@@ -15,6 +15,9 @@ import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 _ROOM = 64  # tokens by which a full buffer grows
+_MAX_ROWS = 128  # more do not go faster
+_CPU_BYTES = 2**30
+_FREE_SHARE = 4  # on a GPU a cache may have this part of what is free
 
 
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]
@@ -74,6 +77,18 @@ def growing_cache(config: Any) -> Any:
     cache = DynamicCache(config=config)
     cache.layers = [GrowingLayer() if type(x) is DynamicLayer else x for x in cache.layers]
     return cache
+
+
+def rows_that_fit(network: Any, tokens: int) -> int:
+    """How many rows of so many tokens a cache of this network has room for, 1 to 128."""
+    config = network.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    row = 2 * config.num_hidden_layers * heads * width * network.dtype.itemsize * (tokens + _ROOM)
+    room = _CPU_BYTES
+    if network.device.type == "cuda":
+        room = torch.cuda.mem_get_info(network.device)[0] // _FREE_SHARE
+    return int(min(max(room // (2 * row), 1), _MAX_ROWS))  # twice: a buffer that grows is copied
 
 
 @dataclass(frozen=True, slots=True)

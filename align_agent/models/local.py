@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from align_agent.errors import ModelError, UsageError
 from align_agent.models import files, lora
 from align_agent.models.answer import AnswerBuilder
+from align_agent.models.cache import rows_that_fit
 from align_agent.models.chat import ChatFormat, Encoded, Tools, too_long
 from align_agent.models.decoding import Decoder, noise
 from align_agent.models.forward import answer_positions, by_length, logits_at
@@ -155,18 +156,22 @@ class LocalModel:
         sampling: Sampling | None = None,
         adapter: Path | None = None,
         tools: Tools = (),
-        batch_size: int = 32,
+        batch_size: int = 0,
+        on_done: Callable[[int], None] | None = None,
     ) -> list[Generation]:
         """One answer for each prompt, in their order.
 
         The same answers as `stream` would give one by one: row i of a sampled request draws from
-        the seed and i alone, whatever `batch_size` is. Raises ContextTooLong.
+        the seed and i alone, whatever `batch_size` is; 0 is as many as memory allows. `on_done`
+        gets the number of answers so far. Raises ContextTooLong.
         """
         sampling = sampling or Sampling()
         encoded = [self._prompt_ids(prompt, tools) for prompt in prompts]
         network = self.network(adapter)
         seed = _seed(sampling)
         answers: dict[int, Generation] = {}
+        longest = max(map(len, encoded), default=0) + sampling.max_new_tokens
+        batch_size = batch_size or rows_that_fit(network, longest)
         for batch in by_length([len(ids) for ids in encoded], batch_size):
             uniform = noise(seed, batch, sampling.max_new_tokens)
             decoder = Decoder(
@@ -180,7 +185,10 @@ class LocalModel:
                     written = decoder.step()
                 for row, token_id, logprob in written:
                     builders[row].push(token_id, logprob)
-                decoder.keep([row for row in decoder.rows if not builders[row].done])
+                going_on = [row for row in decoder.rows if not builders[row].done]
+                if on_done is not None and len(going_on) < len(decoder.rows):
+                    on_done(len(answers) + len(batch) - len(going_on))
+                decoder.keep(going_on)
             for i, builder in zip(batch, builders, strict=True):
                 answers[i] = builder.finish()[1]
         return [answers[i] for i in range(len(prompts))]

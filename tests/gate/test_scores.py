@@ -113,7 +113,7 @@ def exam() -> Exam:
         Probe((Message("user", "Say no."),), lambda answer: False, "test"),
     ]
     sampling = Sampling(max_new_tokens=8, temperature=1.0, seed=1)
-    return Exam(heldout, probes, sampling, all_rules=(RULE,), batch_size=2)
+    return Exam(heldout, probes, sampling, all_rules=(RULE,))
 
 
 @pytest.fixture(scope="module")

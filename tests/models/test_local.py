@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from align_agent.errors import ContextTooLong, ModelError, UsageError
+from align_agent.models.cache import rows_that_fit
 from align_agent.models.generation import Generation, Sampling
 from align_agent.models.local import LocalModel
 from align_agent.records import Message
@@ -88,6 +89,21 @@ def test_how_a_request_is_cut_into_batches_changes_no_answer(model: LocalModel) 
     small = model.generate_batch(PROMPTS, sampling=sampling, batch_size=2)
     large = model.generate_batch(PROMPTS, sampling=sampling, batch_size=64)
     assert [g.token_ids for g in small] == [g.token_ids for g in large]
+
+
+def test_progress_counts_every_answer_once(model: LocalModel) -> None:
+    seen: list[int] = []
+    model.generate_batch(PROMPTS, sampling=Sampling(20, 0.0), batch_size=2, on_done=seen.append)
+    assert seen == sorted(set(seen)) and seen[-1] == len(PROMPTS)
+
+
+def test_a_large_batch_is_cut_to_what_memory_allows(
+    model: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = [g.token_ids for g in model.generate_batch(PROMPTS, sampling=GREEDY)]
+    monkeypatch.setattr("align_agent.models.cache._CPU_BYTES", 1)
+    assert rows_that_fit(model.network(None), 1) == 1
+    assert [g.token_ids for g in model.generate_batch(PROMPTS, sampling=GREEDY)] == whole
 
 
 def test_equal_prompts_of_one_request_are_drawn_apart(tiny_model: LocalModel) -> None:
