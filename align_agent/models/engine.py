@@ -13,11 +13,11 @@ from collections import Counter, deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from align_agent.errors import ModelError
+from align_agent.errors import AlignAgentError, ModelError
 from align_agent.models.cache import RowCache, can_join, growing_cache
 from align_agent.models.chat import Tools
 from align_agent.models.decoding import noise
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREFILL = 512  # prompt tokens computed between two steps of the running answers
+_MIXED = "mixed"
 STOPPED = "the model is shutting down"
 
 
@@ -41,11 +42,14 @@ class Ticket:
     """A request in the engine. `cancel` ends it early: its Generation says "aborted"."""
 
     row: Row
-    key: Hashable
-    network: Any
     cancelled: bool = False
     cache: RowCache | None = None
     reused: int = 0  # prompt tokens that did not have to be computed
+
+    @property
+    def lane(self) -> Hashable:
+        """Answers of one lane are computed together: all whose versions mix are."""
+        return _MIXED if self.row.version.mixes else self.row.version.key
 
     @property
     def prompt_tokens(self) -> int:
@@ -93,11 +97,11 @@ class Engine:
         Raises ContextTooLong, and whatever `LocalModel.network` raises.
         """
         sampling = sampling or Sampling()
-        network, key = self.model.serving(adapter)
+        version = self.model.serving(adapter)
         prompt, builder, seed = self.model.begin(messages, tools, sampling, begun)
         uniform = noise(seed, [choice], sampling.max_new_tokens)[0]
-        row = Row(prompt, sampling, builder, uniform, deliver, top)
-        ticket = Ticket(row, key, network)
+        row = Row(prompt, version, sampling, builder, uniform, deliver, top)
+        ticket = Ticket(row)
         row.deliver = _guarded(ticket, deliver)
         with self._wake:
             if self._closed:
@@ -158,7 +162,7 @@ class Engine:
                     self._waiting.append(ticket)
                 continue
             self._tickets[ticket.row] = ticket
-            ready.setdefault(ticket.key, []).append(ticket)
+            ready.setdefault(ticket.lane, []).append(ticket)
         for key, tickets in ready.items():
             try:
                 self._join(key, tickets)
@@ -169,9 +173,9 @@ class Engine:
         """Compute at most `room` more prompt tokens. Returns how many it were."""
         wanted = len(ticket.row.prompt) - 1  # the last one goes in with the first step
         if ticket.cache is None:
-            ticket.cache = self._prefixes.get(ticket.key, ticket.row.prompt) or RowCache(
-                growing_cache(ticket.network.config), 0
-            )
+            ticket.cache = self._prefixes.get(
+                ticket.row.version.key, ticket.row.prompt
+            ) or RowCache(growing_cache(ticket.row.version.network.config), 0)
             ticket.reused = ticket.cache.length
             self.counts["prompt_tokens"] += len(ticket.row.prompt)
             self.counts["reused_tokens"] += ticket.reused
@@ -180,7 +184,7 @@ class Engine:
         if end > start:
             ids = torch.tensor([ticket.row.prompt[start:end]], device=self.model.device)
             with self.model.lock, torch.inference_mode():
-                body(ticket.network)(
+                body(ticket.row.version.network)(
                     input_ids=ids, past_key_values=ticket.cache.cache, use_cache=True
                 )
             ticket.cache = RowCache(ticket.cache.cache, end)
@@ -193,25 +197,41 @@ class Engine:
         rows = [ticket.row for ticket in tickets]
         lanes = self._lanes.setdefault(key, [])
         with self.model.lock, torch.inference_mode():
-            if all(can_join(cache.cache) for cache in caches):
+            if all(can_join(cache.cache) for cache in caches) and self._mixable(lanes, rows):
                 if not lanes:
-                    lanes.append(Lane(tickets[0].network))
+                    lanes.append(self._lane())
                 lanes[0].join(rows, caches)
                 return
-            for ticket, row, cache in zip(tickets, rows, caches, strict=True):
-                lane = Lane(ticket.network)
+            for row, cache in zip(rows, caches, strict=True):
+                lane = self._lane()
                 lane.join([row], [cache])
                 lanes.append(lane)
+
+    def _mixable(self, lanes: Sequence[Lane], rows: Sequence[Row]) -> bool:
+        there = lanes[0].rows if lanes else []
+        try:
+            self.model.prepare([row.version for row in (*there, *rows)])
+        except AlignAgentError as error:
+            # A version was removed while it answers: what is loaded goes on, each row alone.
+            log.warning("versions are not batched together: %s", error)
+            return False
+        return True
+
+    def _lane(self) -> Lane:
+        return Lane(self.model.forward, self.model.device)
 
     def _step(self, key: Hashable, lane: Lane) -> None:
         try:
             with self.model.lock:
-                lane.step()
+                broken = set(lane.step())
         except Exception as error:
-            rows, lane.rows = lane.rows, []
+            broken, rows, lane.rows = set(), lane.rows, []
             self._fail([self._tickets[row] for row in rows], error)
-        over: set[Row] = set()
+        self._fail([self._tickets[row] for row in broken], _not_a_number())
+        over = set(broken)
         for row in lane.rows:
+            if row in broken:
+                continue
             ticket = self._tickets[row]
             if row.builder.done or ticket.cancelled:
                 over.add(row)
@@ -228,7 +248,7 @@ class Engine:
             return
         ids = [*ticket.row.prompt, *ticket.row.builder.token_ids]
         with torch.inference_mode():
-            self._prefixes.put(ticket.key, ids, lane.take(ticket.row))
+            self._prefixes.put(ticket.row.version.key, ids, lane.take(ticket.row))
 
     def _end(self, ticket: Ticket, *, aborted: bool) -> None:
         last, generation = ticket.row.builder.finish()
@@ -251,6 +271,13 @@ class Engine:
     def _deliver(self, ticket: Ticket, event: Event) -> None:
         self._tickets.pop(ticket.row, None)
         ticket.row.deliver(event)
+
+
+def _not_a_number() -> ModelError:
+    return ModelError(
+        "the network's output is not a number",
+        hint="the model or its adapter is damaged: roll back, or check the model's files",
+    )
 
 
 def _guarded(ticket: Ticket, deliver: Deliver) -> Deliver:

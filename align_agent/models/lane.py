@@ -1,4 +1,4 @@
-"""Rows that one network answers at the same time: they join and leave while the others go on.
+"""Rows that are answered at the same time: they join and leave while the others go on.
 
 A row enters with its prompt already in a cache of its own. Rows of different lengths are padded on
 the left; padding is masked and has no position, so that a row gets the numbers it would get alone.
@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
-from align_agent.errors import ModelError
 from align_agent.models.answer import AnswerBuilder
 from align_agent.models.cache import RowCache, joined, row_of, trim
 from align_agent.models.decoding import draw
 from align_agent.models.generation import Deliver, Piece, Sampling, Token
+from align_agent.models.mixed import Version
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +26,7 @@ class Row:
     """One answer under way."""
 
     prompt: Sequence[int]
+    version: Version
     sampling: Sampling
     builder: AnswerBuilder
     uniform: torch.Tensor  # (steps,)
@@ -48,10 +49,14 @@ class Row:
 
 
 class Lane:
-    """The rows of one network, their cache and the tokens that go in next."""
+    """Rows, their cache and the tokens that go in next.
 
-    def __init__(self, network: Any) -> None:
-        self.network = network
+    `forward` is the network: (the rows' versions, inputs) -> its output.
+    """
+
+    def __init__(self, forward: Callable[..., Any], device: torch.device) -> None:
+        self._compute = forward
+        self._device = device
         self.rows: list[Row] = []
         self.cache: Any = None
         self._length = 0  # columns of the cache, padding included
@@ -66,18 +71,19 @@ class Lane:
         self._length = length
         self.rows += rows
 
-    def step(self) -> None:
-        """One more token in every row. Raises ModelError when the output is not a number."""
+    def step(self) -> list[Row]:
+        """One more token in every row. Returns the rows whose output is not a number: they got
+        none, and must leave."""
         with torch.inference_mode():
             logits = self._forward()  # (B, V)
             ids, logprobs, tops = self._draw(logits)
-        if any(math.isnan(logprob) for logprob in logprobs):
-            raise ModelError(
-                "the network's output is not a number",
-                hint="the model or its adapter is damaged: roll back, or check the model's files",
-            )
+        broken: list[Row] = []
         for row, token_id, logprob, top in zip(self.rows, ids, logprobs, tops, strict=True):
-            row.push(Token(token_id, logprob, top))
+            if math.isnan(logprob):
+                broken.append(row)
+            else:
+                row.push(Token(token_id, logprob, top))
+        return broken
 
     def keep(self, wanted: Callable[[Row], bool]) -> None:
         """Go on with these rows alone."""
@@ -90,7 +96,7 @@ class Lane:
             self.cache, self._length = None, 0
             return
         with torch.inference_mode():
-            self.cache.batch_select_indices(torch.tensor(index, device=self.network.device))
+            self.cache.batch_select_indices(torch.tensor(index, device=self._device))
             if spare := min(self._pads):
                 trim(self.cache, spare)
                 self._length -= spare
@@ -103,7 +109,7 @@ class Lane:
         return RowCache(row_of(self.cache, index, pad), self._length - pad)
 
     def _forward(self) -> torch.Tensor:
-        device = self.network.device
+        device = self._device
         last = [r.builder.token_ids[-1] if r.step else r.prompt[-1] for r in self.rows]
         positions = [self._length - pad for pad in self._pads]
         inputs: dict[str, Any] = {}
@@ -111,7 +117,8 @@ class Lane:
             columns = torch.arange(self._length + 1, device=device)
             pads = torch.tensor(self._pads, device=device)
             inputs["attention_mask"] = (columns[None, :] >= pads[:, None]).long()  # (B, L+1)
-        output = self.network(
+        output = self._compute(
+            [row.version for row in self.rows],
             input_ids=torch.tensor(last, device=device)[:, None],
             position_ids=torch.tensor(positions, device=device)[:, None],
             past_key_values=self.cache,

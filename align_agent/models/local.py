@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from align_agent.models.chat import ChatFormat, Encoded, Tools, too_long
 from align_agent.models.decoding import Decoder, noise
 from align_agent.models.forward import answer_positions, by_length, logits_at
 from align_agent.models.generation import Generation, Sampling
+from align_agent.models.mixed import Mixed, Version
 from align_agent.records import Message
 
 _ADAPTERS_KEPT = 4
@@ -51,6 +52,7 @@ class LocalModel:
         self.chat = ChatFormat(tokenizer, self.eos_ids)
         self._network = network
         self._adapters: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
+        self._mixed = Mixed(network)
         self.lock = threading.RLock()
 
     @classmethod
@@ -223,9 +225,23 @@ class LocalModel:
                 result[i] = picked.squeeze(-1).tolist()
         return [result[i] for i in range(len(turns))]
 
-    def serving(self, adapter: Path | None) -> tuple[Any, Hashable]:
-        """The network for an adapter, and a key that tells its state from any other's."""
-        return self.network(adapter), None if adapter is None else _adapter_key(adapter)
+    def serving(self, adapter: Path | None) -> Version:
+        """What answers with this adapter. Raises AdapterDamaged and WrongBase."""
+        network = self.network(adapter)
+        if adapter is None:
+            return Version(network, None)
+        return Version(network, _adapter_key(adapter), adapter, lora.can_mix(adapter))
+
+    def prepare(self, versions: Sequence[Version]) -> None:
+        """Have what `forward` needs for rows of these versions. Raises as `network` does."""
+        if len({version.key for version in versions}) > 1:
+            self._mixed.load(versions)
+
+    def forward(self, versions: Sequence[Version], **inputs: Any) -> Any:
+        """The network's output for a batch, row i by `versions[i]`. Hold the lock."""
+        if all(version.key == versions[0].key for version in versions):
+            return versions[0].network(**inputs)
+        return self._mixed(versions, **inputs)
 
     def begin(
         self, messages: Sequence[Message], tools: Tools, sampling: Sampling, begun: str = ""

@@ -112,12 +112,21 @@ def load_lora(network: Any, folder: Path) -> Any:
     Returns a causal language model as the base is one. Raises AdapterDamaged when a file is
     missing or unreadable, WrongBase when the weights do not fit this network.
     """
+    name = folder.name if _NAME.fullmatch(folder.name) else _UNNUMBERED
+    return join_lora(None, network, folder, name).get_base_model()
+
+
+def join_lora(model: Any, network: Any, folder: Path, name: str) -> Any:
+    """A PeftModel with the folder's adapter under this name, frozen, in evaluation mode.
+
+    Without a `model` a new one is made over the network's weights; else the adapter joins it, and
+    the model may be left with half of it when this raises. Raises as `load_lora`.
+    """
     from peft import set_peft_model_state_dict
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     config = _read_config(folder)
-    name = folder.name if _NAME.fullmatch(folder.name) else _UNNUMBERED
     try:
         weights = load_file(folder / WEIGHTS_FILE, device=str(network.device))
     except (OSError, SafetensorError) as error:
@@ -127,15 +136,26 @@ def load_lora(network: Any, folder: Path) -> Any:
         ) from error
     try:
         with torch.random.fork_rng(devices=[]):
-            model = _inject(network, config, name, autocast=False)
+            if model is None:
+                model = _inject(network, config, name, autocast=False)
+            else:
+                model.add_adapter(name, config, autocast_adapter_dtype=False)
         result = set_peft_model_state_dict(model, weights, adapter_name=name)
     except (RuntimeError, ValueError, KeyError) as error:
         raise _wrong_base(folder, str(error).splitlines()[0]) from error
-    missing = [key for key in result.missing_keys if "lora_" in key]
+    missing = [key for key in result.missing_keys if "lora_" in key and f".{name}." in key]
     if missing or result.unexpected_keys:
         odd = (missing or list(result.unexpected_keys))[0]
         raise _wrong_base(folder, f"{odd} is in one and not in the other")
-    return model.get_base_model().eval().requires_grad_(False)
+    return model.eval().requires_grad_(False)
+
+
+def can_mix(folder: Path) -> bool:
+    """Whether PEFT can compute this adapter's rows in one batch with others'. Raises
+    AdapterDamaged."""
+    config = _read_config(folder)
+    plain = not (config.use_dora or config.modules_to_save or config.target_parameters)
+    return bool(plain and config.bias == "none")
 
 
 def _inject(network: Any, config: Any, name: str, *, autocast: bool) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from adapters_made import make_adapter
 
 from align_agent.errors import ContextTooLong, ModelError
 from align_agent.models import engine as engine_module
@@ -245,14 +245,3 @@ def test_the_prefix_cache_stays_within_its_bytes(tiny_model: LocalModel) -> None
         ask(engine, f"question number {i} " * 4).generation()
     engine.close()
     assert 0 < engine._prefixes.used <= 200_000
-
-
-def make_adapter(model: LocalModel, folder: Path, scale: float = 0.5) -> Path:
-    peft = model.fresh_lora(4, 8.0, 0.0, seed=1)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, parameter in peft.named_parameters():
-            if "lora_B" in name:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
-    model.save_lora(peft, folder)
-    return folder
