@@ -10,7 +10,7 @@ import click
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
 from align_agent.cli.output import emit, pairs, say
-from align_agent.errors import StoreCorrupt, UsageError
+from align_agent.errors import StoreCorrupt, StoreError, UsageError
 
 
 @click.group(cls=NounGroup, default="check")
@@ -24,9 +24,9 @@ def command() -> None:
 @click.pass_obj
 def check(app: App) -> None:
     """Whether the database is sound, and what is in it."""
-    from align_agent.store import SCHEMA_VERSION
+    from align_agent.store import MISFIT, SCHEMA_VERSION
 
-    with app.store(read_only=True) as store:
+    with app.store() as store:  # the search index can only be checked by one who may write
         problems = store.check()
         data: dict[str, Any] = {
             "path": str(store.path),
@@ -51,6 +51,11 @@ def check(app: App) -> None:
         )
 
     emit(data, app.json, show)
+    if problems == [MISFIT]:
+        raise StoreError(
+            f"in {data['path']} {MISFIT}",
+            hint="`align-agent store reindex` makes it anew; no turn is lost",
+        )
     if problems:
         raise StoreCorrupt(
             f"{data['path']} is damaged",
@@ -76,6 +81,17 @@ def backup(app: App, target: Path | None) -> None:
         path = store.backup(target)
     data = {"path": str(path), "bytes": path.stat().st_size}
     emit(data, app.json, lambda: say(str(path)))
+
+
+@command.command("reindex")
+@common
+@click.pass_obj
+def reindex(app: App) -> None:
+    """Make the search index anew from the turns."""
+    with app.store() as store, store.transaction():
+        store.rebuild_search()
+        turns = store.turns.count()
+    emit({"turns": turns}, app.json, lambda: say(f"{turns} turns can be searched again"))
 
 
 @command.command("path")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from align_agent.server.access import Gatekeeper
 from align_agent.server.errors import error_body, openai_body, status_of, told
 from align_agent.server.metrics import exposition
 from align_agent.server.service import Service
+from align_agent.server.warm import keep_warm
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,9 @@ def build_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        warming = asyncio.create_task(keep_warm(service))
         yield
+        warming.cancel()
         await service.backend.aclose()
 
     app = FastAPI(

@@ -37,6 +37,9 @@ class Backend(Protocol):
     async def settle(self, served: Served, named: bool) -> Served:
         """The version that answers, given the one that should. `named`: no other will do."""
 
+    async def warm(self, served: Served) -> None:
+        """Have the version loaded. Raises what a request for it would."""
+
     def token(self, number: int) -> tuple[str, list[int]]:
         """The text and the bytes of a token of an answer."""
 
@@ -76,6 +79,9 @@ class Local:
 
     async def settle(self, served: Served, named: bool) -> Served:
         return served
+
+    async def warm(self, served: Served) -> None:
+        await asyncio.to_thread(self.model.network, served.adapter)
 
     def token(self, number: int) -> tuple[str, list[int]]:
         text = self.model.chat.decode([number])

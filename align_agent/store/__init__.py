@@ -27,7 +27,9 @@ from align_agent.store.turns import Turns
 if TYPE_CHECKING:
     import sqlite_utils
 
-__all__ = ["SCHEMA_VERSION", "Store", "storable"]
+__all__ = ["MISFIT", "SCHEMA_VERSION", "Store", "storable"]
+
+MISFIT = "the search index does not fit the turns"
 
 
 class Store:
@@ -94,7 +96,7 @@ class Store:
                     "insert into turns_fts (turns_fts, rank) values ('integrity-check', 1)"
                 )
             except StoreCorrupt:
-                problems.append("the search index does not fit the turns; rebuild it")
+                problems.append(MISFIT)
         return problems[:20]
 
     def rebuild_search(self) -> None:

@@ -288,6 +288,15 @@ def test_store_check_finds_a_reference_to_nothing(cli: Cli, lived: Home) -> None
     assert "backup" in cli("store", "check", code=1).err
 
 
+def test_a_search_index_that_does_not_fit_is_told_and_mended(cli: Cli, lived: Home) -> None:
+    with sqlite3.connect(lived.database) as raw:
+        raw.execute("INSERT INTO turns_fts (turns_fts) VALUES ('delete-all')")
+    raw.close()
+    assert "align-agent store reindex" in cli("store", "check", code=1).err
+    assert cli("store", "reindex", "--json").json == {"turns": 4}
+    assert cli("store", "check", "--json").json["ok"] is True
+
+
 def test_a_backup_opens_as_a_store(cli: Cli, lived: Home, tmp_path: Path) -> None:
     target = tmp_path / "copy.db"
     cli("store", "backup", str(target))

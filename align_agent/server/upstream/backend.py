@@ -108,6 +108,9 @@ class Upstream:
             log.warning("the upstream lacks %s: the base answers. %s", served.name, self._kind.cure)
         return Served(BASE_VERSION, None)
 
+    async def warm(self, served: Served) -> None:
+        pass  # it has few places for adapters: only what is asked for takes one
+
     def token(self, number: int) -> tuple[str, list[int]]:
         return self._tokens.token(number)
 

@@ -1,0 +1,37 @@
+"""Loads the versions that are about to answer before anyone asks: a promotion costs no wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from align_agent.errors import AlignAgentError, NotFound
+from align_agent.server.service import Service
+from align_agent.server.versions import FAMILY
+
+log = logging.getLogger(__name__)
+
+SECONDS = 1.0
+NAMES = (FAMILY, f"{FAMILY}@candidate", f"{FAMILY}@previous")
+
+
+async def keep_warm(service: Service, seconds: float = SECONDS) -> None:
+    """Watch what `align`, the candidate and the previous version mean, for ever.
+
+    A version that cannot be loaded is told once; a request for it tells more.
+    """
+    known: dict[str, object] = {}
+    while True:
+        for name in NAMES:
+            try:
+                served = await service.resolve(name)
+                if known.get(name) != served:
+                    known[name] = served
+                    await service.backend.warm(served)
+            except NotFound:
+                known.pop(name, None)
+            except AlignAgentError as error:
+                if known.get(name) != error.message:
+                    known[name] = error.message
+                    log.warning("%s cannot be loaded ahead: %s", name, error)
+        await asyncio.sleep(seconds)
