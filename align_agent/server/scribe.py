@@ -44,6 +44,7 @@ class Exchange:
     base: str = ""  # the model that answered, where it is not the server's
     anew: bool = False  # the human certainly said this now: it is no second try
     human: str = ""  # the human's own words, where they are known
+    shown: tuple[Message, ...] = ()  # what the model saw, where not all of it fitted
     began: float = field(default_factory=time.monotonic)
     heard: tuple[Understood, Match] | None = None
 
@@ -133,6 +134,9 @@ class Scribe:
         base = exchange.base or self._base
         answer = Answer(message, reason, exchange.served.version, base, seconds * 1000)
         self._conversations.answered(request, match, message)
+        if exchange.shown:
+            seen = understand(exchange.headers, exchange.body, exchange.shown)
+            request = replace(request, prompt=seen.prompt, since=seen.since)
         turn = build_turn(request, match, answer, tools=exchange.tools)
         self._record((*self._open.settle(turn), *self._open.flush(older_than=OPEN_SECONDS)))
 
