@@ -52,9 +52,14 @@ class Service:
         """Whether another server answers."""
         return isinstance(self.backend, Upstream)
 
-    async def begin(self, ask: Ask, headers: Mapping[str, str], body: Mapping[str, Any]) -> Answers:
-        """Start to answer a request, and to log it. Raises what `answers.begin` raises."""
-        exchange = Exchange(headers, body, ask.messages, ask.tools, ask.served)
+    async def begin(
+        self, ask: Ask, headers: Mapping[str, str], body: Mapping[str, Any], response: str = ""
+    ) -> Answers:
+        """Start to answer a request, and to log it. Raises what `answers.begin` raises.
+
+        `response` is the id that the client will know the answer by.
+        """
+        exchange = Exchange(headers, body, ask.messages, ask.tools, ask.served, response=response)
         self.scribe.hear(exchange)
         watch = self.meter.watch()
 

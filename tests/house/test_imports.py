@@ -21,7 +21,7 @@ LEVELS: tuple[set[str], ...] = (
     {"errors", "paths", "records", "prompts", "config", "directions"},
     {"store"},
     {"models", "feedback", "adapters", "capture"},
-    {"distill", "gate"},
+    {"distill", "gate", "explain"},
     {"night"},
     {"schedule", "agent", "server"},
     {"demo", "langgraph"},
