@@ -15,11 +15,21 @@ from fastapi import APIRouter, Request
 from align_agent import __version__
 from align_agent.adapters.registry import Registry
 from align_agent.capture.redact import redact
+from align_agent.errors import NotFound
 from align_agent.explain import explain
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.signals import rate as note_rating
 from align_agent.records import Feedback, Turn, version_label
-from align_agent.server.events import Answered, Events, Rating, Rollback, Sent, Session, Which
+from align_agent.server.events import (
+    Event,
+    Events,
+    Rated,
+    Rating,
+    Rollback,
+    Sent,
+    Session,
+    Which,
+)
 from align_agent.server.service import Service
 from align_agent.server.told import find_turn, take_answer, take_message
 from align_agent.store import Store
@@ -45,15 +55,19 @@ async def rate(wanted: Rating, request: Request) -> dict[str, Any]:
 
     def work(store: Store) -> dict[str, Any]:
         turn = find_turn(store, wanted, service.scribe.turn_of)
+        shown = {"turn": turn.id, "user": _short(turn.user_text), "answer": _short(turn.answer)}
         with store.transaction():
-            if wanted.id and not store.links.first(f"rate-{wanted.id}"):
-                return {"turn": turn.id, "verdict": wanted.verdict, "known": True}
-            why = redact(wanted.why, service.config.privacy.redact_personal).text
-            note_rating(store, turn.id, wanted.verdict == "up", why, service.config)
-        shown = {"user": _short(turn.user_text), "answer": _short(turn.answer)}
-        return {"turn": turn.id, "verdict": wanted.verdict, "known": False, **shown}
+            known = bool(wanted.id) and not store.links.first(wanted.id)
+            if not known:
+                _rate(store, service, turn, wanted)
+        return {**shown, "verdict": wanted.verdict, "known": known}
 
     return await _consult(service, work)
+
+
+def _rate(store: Store, service: Service, turn: Turn, told: Rating | Rated) -> None:
+    why = redact(told.why, service.config.privacy.redact_personal).text
+    note_rating(store, turn.id, told.verdict == "up", why, service.config)
 
 
 @router.get("/status")
@@ -166,15 +180,27 @@ def _take_all(store: Store, service: Service, batch: Events) -> Counter[str]:
     return counts
 
 
-def _take(store: Store, service: Service, event: Session | Answered | Sent) -> bool:
+def _take(store: Store, service: Service, event: Event) -> bool:
     if isinstance(event, Sent):
         return take_message(store, event)
+    if isinstance(event, Rated):
+        return _rated(store, service, event)
     if event.session_id:
         service.scribe.name_session(event.session_id, event.session)
     if isinstance(event, Session):
         return True
     personal = service.config.privacy.redact_personal
     return take_answer(store, event, service.scribe.turn_of, personal)
+
+
+def _rated(store: Store, service: Service, event: Rated) -> bool:
+    which = Which(response=event.response, run=event.run, session=event.session)
+    try:
+        turn = find_turn(store, which, service.scribe.turn_of)
+    except NotFound:
+        return False
+    _rate(store, service, turn, event)
+    return True
 
 
 def _told(store: Store, turn: Turn) -> dict[str, Any]:

@@ -68,7 +68,17 @@ class Sent(Told):
     text: Text = ""
 
 
-Event = Annotated[Session | Answered | Sent, Field(discriminator="type")]
+class Rated(Told):
+    """A thumb that could not be delivered when it was given; by now it needs its answer named."""
+
+    type: Literal["rating"]
+    verdict: Literal["up", "down"]
+    why: Annotated[str, Field(max_length=4_000)] = ""
+    response: Word = ""
+    run: Word = ""
+
+
+Event = Annotated[Session | Answered | Sent | Rated, Field(discriminator="type")]
 
 
 class Events(Strict):
