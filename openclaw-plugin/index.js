@@ -11,6 +11,9 @@ import { Observer } from "./lib/observer.js";
 import { Outbox } from "./lib/outbox.js";
 import { readSettings } from "./lib/settings.js";
 
+// The handlers of a discovery are those that a later run calls, as seen with OpenClaw 2026.9.
+const LIVE = new Set(["full", "discovery"]);
+
 // `register` may run several times in one process; what waits to be sent outlives that.
 const made = new Map();
 
@@ -55,7 +58,7 @@ export function register(api) {
     if (mode === "full") log(settings.problem);
     return;
   }
-  if (mode !== "full") return; // only what answers chats has anything to observe
+  if (!LIVE.has(mode)) return;
   const plugin = pluginFor(settings, log);
   const { observer } = plugin;
   const on = (hook, work) => api.on(hook, guarded(plugin, work));
@@ -91,6 +94,7 @@ export function register(api) {
       handler: (ctx) => pressed(plugin, ctx),
     });
   }
+  if (mode !== "full") return; // a look at what there is starts nothing
   api.registerService({
     id: "align-agent",
     // What an earlier process could not deliver.

@@ -23,7 +23,7 @@ LEVELS: tuple[set[str], ...] = (
     {"models", "feedback", "adapters", "capture"},
     {"distill", "gate", "explain"},
     {"night"},
-    {"schedule", "agent", "server"},
+    {"schedule", "agent", "server", "openclaw"},
     {"demo", "langgraph"},
     {"cli"},
 )
