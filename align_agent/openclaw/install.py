@@ -29,8 +29,8 @@ class Change:
         return self.before != self.after
 
     def lines(self, secret: str = "") -> list[str]:
-        """The difference, without a line around it: neighbours may hold other secrets."""
-        old, new = (data.decode().splitlines() for data in (self.before, self.after))
+        """What changes, without a line around it: neighbours may hold other secrets."""
+        old, new = (_shown(data).splitlines() for data in (self.before, self.after))
         name = self.path.name
         shown = difflib.unified_diff(old, new, name, name, n=0, lineterm="")
         return [line.replace(secret, "***") if secret else line for line in shown]
@@ -139,6 +139,11 @@ def _written(data: dict[str, Any], like: bytes) -> bytes:
     indent = inside[: len(inside) - len(inside.lstrip())] or "  "
     text = json.dumps(data, indent=indent, ensure_ascii=False)
     return (text + ("\n" if like.endswith(b"\n") else "")).encode()
+
+
+def _shown(data: bytes) -> str:
+    """One value a line, however the file is written: a difference in spaces is none."""
+    return json.dumps(json.loads(data.decode("utf-8-sig")), indent=2, ensure_ascii=False)
 
 
 def _befores(record: dict[str, Any]) -> list[Before]:
