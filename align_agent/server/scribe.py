@@ -198,7 +198,7 @@ class Scribe:
         base = exchange.base or self._base
         answer = Answer(message, reason, exchange.served.version, base, seconds * 1000)
         self._conversations.answered(request, match, message)
-        if reason == "stop":
+        if reason in ("stop", "length"):
             self._answers.whole(match.turn_id)
         if exchange.shown:
             seen = understand(exchange.headers, exchange.body, exchange.shown)

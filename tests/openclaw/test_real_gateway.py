@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
 import yaml
 from real import Align, OpenClaw, free_port, install
@@ -61,10 +62,13 @@ class Story:
         return Store.open(self.align.home / "align.db")
 
 
-def until(what: Callable[[], bool], seconds: float = 120) -> None:
+def until(what: Callable[[], bool], story: Story, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not what():
-        assert time.monotonic() < end, "it did not happen in time"
+        if time.monotonic() > end:
+            status = httpx.get(f"http://127.0.0.1:{story.align.port}/v1/align/status", timeout=60)
+            with story.store() as store:
+                pytest.fail(f"it did not happen in time: {status.text}\n{store.feedback.list(-1)}")
         time.sleep(0.5)
 
 
@@ -85,7 +89,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         found.day = _turns(found)
         found.night = align.run("distill", "run")["status"]
         found.said_later = theirs.say("agent:main:morning", LATER)
-        until(lambda: _latest(found, "agent:main:morning") is not None)
+        until(lambda: _latest(found, "agent:main:morning") is not None, story)
         found.later = _latest(found, "agent:main:morning")
     align.run("openclaw", "uninstall", env=theirs.env())
     found.after = theirs.config.read_bytes()
@@ -96,13 +100,13 @@ def _day(story: Story, theirs: OpenClaw) -> None:
     for text in LONG[:3]:
         theirs.say(CHAT, text)
     theirs.command(CHAT, "/rate down too long")
-    until(lambda: _rated(story) == 1)
+    until(lambda: _rated(story) == 1, story)
     for text in LONG[3:]:
         theirs.say(CHAT, text)
     theirs.call("wake", mode="now", text="Look around.")
-    until(lambda: _side(story) >= 1)
+    until(lambda: _side(story) >= 1, story)
     theirs.call("sessions.compact", key=CHAT)
-    until(lambda: _side(story) >= 2)
+    until(lambda: _side(story) >= 2, story)
     for number, talk in enumerate(TALKS[1:]):
         for text in talk:
             theirs.say(f"agent:main:talk{number}", text)
