@@ -9,6 +9,13 @@ const FIRST_PAUSE = 1000;
 const LAST_PAUSE = 60_000;
 const SAVE_AFTER = 250;
 
+// One level up at most: `recursive` never ends on some odd file systems, and this must not block.
+function makeFolder(folder) {
+  for (const one of [path.dirname(folder), folder]) {
+    if (!fs.existsSync(one)) fs.mkdirSync(one, { mode: 0o700 });
+  }
+}
+
 export class Outbox {
   /** `send(events)` resolves to an HTTP status, or rejects when the service is not there. */
   constructor({ send, file, maxItems = 2000, maxBytes = 4_000_000, delay = 20, log = () => {} }) {
@@ -49,7 +56,7 @@ export class Outbox {
         fs.rmSync(this.file, { force: true });
         return;
       }
-      fs.mkdirSync(path.dirname(this.file), { recursive: true, mode: 0o700 });
+      makeFolder(path.dirname(this.file));
       const aside = `${this.file}.${process.pid}`;
       fs.writeFileSync(aside, this.waiting.map((event) => `${JSON.stringify(event)}\n`).join(""), {
         mode: 0o600,
