@@ -205,11 +205,12 @@ def test_forgetting_excludes_the_turn_and_dismisses_what_was_read(server: Any) -
 
 def test_why_tells_of_the_turn_and_of_the_rules(server: Any) -> None:
     asked(server, "Hello!")
-    asked(server, "Hello!", "Great work, well done!", "Please write plain text, no bold.")
+    asked(server, "Hello!", "Great work, well done!", "Too long, keep it short.")
+    server.service.scribe.flush()
     data = httpx.get(f"{server.url}/v1/align/why", params={"session": KEY}, timeout=60).json()
     assert data["serving"] == data["turn"]["version"] == "base"
-    assert data["turn"]["user"] == "Please write plain text, no bold."
-    assert any("plain text" in rule["text"] for rule in data["rules"])
+    assert data["turn"]["user"] == "Too long, keep it short."
+    assert any("short" in rule["text"] for rule in data["rules"])
 
 
 def test_status_counts_and_a_first_rollback_is_refused(server: Any) -> None:

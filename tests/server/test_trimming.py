@@ -83,7 +83,8 @@ def test_a_history_alone_is_left_to_the_clients_compaction(parrot: LocalModel) -
 
 def test_short_tools_stay_and_long_ones_go(parrot: LocalModel) -> None:
     tools = (tool("huge", 2_000), tool("small"))
-    shown = trim(parrot, Message("system", LONG), said("Hello!"), tools=tools)
+    room = parrot.context - 24
+    shown = trim(parrot, Message("system", LONG), said("Hello!"), tools=tools, room=room)
     assert shown is not None
     assert [kept["function"]["name"] for kept in shown.tools] == ["small"]
 

@@ -127,14 +127,14 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 def _branch(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The messages from the root to the last event, in their order."""
-    by_id = {str(event["id"]): event for event in events if event.get("parentId", "") != ""}
+    by_id = {str(e["id"]): e for e in events if "id" in e and "parentId" in e}
     path: list[dict[str, Any]] = []
     here = next(reversed(by_id), None)
     while here in by_id:
         event = by_id.pop(here)
         path.append(event)
         here = str(event.get("parentId"))
-    kept = [event["message"] for event in reversed(path) if event.get("type") == "message"]
+    kept = [event.get("message") for event in reversed(path) if event.get("type") == "message"]
     return [message for message in kept if isinstance(message, dict)]
 
 
