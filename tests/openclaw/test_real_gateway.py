@@ -39,7 +39,7 @@ TALKS = [
      "I asked for plain text."),
 ]  # fmt: skip
 LONG = [CALCULATE, *TALKS[0], TALKS[1][0], "Thanks!"]
-LATER = "Tom has 8 nuts and finds 5 more. How many nuts does Tom have?"
+LATER = "Ida has 7 cups and gets 5 more. How many cups does Ida have now?"
 SETTINGS = {
     "model": {"temperature": 0.0, "threads": 2},
     "gate": {"probes": 20, "samples": 2},
