@@ -25,6 +25,7 @@ NOUNS = {
     "doctor": "What this machine lacks, and how to get it.",
     "chat": "Talk to the agent.",
     "serve": "Answer other agents' clients over HTTP.",
+    "openclaw": "Answer OpenClaw: install, uninstall, doctor.",
     "demo": "Watch it learn: simulated people, real nights.",
     "turns": "What was said: list, search, import, exclude.",
     "feedback": "What you thought of the answers, as far as it was understood.",

@@ -12,7 +12,7 @@ import click
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
 from align_agent.cli.output import emit, note, pairs, say, shorten, table, warn, when
-from align_agent.errors import InputError
+from align_agent.errors import InputError, UsageError
 from align_agent.records import version_label
 
 if TYPE_CHECKING:
@@ -170,11 +170,11 @@ def exclude(app: App, turn_ids: tuple[str, ...], undo: bool) -> None:
 
 
 @command.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["auto", "openai", "sharegpt", "chatgpt"]),
+    type=click.Choice(["auto", "openai", "sharegpt", "chatgpt", "openclaw"]),
     default="auto",
     show_default=True,
     help="How the chats are written; auto finds out.",
@@ -185,7 +185,8 @@ def exclude(app: App, turn_ids: tuple[str, ...], undo: bool) -> None:
 def import_(app: App, file: Path, kind: str, dry_run: bool) -> None:
     """Bring in chats from elsewhere, so that learning starts with your history.
 
-    FILE holds JSON lines of OpenAI messages, ShareGPT conversations or a ChatGPT export. Secrets
+    FILE holds JSON lines of OpenAI messages, ShareGPT conversations or a ChatGPT export. With
+    --format openclaw it is a session of OpenClaw, or a folder such as ~/.openclaw/agents. Secrets
     are redacted before anything is stored. Importing a file twice adds nothing. Your follow-ups
     in it are read like any others.
     """
@@ -206,19 +207,24 @@ class _DryRunDone(Exception):
 
 
 def _import(app: App, file: Path, kind: str, dry_run: bool) -> dict[str, Any]:
-    from align_agent.capture.importers import import_file
+    from align_agent.capture.importers import import_file, import_openclaw
     from align_agent.feedback.signals import observe
 
     def read(mine: Store, turn: Turn) -> None:
         observe(mine, turn, app.config)
 
     app.make_home()
-    if kind != "auto":
+    if file.is_dir() and kind != "openclaw":
+        raise UsageError(
+            f"{file} is a folder", hint="name a file; only --format openclaw reads folders"
+        )
+    if kind not in ("auto", "openclaw"):
         _all_of_kind(file, kind)
+    bring_in = import_openclaw if kind == "openclaw" else import_file
     with app.store() as store:
         before = Counter(store.feedback.count())
         with suppress(_DryRunDone), store.transaction() if dry_run else nullcontext():
-            report = import_file(store, file, app.config.privacy, on_stored=read)
+            report = bring_in(store, file, app.config.privacy, on_stored=read)
             after = Counter(store.feedback.count())
             if dry_run:
                 raise _DryRunDone
@@ -228,6 +234,7 @@ def _import(app: App, file: Path, kind: str, dry_run: bool) -> dict[str, Any]:
         "chats": report.chats,
         "added": report.added,
         "known": report.known,
+        "left_out": report.left_out,
         "redacted": report.redacted,
         "feedback": dict(after - before),
         "problems": [{"message": p.message, "hint": p.hint} for p in report.problems],
@@ -251,6 +258,8 @@ def _all_of_kind(file: Path, kind: str) -> None:
 def _show_import(result: dict[str, Any]) -> None:
     verb = "would add" if result["dry_run"] else "added"
     say(f"{result['chats']} chats: {verb} {result['added']} turns, {result['known']} known before")
+    if result["left_out"]:
+        say(f"{result['left_out']} sessions left out: they were recorded as they happened")
     for title, counts in (("follow-ups", result["feedback"]), ("redacted", result["redacted"])):
         if counts:
             told = ", ".join(f"{number} {name}" for name, number in counts.items())

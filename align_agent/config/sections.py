@@ -297,6 +297,13 @@ class ServerConfig:
     timeout_seconds: float = option(300.0, "Longest time for one answer.", low=1, high=86_400)
     max_body_mb: int = option(16, "Largest request, in MB.", low=1, high=1024)
     max_batch: int = option(32, "Most answers written at the same time.", low=1, high=1024)
+    trim: str = option(
+        "auto",
+        "What happens to a request that is longer than the context. never: it is refused, so that "
+        "the client shortens it. always: the oldest exchanges are left out, then the client's own "
+        "instructions. auto: so only for OpenClaw, when those instructions alone are too long.",
+        choices=("auto", "always", "never"),
+    )
     prefix_cache_mb: int = option(
         512, "Memory for what earlier turns computed, in MB. 0: none.", low=0, high=1_000_000
     )

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from align_agent import __version__
 from align_agent.errors import AlignAgentError, UpstreamError
-from align_agent.server import chat, messages, responses
+from align_agent.server import align, chat, messages, responses
 from align_agent.server.access import Gatekeeper
 from align_agent.server.errors import error_body, openai_body, status_of, told
 from align_agent.server.metrics import exposition
@@ -43,7 +43,7 @@ def build_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.started = int(time.time())
-    for routes in (chat, responses, messages):
+    for routes in (chat, responses, messages, align):
         app.include_router(routes.router)
     app.add_api_route("/v1/models", models, methods=["GET"])
     app.add_api_route("/v1/models/{name}", model, methods=["GET"])

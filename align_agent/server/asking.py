@@ -40,7 +40,9 @@ class Settings:
 
 
 class Reply(Protocol):
-    """One API's shape of an answer."""
+    """One API's shape of an answer. `id` is what the client will call it."""
+
+    id: str
 
     def body(
         self, answers: Answers, generations: Sequence[Generation], pieces: Sequence[list[Piece]]
@@ -118,7 +120,7 @@ async def answer(
 ) -> Response:
     """Answer a request, whole or streamed. Raises what the engine raises."""
     body = wanted.model_dump(exclude={"messages", "input", "tools"}, exclude_none=True)
-    beginning = service.begin(ask, request.headers, body)
+    beginning = service.begin(ask, request.headers, body, reply.id)
     # Another server may take long to begin; our engine is at once told to end what it began.
     answers = await (unless_gone(request, beginning) if service.remote else beginning)
     if stream:

@@ -83,6 +83,8 @@ def error_body(
     """The body in the shape that the clients of this path expect."""
     if path.startswith("/v1/messages"):
         return anthropic_body(message, status)
+    if path.startswith("/v1/align/") and code == "model_not_found":
+        code = "not_found"
     return openai_body(message, kind, code, param)
 
 

@@ -79,8 +79,9 @@ class Reply:
     """The shape of one request's answer."""
 
     def __init__(self, ask: Ask) -> None:
+        self.id = new_id("msg")
         self._head = {
-            "id": new_id("msg"),
+            "id": self.id,
             "type": "message",
             "role": "assistant",
             "model": ask.served.name,

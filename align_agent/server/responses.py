@@ -57,8 +57,9 @@ class Reply:
     def __init__(self, wanted: ResponsesRequest, ask: Ask) -> None:
         self._text_id = new_id("msg")
         self._number = 0
+        self.id = new_id("resp")
         self._head: dict[str, Any] = {
-            "id": new_id("resp"),
+            "id": self.id,
             "object": "response",
             "created_at": int(time.time()),
             "model": ask.served.name,

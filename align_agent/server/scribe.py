@@ -9,26 +9,33 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 from align_agent.capture.recorder import Recorder
 from align_agent.capture.wire.conversations import Conversations, Match
+from align_agent.capture.wire.openclaw import Reaction
 from align_agent.capture.wire.turn import Answer, OpenTurns, build_turn
 from align_agent.capture.wire.understand import Understood, understand
 from align_agent.config import Config
 from align_agent.errors import StoreError
+from align_agent.feedback.reactions import asked_anew
 from align_agent.feedback.signals import observe
 from align_agent.models.generation import Generation
 from align_agent.paths import Home
 from align_agent.records import Message, Turn
+from align_agent.server.recent import Recent
+from align_agent.server.told import take_reactions, told_aside
 from align_agent.server.versions import Served
 from align_agent.store import Store
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+EVENT_DAYS = 90  # a client that was off for longer may tell something twice
 OPEN_SECONDS = 900.0  # how long a turn may wait for a tool's result or a second try
 
 
@@ -44,6 +51,8 @@ class Exchange:
     base: str = ""  # the model that answered, where it is not the server's
     anew: bool = False  # the human certainly said this now: it is no second try
     human: str = ""  # the human's own words, where they are known
+    response: str = ""  # the id that the client knows the answer by
+    shown: tuple[Message, ...] = ()  # what the model saw, where not all of it fitted
     began: float = field(default_factory=time.monotonic)
     heard: tuple[Understood, Match] | None = None
 
@@ -56,15 +65,21 @@ class Scribe:
         self._conversations = Conversations(personal=config.privacy.redact_personal)
         self._open = OpenTurns()
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="scribe")
+        self._home, self._personal = home, config.privacy.redact_personal
+        self._store: Store | None = None  # of the desk's thread alone
+        self._answers = Recent()
         self.counts: Counter[str] = Counter()
 
         def read(store: Store, turn: Turn) -> None:
-            observe(store, turn, config)
+            for response in self._answers.of(turn.id):
+                store.links.put("response", response, turn.id)
+            if not told_aside(store, turn):
+                observe(store, turn, config)
 
         self.recorder = Recorder(
             home.database, config.privacy, queue_size=config.capture.queue_size, on_stored=read
         )
-        self.later(lambda: self._rebuild(home))
+        self.later(self._rebuild)
 
     def hear(self, exchange: Exchange) -> None:
         """A request came in; its place among the conversations is found in the background."""
@@ -89,9 +104,30 @@ class Scribe:
         self._desk.submit(lambda: None).result()
         self.recorder.flush()
 
+    def consult(self, work: Callable[[Store], T]) -> Future[T]:
+        """Do some work on the store in the scribe's thread, once all that came before is stored.
+
+        The future raises what the work raises, and StoreError.
+        """
+
+        def done() -> T:
+            self.recorder.flush()
+            return work(self._opened())
+
+        return self._desk.submit(done)
+
+    def turn_of(self, response: str) -> str:
+        """The turn that an answer of this process belongs to; empty when it is none of them."""
+        return self._answers.turn(response)
+
+    def name_session(self, session_id: str, session: str) -> None:
+        """Learn which lasting key a session's id belongs to."""
+        self._conversations.name(session_id, session)
+
     def close(self) -> None:
         """Record what still waits, and stop."""
         self.later(lambda: self._record(self._open.flush()))
+        self.later(self._put_away)
         self._desk.shutdown()
         self.recorder.close()
 
@@ -110,10 +146,21 @@ class Scribe:
         except RuntimeError:  # closed, or the program is ending: no thread is left to do it
             guarded()
 
-    def _rebuild(self, home: Home) -> None:
+    def _opened(self) -> Store:
+        if self._store is None:
+            self._store = Store.open(self._home.database)
+        return self._store
+
+    def _put_away(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _rebuild(self) -> None:
         try:
-            with Store.open(home.database) as store:
-                self._conversations.rebuild(store)
+            self._conversations.rebuild(self._opened())
+            kept_from = datetime.now(UTC) - timedelta(days=EVENT_DAYS)
+            self._opened().links.forget_events(kept_from.isoformat(timespec="microseconds"))
         except StoreError as error:
             log.warning("earlier conversations are not known: %s", error)
 
@@ -123,8 +170,26 @@ class Scribe:
         )
         if exchange.human and request.user_text not in exchange.human:
             request = replace(request, user_text=exchange.human)  # a prompt was built around it
-        exchange.heard = request, self._conversations.match(request, anew=exchange.anew)
+        match = self._conversations.match(request, anew=exchange.anew)
+        exchange.heard = request, match
+        self._answers.put(exchange.response, match.turn_id)
         self.counts["main" if request.main else "side"] += 1
+        if match.known and _is_anew(request) and self._answers.is_whole(match.turn_id):
+            self.later(lambda: self._asked_anew(match.turn_id))
+        if request.reactions:
+            self.later(lambda: self._react(match.conversation_id, request.reactions))
+
+    def _asked_anew(self, turn_id: str) -> None:
+        self.recorder.flush()
+        store = self._opened()
+        if store.turns.has(turn_id) and asked_anew(store, turn_id):
+            self.counts["asked_anew"] += 1
+
+    def _react(self, conversation: str, reactions: Sequence[Reaction]) -> None:
+        self.recorder.flush()
+        self.counts["reactions"] += take_reactions(
+            self._opened(), conversation, reactions, self._personal
+        )
 
     def _write(self, exchange: Exchange, message: Message, reason: str, seconds: float) -> None:
         if exchange.heard is None:  # placing it failed, and was counted
@@ -133,9 +198,23 @@ class Scribe:
         base = exchange.base or self._base
         answer = Answer(message, reason, exchange.served.version, base, seconds * 1000)
         self._conversations.answered(request, match, message)
+        if reason in ("stop", "length"):
+            self._answers.whole(match.turn_id)
+        if exchange.shown:
+            seen = understand(exchange.headers, exchange.body, exchange.shown)
+            request = replace(request, prompt=seen.prompt, since=seen.since)
         turn = build_turn(request, match, answer, tools=exchange.tools)
         self._record((*self._open.settle(turn), *self._open.flush(older_than=OPEN_SECONDS)))
 
     def _record(self, turns: tuple[Turn, ...]) -> None:
         for turn in turns:
             self.recorder.record(turn)
+
+
+def _is_anew(request: Understood) -> bool:
+    """Whether a message that was answered before is a talking human's, who wants another answer.
+
+    A script that asks the same single question again does not mean it as blame.
+    """
+    talk = bool(request.session) or any(m.role == "assistant" for m in request.prompt)
+    return talk and request.main and not request.continuation

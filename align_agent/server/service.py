@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from align_agent.config import Config
+from align_agent.errors import ContextTooLong
 from align_agent.models.generation import Event, Piece
 from align_agent.paths import Home
 from align_agent.server.answers import Answers, Ask
 from align_agent.server.backend import Backend, Local
 from align_agent.server.meter import Meter
 from align_agent.server.scribe import Exchange, Scribe
+from align_agent.server.trimming import trimmed
 from align_agent.server.upstream import Upstream
 from align_agent.server.versions import FAMILY, Served, Versions
 
@@ -50,9 +52,14 @@ class Service:
         """Whether another server answers."""
         return isinstance(self.backend, Upstream)
 
-    async def begin(self, ask: Ask, headers: Mapping[str, str], body: Mapping[str, Any]) -> Answers:
-        """Start to answer a request, and to log it. Raises what `answers.begin` raises."""
-        exchange = Exchange(headers, body, ask.messages, ask.tools, ask.served)
+    async def begin(
+        self, ask: Ask, headers: Mapping[str, str], body: Mapping[str, Any], response: str = ""
+    ) -> Answers:
+        """Start to answer a request, and to log it. Raises what `answers.begin` raises.
+
+        `response` is the id that the client will know the answer by.
+        """
+        exchange = Exchange(headers, body, ask.messages, ask.tools, ask.served, response=response)
         self.scribe.hear(exchange)
         watch = self.meter.watch()
 
@@ -67,11 +74,32 @@ class Service:
                 over = True
                 self.scribe.note(exchange, event)
 
+        seconds = self.config.server.timeout_seconds
         try:
-            return await self.backend.begin(ask, body, self.config.server.timeout_seconds, listen)
+            try:
+                return await self.backend.begin(ask, body, seconds, listen)
+            except ContextTooLong:
+                shorter = await asyncio.to_thread(self._shorter, ask, headers, body)
+                if shorter is None:
+                    raise
+                # Before the answer begins: the scribe asks for it when the answer is over.
+                exchange.shown, exchange.tools = shorter.messages, shorter.tools
+                self.counts["trimmed"] += 1
+                return await self.backend.begin(shorter, body, seconds, listen)
         except Exception as error:
             listen(error)
             raise
+
+    def _shorter(self, ask: Ask, headers: Mapping[str, str], body: Mapping[str, Any]) -> Ask | None:
+        """The request without what the context cannot hold; None when it is the client's affair."""
+        if not isinstance(self.backend, Local):
+            return None
+        model = self.backend.model
+        room = model.context - min(ask.sampling.max_new_tokens, model.context // 2)
+        shown = trimmed(model.chat, room, headers, body, ask.messages, ask.tools, self.config)
+        if shown is None:
+            return None
+        return replace(ask, messages=shown.messages, tools=shown.tools)
 
     async def resolve(self, name: str) -> Served:
         """The version that a model's name means now. Raises NotFound, AdapterDamaged, WrongBase."""

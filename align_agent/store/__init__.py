@@ -18,6 +18,7 @@ from align_agent.store.adapters import Adapters
 from align_agent.store.connection import Connection
 from align_agent.store.feedback import FeedbackTable
 from align_agent.store.journal import Counters, Events, State
+from align_agent.store.links import Links
 from align_agent.store.migrations import SCHEMA_VERSION, back_up, migrate
 from align_agent.store.rules import Rules
 from align_agent.store.runs import Runs
@@ -39,6 +40,7 @@ class Store:
         self.connection = connection
         self.turns = Turns(connection)
         self.feedback = FeedbackTable(connection)
+        self.links = Links(connection)
         self.rules = Rules(connection)
         self.runs = Runs(connection)
         self.adapters = Adapters(connection)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -40,6 +42,14 @@ _IO_FULL = {  # extended codes of I/O errors that a full disk or a quota brings 
 }
 
 Row = dict[str, Any]
+Identity = tuple[int, ...]
+
+# The files that this process has connections to. A system forgets all of a process's locks on a
+# file when the process closes it anywhere, so a file that SQLite works on must not be opened
+# besides: the next process that leaves would take itself for the last, and remove the log that
+# this one goes on writing to.
+_OPENING = threading.RLock()
+_OPEN: Counter[Identity] = Counter()
 
 
 class ConstraintError(StoreError):
@@ -52,15 +62,18 @@ class Connection:
     def __init__(self, path: Path, *, read_only: bool, busy_seconds: float = _BUSY_SECONDS) -> None:
         self.path = path
         self.read_only = read_only
-        _check_file(path, read_only=read_only)
-        with self.translated():
-            self.raw = _connect(path, read_only=read_only, busy_seconds=busy_seconds)
+        with _OPENING:
+            _check_file(path, read_only=read_only)
+            with self.translated():
+                self.raw = _connect(path, read_only=read_only, busy_seconds=busy_seconds)
+            self._file = _identity(path)
+            _OPEN[self._file] += 1
         try:
             with self.translated():
                 self._check_owner()
                 _configure(self.raw, read_only=read_only, busy_seconds=busy_seconds)
         except BaseException:
-            self.raw.close()
+            self.close()
             raise
 
     @cached_property
@@ -72,7 +85,10 @@ class Connection:
         return sqlite_utils.Database(self.raw, recursive_triggers=False, execute_plugins=False)
 
     def close(self) -> None:
-        self.raw.close()
+        with _OPENING:
+            self.raw.close()
+            _OPEN[self._file] -= 1
+            self._file = ()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query, as dicts."""
@@ -229,10 +245,11 @@ def _check_file(path: Path, *, read_only: bool) -> None:
         if path.exists():
             if not path.is_file():
                 raise StoreError(f"{path} is not a file", hint="move it away")
-            with path.open("rb") as file:
-                head = file.read(len(_MAGIC))
-            if head and head != _MAGIC:
-                raise _corrupt(path, "it does not begin as one")
+            if not _OPEN[_identity(path)]:
+                with path.open("rb") as file:
+                    head = file.read(len(_MAGIC))
+                if head and head != _MAGIC:
+                    raise _corrupt(path, "it does not begin as one")
             if not read_only and path.stat().st_mode & 0o077:
                 path.chmod(0o600)
         elif read_only:
@@ -243,6 +260,15 @@ def _check_file(path: Path, *, read_only: bool) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise refused(error, path) from error
+
+
+def _identity(path: Path) -> Identity:
+    """What stays the same however a file is named; empty where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: Path, *, read_only: bool, busy_seconds: float) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import replace
 
 from align_agent.errors import NotFound
@@ -51,6 +52,13 @@ class FeedbackTable(Nouns):
         """All that was said about one turn, the oldest first, dismissed ones too."""
         rows = self.connection.rows(
             "select * from feedback where turn_id = ? order by created_at, id", [turn_id]
+        )
+        return [_feedback(row) for row in rows]
+
+    def from_turn(self, turn_id: str) -> builtins.list[Feedback]:
+        """All that one turn's message said about the turn before it, dismissed ones too."""
+        rows = self.connection.rows(
+            "select * from feedback where source_turn_id = ? order by created_at, id", [turn_id]
         )
         return [_feedback(row) for row in rows]
 

@@ -282,6 +282,19 @@ def m007_search(db: Database) -> None:
     """)
 
 
+def m008_links(db: Database) -> None:
+    """By which names clients know a turn, what they told about it, which events came."""
+    db.table("turn_links").create(
+        {"kind": str, "key": str, "turn_id": str}, pk=("kind", "key"), not_null={"turn_id"}
+    )
+    db.table("turn_links").create_index(["turn_id"])
+    db.table("turn_notes").create(
+        {"turn_id": str, "name": str, "value": str}, pk=("turn_id", "name"), not_null={"value"}
+    )
+    db.table("received").create({"id": str, "at": str}, pk="id", not_null={"at"})
+    db.table("received").create_index(["at"])
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_conversations_and_turns,
     m002_messages,
@@ -290,6 +303,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m005_adapters,
     m006_journal,
     m007_search,
+    m008_links,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

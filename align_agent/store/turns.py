@@ -133,6 +133,17 @@ class Turns(Nouns):
         self.connection.update("turns", "number", row["number"], {"excluded": int(excluded)})
         return self.get(row["id"])
 
+    def set_aside(self, turn_id: str) -> bool:
+        """Mark a stored turn as side traffic, after all; False when it was none of the user's."""
+        changed = self.connection.execute(
+            "update turns set main = 0 where id = ? and main = 1", [turn_id]
+        )
+        return bool(changed)
+
+    def has(self, turn_id: str) -> bool:
+        """Whether a turn with exactly that id is stored."""
+        return bool(self.connection.value("select 1 from turns where id = ?", [turn_id]))
+
     def count(self) -> int:
         return int(self.connection.value("select count(*) from turns"))
 

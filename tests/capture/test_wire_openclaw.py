@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_requests import asked, claw, context, first, informed, stamped, user
 
-from align_agent.capture.wire.openclaw import CONTEXT_OPEN, Reaction, unwrap
+from align_agent.capture.wire.openclaw import CONTEXT_OPEN, Reaction, clean, unwrap
+from align_agent.records import Message
 
 RESUME = (
     "Continue the current task from the existing transcript, preserving completed work. "
@@ -120,3 +121,15 @@ def test_a_hostile_text_ends_in_reasonable_time(text):
     """Quadratic reading would run into the time limit of the tests."""
     claw(user(text), tail=context("System: [x] " + text[:100_000]))
     asked(user(text))
+
+
+def test_a_command_for_our_plugin_is_no_part_of_a_later_prompt():
+    talk = [
+        Message("user", "Hello"),
+        Message("assistant", "Hi."),
+        Message("user", "/rate down too long"),
+        Message("user", "/align status"),
+        Message("user", "And now?"),
+    ]
+    assert clean(talk) == (talk[0], talk[1], talk[4])
+    assert clean(talk[:3])[-1] == talk[2]

@@ -21,9 +21,9 @@ LEVELS: tuple[set[str], ...] = (
     {"errors", "paths", "records", "prompts", "config", "directions"},
     {"store"},
     {"models", "feedback", "adapters", "capture"},
-    {"distill", "gate"},
+    {"distill", "gate", "explain"},
     {"night"},
-    {"schedule", "agent", "server"},
+    {"schedule", "agent", "server", "openclaw"},
     {"demo", "langgraph"},
     {"cli"},
 )

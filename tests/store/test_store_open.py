@@ -327,3 +327,31 @@ def test_many_may_open_a_new_database_at_the_same_moment(tmp_path):
         for number in range(60):
             path = tmp_path / f"{number}.db"
             assert list(pool.map(open_it, [path] * 4)) == [0] * 4
+
+
+LOOK = "import sys; from pathlib import Path; from align_agent.store import Store\n"
+COUNT = LOOK + "with Store.open(Path(sys.argv[1])) as store: print(store.turns.count())"
+
+
+def test_what_is_stored_while_another_process_comes_and_goes_is_there(path, make_turn):
+    """A second store of one process once took the locks of the first with it."""
+
+    def counted_elsewhere() -> int:
+        command = [sys.executable, "-c", COUNT, str(path)]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    with Store.open(path) as first, Store.open(path) as second:
+        first.turns.add(make_turn())
+        assert counted_elsewhere() == 1
+        first.turns.add(make_turn())
+        second.turns.add(make_turn())
+        assert counted_elsewhere() == 3
+    assert counted_elsewhere() == 3
+
+
+def test_a_file_that_is_put_in_the_place_of_an_open_one_is_still_checked(path):
+    with Store.open(path):
+        path.rename(path.with_name("away.db"))
+        path.write_text("no database")
+        with pytest.raises(StoreCorrupt, match="does not begin as one"):
+            Store.open(path)

@@ -75,7 +75,7 @@ def _chat(record: Any, place: str, fallback: str) -> ImportedChat:
     return ImportedChat(
         conversation_id=f"{chat.channel}:{chat.id or digest[:20]}",
         messages=chat.messages,
-        created_at=_moment(chat.created) or fallback,
+        created_at=moment(chat.created) or fallback,
         channel=chat.channel,
         place=place,
     )
@@ -181,7 +181,7 @@ def _file_time(path: Path) -> str:
         return _iso(0)
 
 
-def _moment(value: Any) -> str:
+def moment(value: Any) -> str:
     """A time as exports write it (seconds since 1970, or ISO 8601) as ours; "" when there is none.
 
     A time without a zone is taken as UTC.

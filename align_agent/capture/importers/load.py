@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from align_agent.capture.importers.chats import read_chats
+from align_agent.capture.importers.chats import ImportedChat, read_chats
+from align_agent.capture.importers.openclaw import read_sessions
 from align_agent.capture.importers.turns import to_turns
 from align_agent.capture.redact import redact_turn
 from align_agent.config import PrivacyConfig
@@ -22,6 +23,7 @@ class ImportReport:
     chats: int = 0
     added: int = 0
     known: int = 0
+    left_out: int = 0  # sessions that were recorded as they happened
     redacted: dict[str, int] = field(default_factory=dict)
     problems: list[InputError] = field(default_factory=list)
 
@@ -39,7 +41,38 @@ def import_file(
     when the file as a whole cannot be read, and what the store raises.
     """
     report = ImportReport()
-    for chat in read_chats(path, problems=report.problems):
+    chats = read_chats(path, problems=report.problems)
+    return _load(store, chats, report, privacy, on_stored)
+
+
+def import_openclaw(
+    store: Store,
+    path: Path,
+    privacy: PrivacyConfig,
+    *,
+    on_stored: Callable[[Store, Turn], None] | None = None,
+) -> ImportReport:
+    """The same for the sessions of OpenClaw, in a file or a folder.
+
+    A session that went through our server is left out: it was recorded as it happened.
+    """
+    report = ImportReport()
+
+    def known(response: str) -> bool:
+        return bool(response) and bool(store.links.find("response", response))
+
+    chats, report.left_out = read_sessions(path, known, problems=report.problems)
+    return _load(store, chats, report, privacy, on_stored)
+
+
+def _load(
+    store: Store,
+    chats: Iterable[ImportedChat],
+    report: ImportReport,
+    privacy: PrivacyConfig,
+    on_stored: Callable[[Store, Turn], None] | None,
+) -> ImportReport:
+    for chat in chats:
         try:
             turns = to_turns(chat)
         except InputError as error:

@@ -98,6 +98,16 @@ class Conversations:
                 return self._by_session(request, anew)
             return self._by_history(request, anew)
 
+    def name(self, session_id: str, session: str) -> None:
+        """Learn from elsewhere which lasting key a session's id belongs to.
+
+        Once OpenClaw has compacted a history, its requests do not tell.
+        """
+        bare = _COUNTER.sub("", session_id)
+        if bare and session and bare != session:
+            with self._lock:
+                self._put(self._keys, bare, session)
+
     def answered(self, request: Understood, match: Match, answer: Message) -> None:
         """Remember how a turn went on, so that the next request is found to extend it."""
         if request.session:
@@ -128,7 +138,7 @@ class Conversations:
             self._put(self._keys, bare, session)
         else:
             session = self._keys.get(bare, session)
-        conversation = f"conv-{digest(request.channel, request.person, session)[:20]}"
+        conversation = of_session(session, request.channel, request.person)
         human = digest(*(fingerprint(m) for m in request.prompt[-1:]), request.stamp)
         last = self._humans.get(conversation)
         if request.continuation and not anew and last is not None and last[1] == human:
@@ -242,6 +252,11 @@ class Conversations:
         index.move_to_end(key)
         if len(index) > self._size:
             index.popitem(last=False)
+
+
+def of_session(session: str, channel: str = "openclaw", person: str = "") -> str:
+    """The id of the conversation that a session's lasting key names."""
+    return f"conv-{digest(channel, person, session)[:20]}"
 
 
 def scope_of(request: Understood) -> str:

@@ -32,6 +32,7 @@ _QUEUED = re.compile(r"\[Queued user message [^\]\n]*\][ \t]*\n?")
 _RESUME = re.compile(
     r"(?:\A|\n+)Continue the current task from the existing transcript,[^\n]*\s*\Z"
 )
+_COMMAND = re.compile(r"\A/(rate|align)\b")
 _REACTION = re.compile(
     r"System: \[(?P<at>[^\]\n]+)\] (?P<surface>[^\n:]{1,40}?) reaction (?P<action>added|removed): "
     r"(?P<emoji>\S+) by (?P<by>[^\n]+?) on msg (?P<message>\S+)"
@@ -98,7 +99,13 @@ def clean(messages: Sequence[Message]) -> tuple[Message, ...]:
         unwrapped = unwrap(message.content)
         if not unwrapped.internal:
             kept.append(Message("user", unwrapped.text))
-    return tuple(kept)
+    # What was typed for our plugin stays in OpenClaw's history, without the plugin's reply.
+    human = max((n for n, m in enumerate(kept) if m.role == "user"), default=0)
+    return tuple(
+        message
+        for place, message in enumerate(kept)
+        if place == human or message.role != "user" or not _COMMAND.match(message.content)
+    )
 
 
 def runtime(messages: Sequence[Message]) -> dict[str, str]:

@@ -39,6 +39,14 @@ _OPENCLAW_TEXTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("heartbeat", re.compile(r"\A(Follow the heartbeat|Read HEARTBEAT\.md|\[heartbeat)", re.I)),
     ("session start", re.compile(r"\AA new session was started via /(new|reset)")),
     ("compaction", re.compile(r"\APre-compaction memory flush")),
+    (
+        "second try",  # OpenClaw's own words after an answer that it could not show
+        re.compile(
+            r"\A(The previous (attempt|assistant turn) (did not|completed|recorded|compacted) "
+            r"|Your previous response was only an acknowledgement "
+            r"|Continue from the recovered transcript and finish )"
+        ),
+    ),
 )
 _OPENCLAW_KEYS = ("cron", "subagent", "hook")
 

@@ -1,0 +1,232 @@
+"""`/v1/align`: what a client tells about its turns, and what it may ask of us.
+
+Used by OpenClaw's plugin, and by anyone who likes. Under the same access rules as the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request
+
+from align_agent import __version__
+from align_agent.adapters.registry import Registry
+from align_agent.capture.redact import redact
+from align_agent.errors import NotFound
+from align_agent.explain import explain
+from align_agent.feedback.profile import Profile
+from align_agent.feedback.signals import rate as note_rating
+from align_agent.records import Feedback, Turn, version_label
+from align_agent.server.events import (
+    Event,
+    Events,
+    Rated,
+    Rating,
+    Rollback,
+    Sent,
+    Session,
+    Which,
+)
+from align_agent.server.service import Service
+from align_agent.server.told import find_turn, take_answer, take_message
+from align_agent.store import Store
+
+T = TypeVar("T")
+
+router = APIRouter(prefix="/v1/align")
+
+
+@router.post("/events")
+async def events(batch: Events, request: Request) -> dict[str, int]:
+    """Take in a batch. `known` came before, `unmatched` are about turns that are not ours."""
+    service = _service(request)
+    counts = await _consult(service, lambda store: _take_all(store, service, batch))
+    service.counts.update({f"events_{name}": number for name, number in counts.items()})
+    return {name: counts[name] for name in ("accepted", "known", "unmatched")}
+
+
+@router.post("/rate")
+async def rate(wanted: Rating, request: Request) -> dict[str, Any]:
+    """Rate an answer; a later rating of the same answer replaces it."""
+    service = _service(request)
+
+    def work(store: Store) -> dict[str, Any]:
+        turn = find_turn(store, wanted, service.scribe.turn_of)
+        shown = {"turn": turn.id, "user": _short(turn.user_text), "answer": _short(turn.answer)}
+        with store.transaction():
+            known = bool(wanted.id) and not store.links.first(wanted.id)
+            if not known:
+                _rate(store, service, turn, wanted)
+        return {**shown, "verdict": wanted.verdict, "known": known}
+
+    return await _consult(service, work)
+
+
+def _rate(store: Store, service: Service, turn: Turn, told: Rating | Rated) -> None:
+    why = redact(told.why, service.config.privacy.redact_personal).text
+    note_rating(store, turn.id, told.verdict == "up", why, service.config)
+
+
+@router.get("/status")
+async def status(request: Request) -> dict[str, Any]:
+    """What answers, what was learned, and whether anything was lost."""
+    service = _service(request)
+
+    def work(store: Store) -> dict[str, Any]:
+        registry, night = Registry(store, service.home), store.runs.latest()
+        corrected = store.turns.count_corrected(service.config.feedback.min_confidence)
+        return {
+            "align_agent": __version__,
+            "base": service.config.model.base,
+            "serving": version_label(registry.champion()),
+            "held": registry.held(),
+            "turns": {
+                "total": store.turns.count(),
+                "corrected": corrected,
+            },
+            "feedback": store.feedback.count(),
+            "rules": Counter(rule.status for rule in store.rules.list()),
+            "last_night": night and {"status": night.status, "reason": night.reason},
+            "lost": {k: v for k, v in service.scribe.recorder.stats.items() if k in _LOST and v},
+        }
+
+    return await _consult(service, work)
+
+
+_LOST = ("dropped", "failed", "unread")
+
+
+@router.get("/why")
+async def why(
+    request: Request, session: str = "", response: str = "", turn: str = ""
+) -> dict[str, Any]:
+    """Why answers are as they are: in general, and of one turn where one is named."""
+    service = _service(request)
+    named = bool(session or response or turn)
+    which = Which(session=session, response=response, turn=turn) if named else None
+
+    def work(store: Store) -> dict[str, Any]:
+        profile = Profile(store, service.config)
+        profile.sync_declared(service.config.preferences)
+        found = explain(store, Registry(store, service.home), profile)
+        data: dict[str, Any] = {
+            "serving": version_label(found.version),
+            "learned_from": found.learned_from,
+            "rules": [
+                {"text": rule.text, "status": rule.status, "count": rule.count}
+                for rule, _ in found.rules
+            ],
+            "lines": found.lines(),
+        }
+        if which is not None:
+            data["turn"] = _told(store, find_turn(store, which, service.scribe.turn_of))
+        return data
+
+    return await _consult(service, work)
+
+
+@router.post("/rollback")
+async def rollback(wanted: Rollback, request: Request) -> dict[str, Any]:
+    """Let the version before the serving one answer; no night promotes until it is released."""
+    service = _service(request)
+
+    def work(store: Store) -> dict[str, Any]:
+        registry = Registry(store, service.home)
+        old, new = registry.rollback(why=wanted.why or "asked for over /v1/align/rollback")
+        return {"old": version_label(old), "new": version_label(new), "held": registry.held()}
+
+    return await _consult(service, work)
+
+
+@router.post("/forget")
+async def forget(wanted: Which, request: Request) -> dict[str, Any]:
+    """Never learn from a turn: it is excluded, and what was read from it is dismissed."""
+    service = _service(request)
+
+    def work(store: Store) -> dict[str, Any]:
+        turn = find_turn(store, wanted, service.scribe.turn_of)
+        opinions = [*store.feedback.for_turn(turn.id), *store.feedback.from_turn(turn.id)]
+        with store.transaction():
+            store.turns.exclude(turn.id)
+            for opinion in opinions:
+                store.feedback.dismiss(opinion.id)
+        return {"turn": turn.id, "excluded": True, "user": _short(turn.user_text)}
+
+    return await _consult(service, work)
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+async def _consult(service: Service, work: Callable[[Store], T]) -> T:
+    return await asyncio.wrap_future(service.scribe.consult(work))
+
+
+def _take_all(store: Store, service: Service, batch: Events) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for event in batch.events:
+        # Each for itself: what came before a fault need not come again.
+        with store.transaction():
+            if not store.links.first(event.id):
+                counts["known"] += 1
+                continue
+            counts["accepted"] += 1
+            counts["unmatched"] += not _take(store, service, event)
+    return counts
+
+
+def _take(store: Store, service: Service, event: Event) -> bool:
+    if isinstance(event, Sent):
+        return take_message(store, event)
+    if isinstance(event, Rated):
+        return _rated(store, service, event)
+    if event.session_id:
+        service.scribe.name_session(event.session_id, event.session)
+    if isinstance(event, Session):
+        return True
+    personal = service.config.privacy.redact_personal
+    return take_answer(store, event, service.scribe.turn_of, personal)
+
+
+def _rated(store: Store, service: Service, event: Rated) -> bool:
+    which = Which(response=event.response, run=event.run, session=event.session)
+    try:
+        turn = find_turn(store, which, service.scribe.turn_of)
+    except NotFound:
+        return False
+    _rate(store, service, turn, event)
+    return True
+
+
+def _told(store: Store, turn: Turn) -> dict[str, Any]:
+    opinions = store.feedback.for_turn(turn.id)
+    return {
+        "id": turn.id,
+        "version": version_label(turn.version),
+        "base": turn.base,
+        "user": _short(turn.user_text),
+        "answer": _short(turn.answer),
+        "main": turn.main,
+        "excluded": turn.excluded,
+        "notes": store.links.notes(turn.id),
+        "feedback": [_opinion(opinion) for opinion in opinions if not opinion.dismissed],
+    }
+
+
+def _opinion(opinion: Feedback) -> dict[str, Any]:
+    return {
+        "kind": opinion.kind,
+        "polarity": opinion.polarity,
+        "category": opinion.category,
+        "text": _short(opinion.text),
+    }
+
+
+def _short(text: str, limit: int = 200) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
