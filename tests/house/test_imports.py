@@ -21,7 +21,7 @@ LEVELS: tuple[set[str], ...] = (
     {"errors", "paths", "records", "prompts", "config", "directions"},
     {"store"},
     {"models", "feedback", "adapters", "capture"},
-    {"distill", "gate"},
+    {"distill", "gate", "export"},
     {"night"},
     {"schedule", "agent", "server"},
     {"demo", "langgraph"},
@@ -30,7 +30,7 @@ LEVELS: tuple[set[str], ...] = (
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 HEAVY = {
-    "apscheduler", "langchain_core", "langgraph", "numpy", "peft", "ray", "rich", "safetensors",
+    "apscheduler", "gguf", "langchain_core", "langgraph", "numpy", "peft", "ray", "rich", "safetensors",
     "sqlite_utils", "tokenizers", "torch", "transformers",
 }  # fmt: skip
 # Modules whose whole work is on tensors; everything else imports heavy packages inside functions.

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from align_agent.adapters.files import manifest_digest
+from align_agent.adapters.files import manifest_digest, names_version
 from align_agent.config import UpstreamConfig
 from align_agent.errors import UpstreamError
 from align_agent.server.upstream.remote import LOAD_SECONDS, Remote
@@ -177,9 +177,8 @@ class LlamaCpp(Kind):
 
     @staticmethod
     def _id(served: Served, found: list[tuple[int, str]]) -> int | None:
-        named = re.compile(rf"(?<![a-z0-9])v0*{served.version}(?![0-9])", re.IGNORECASE)
         for number, path in found:
-            if named.search(re.split(r"[\\/]", path)[-1]):
+            if names_version(re.split(r"[\\/]", path)[-1], served.version):
                 return number
         return None
 
