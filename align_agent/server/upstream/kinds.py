@@ -151,6 +151,10 @@ class LlamaCpp(Kind):
     Its list of adapters could be set for all requests at once, but that leaves what earlier
     requests computed with another one in its cache. The field of the request does not. It names
     every adapter: what is left out would keep the scale that the server was started with.
+
+    It must also read each prompt anew: what it keeps of earlier prompts in its main memory does
+    not know which adapter computed it, and would answer for another one (seen in 0.5.0-dev:
+    23 of 58 questions). Only without that memory (`--cache-ram 0`) may it reuse anything.
     """
 
     cure = "start llama-server anew with --lora and the version's file, see docs/upstream.md"
@@ -173,6 +177,8 @@ class LlamaCpp(Kind):
         fields: dict[str, Any] = {"model": await self.remote.model()}
         if found:
             fields["lora"] = [{"id": n, "scale": 1.0 if n == wanted else 0.0} for n, _ in found]
+            if not self.settings.reuse_prompts:
+                fields["cache_prompt"] = False
         yield fields
 
     @staticmethod
