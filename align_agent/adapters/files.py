@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -37,6 +38,12 @@ def folder_version(name: str) -> int | None:
     if name.startswith("v") and len(digits) >= 4 and digits.isascii() and digits.isdigit():
         return int(digits)
     return None
+
+
+def names_version(name: str, version: int) -> bool:
+    """Whether a file that lies elsewhere tells by its name that it is this version."""
+    told = rf"(?<![a-z0-9])v0*{version}(?![0-9])"
+    return re.search(told, name, re.IGNORECASE) is not None
 
 
 def versions_in(parent: Path) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -259,3 +260,43 @@ def prune(app: App, keep: int | None, yes: bool, dry_run: bool) -> None:
     listed = ", ".join(version_label(version) for version in doomed) or "nothing"
     data = {"deleted": doomed, "dry_run": dry_run}
     emit(data, app.json, lambda: say(f"{verb} {listed}"))
+
+
+@command.command("export")
+@click.argument("version")
+@click.option(
+    "--format",
+    "form",
+    required=True,
+    type=click.Choice(("peft", "merged", "gguf", "gguf-merged")),
+    help="peft: the adapter's folder. merged: a transformers model. gguf: a LoRA for llama.cpp, or "
+    "the base itself. gguf-merged: a model that needs no LoRA.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Where to; it must not exist yet. A GGUF file may go into a folder that does.",
+)
+@click.option(
+    "--dtype",
+    default="float16",
+    show_default=True,
+    type=click.Choice(("float16", "float32")),
+    help="Of a whole model's weights; float32 is exact.",
+)
+@common
+@click.pass_obj
+def export(app: App, version: str, form: str, out: Path, dtype: str) -> None:
+    """Write a version for other programs: PEFT, transformers, llama.cpp, Ollama, LM Studio.
+
+    `export base --format gguf` writes the base model. Nothing is overwritten.
+    """
+    from align_agent.export.run import Export
+    from align_agent.export.run import export as write
+
+    with app.registry() as (_, registry):
+        wanted = Export(registry.resolve(version), form, out, dtype)
+        note("writing ...")
+        data = write(wanted, registry, app.config.model.base)
+    emit(data, app.json, lambda: say(f"wrote {data['path']} ({data['bytes'] / 1e6:.2f} MB)"))

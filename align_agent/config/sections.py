@@ -336,6 +336,11 @@ class UpstreamConfig:
     loaded: int = option(
         2, "Most versions that are loaded there at the same time (vllm, sglang).", low=1, high=1000
     )
+    reuse_prompts: bool = option(
+        False,
+        "llamacpp with adapters: earlier turns need not be computed again. Only right when it was "
+        "started with --cache-ram 0: its memory does not tell adapters apart.",
+    )
 
 
 @dataclass(frozen=True)

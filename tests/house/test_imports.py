@@ -21,7 +21,7 @@ LEVELS: tuple[set[str], ...] = (
     {"errors", "paths", "records", "prompts", "config", "directions"},
     {"store"},
     {"models", "feedback", "adapters", "capture"},
-    {"distill", "gate", "explain"},
+    {"distill", "gate", "explain", "export"},
     {"night"},
     {"schedule", "agent", "server", "openclaw"},
     {"demo", "langgraph"},
@@ -30,8 +30,8 @@ LEVELS: tuple[set[str], ...] = (
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 HEAVY = {
-    "apscheduler", "langchain_core", "langgraph", "numpy", "peft", "ray", "rich", "safetensors",
-    "sqlite_utils", "tokenizers", "torch", "transformers",
+    "apscheduler", "gguf", "langchain_core", "langgraph", "numpy", "peft", "ray", "rich",
+    "safetensors", "sqlite_utils", "tokenizers", "torch", "transformers",
 }  # fmt: skip
 # Modules whose whole work is on tensors; everything else imports heavy packages inside functions.
 TORCH_MODULES = {

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from align_agent.adapters.files import manifest_digest
+from align_agent.adapters.files import manifest_digest, names_version
 from align_agent.config import UpstreamConfig
 from align_agent.errors import UpstreamError
 from align_agent.server.upstream.remote import LOAD_SECONDS, Remote
@@ -151,6 +151,10 @@ class LlamaCpp(Kind):
     Its list of adapters could be set for all requests at once, but that leaves what earlier
     requests computed with another one in its cache. The field of the request does not. It names
     every adapter: what is left out would keep the scale that the server was started with.
+
+    It must also read each prompt anew: what it keeps of earlier prompts in its main memory does
+    not know which adapter computed it, and would answer for another one (seen in 0.5.0-dev:
+    23 of 58 questions). Only without that memory (`--cache-ram 0`) may it reuse anything.
     """
 
     cure = "start llama-server anew with --lora and the version's file, see docs/upstream.md"
@@ -173,13 +177,14 @@ class LlamaCpp(Kind):
         fields: dict[str, Any] = {"model": await self.remote.model()}
         if found:
             fields["lora"] = [{"id": n, "scale": 1.0 if n == wanted else 0.0} for n, _ in found]
+            if not self.settings.reuse_prompts:
+                fields["cache_prompt"] = False
         yield fields
 
     @staticmethod
     def _id(served: Served, found: list[tuple[int, str]]) -> int | None:
-        named = re.compile(rf"(?<![a-z0-9])v0*{served.version}(?![0-9])", re.IGNORECASE)
         for number, path in found:
-            if named.search(re.split(r"[\\/]", path)[-1]):
+            if names_version(re.split(r"[\\/]", path)[-1], served.version):
                 return number
         return None
 
