@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from align_agent.config import Config, ServerConfig, UpstreamConfig
-from align_agent.models.lane import Lane
+from align_agent.models.lane import Lane, Row
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
 from align_agent.server.app import build_app
@@ -71,7 +71,7 @@ def leave(server: Running, slowly: None) -> Callable[..., None]:
             for _, _line in zip(range(lines), answer.iter_lines(), strict=False):
                 pass
         counts = server.service.backend.counts
-        while not (counts["aborted"] or counts["answered"]):
+        while not (counts["aborted"] or counts["answered"] or counts["failed"]):
             threading.Event().wait(0.01)
 
     return asked_and_left
@@ -82,9 +82,9 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers take their time, so that a client can leave in the middle of one."""
     step = Lane.step
 
-    def slow(lane: Lane) -> None:
+    def slow(lane: Lane) -> list[Row]:
         threading.Event().wait(0.02)
-        step(lane)
+        return step(lane)
 
     monkeypatch.setattr(Lane, "step", slow)
 

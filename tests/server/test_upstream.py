@@ -12,10 +12,13 @@ import pytest
 from tiny import CALCULATOR
 
 from align_agent.config import UpstreamConfig
+from align_agent.models.pocket.world import draw_problems
 from align_agent.records import Turn
 from align_agent.store import Store
 
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
+# Its greedy answer takes steps: some sixty tokens.
+LONG: Any = [{"role": "user", "content": draw_problems("two_step", 1, "long")[0].question}]
 SUM: Any = [{"role": "user", "content": "7*6?"}]
 TOOLS: Any = [CALCULATOR]
 
@@ -144,7 +147,7 @@ def test_the_other_apis_work_the_same(door: Any) -> None:
 def test_a_client_who_leaves_ends_it_upstream(
     door: Any, server: Any, slowly: None, stream: bool
 ) -> None:
-    body = {"messages": HELLO, "stream": stream, "temperature": 2, "max_tokens": 400}
+    body = {"messages": LONG, "stream": stream, "temperature": 0, "max_tokens": 400}
     url = f"{door.url}/v1/chat/completions"
     if stream:
         with httpx.stream("POST", url, json=body) as answer:
