@@ -83,7 +83,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     step = Lane.step
 
     def slow(lane: Lane) -> list[Row]:
-        threading.Event().wait(0.02)
+        threading.Event().wait(0.05)
         return step(lane)
 
     monkeypatch.setattr(Lane, "step", slow)
