@@ -39,7 +39,7 @@ cov: $(stamp) ## tests with a browsable coverage report in htmlcov/
 test-openclaw: $(stamp) ## the whole way with the real OpenClaw, which it installs (npm, 800 MB)
 	$(test_env) $(bin)/python -m pytest -m openclaw -n 0 tests/openclaw
 
-pocket: $(stamp) ## train the pocket model again from scratch (up to an hour on 2 cores)
+pocket: $(stamp) ## train the pocket model again from scratch (over an hour on 2 cores)
 	$(malloc_env) $(bin)/python -m align_agent.models.pocket.train
 	cd align_agent/models/pocket && (sha256sum weights/* || shasum -a 256 weights/*) > SHA256SUMS
 

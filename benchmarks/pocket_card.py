@@ -352,6 +352,7 @@ def table(rows: Sequence[Sequence[Any]], head: Sequence[str]) -> str:
 
 def card(found: dict[str, Any], seconds: float, n: int) -> str:
     recipe = json.loads((WEIGHTS / "recipe.json").read_text())
+    tokens = sum(stage["tokens"] for stage in recipe["recipe"]["stages"])
     size = (WEIGHTS / "model.safetensors").stat().st_size / 1e6
     rows = [(w, v, a, "yes" if v >= a else "**no**") for w, v, a in summary(found)]
     where = ("chat", "hindsight", "rules")
@@ -362,7 +363,7 @@ def card(found: dict[str, Any], seconds: float, n: int) -> str:
         "generates. It is no assistant: it knows one small world (homework sums, grading, a few "
         "facts, small talk, Python functions of the range family, a calculator) and exists so that "
         "the whole of align-agent runs, and is tested, on any machine.\n",
-        f"Weights: {size:.1f} MB (fp16 safetensors). Trained on {recipe['recipe']['tokens']:,} tokens "
+        f"Weights: {size:.1f} MB (fp16 safetensors). Trained on {tokens:,} tokens "
         f"in {recipe['minutes']} minutes on 2 CPU cores, seed {recipe['recipe']['seed']}. "
         "Rebuild with `make pocket`. Licence: Apache-2.0. No personal data: every name and number is "
         "drawn by a program.\n",

@@ -6,8 +6,9 @@ import pytest
 
 from align_agent.models.pocket import WEIGHTS
 from align_agent.models.pocket.chats import draw_document
+from align_agent.models.pocket.mix import BROAD, HARD
 from align_agent.models.pocket.tokens import render
-from align_agent.models.pocket.train import Recipe, batches, build_network
+from align_agent.models.pocket.train import STAGES, Recipe, batches, build_network
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +28,11 @@ def as_openai(message):
     return data
 
 
-def test_training_text_equals_the_chat_template(tokenizer):
+@pytest.mark.parametrize("mix", [BROAD, HARD])
+def test_training_text_equals_the_chat_template(tokenizer, mix):
     rng = random.Random(8)
     for _ in range(200):
-        document = draw_document(rng)
+        document = draw_document(rng, mix)
         wanted = tokenizer.apply_chat_template(
             [as_openai(m) for m in document.messages],
             tools=list(document.tools) or None,
@@ -48,7 +50,7 @@ def test_pieces_tokenize_as_the_whole_does(tokenizer):
 
 
 def test_only_assistant_messages_are_targets(tokenizer):
-    batch = next(batches(tokenizer, Recipe(pool=40)))
+    batch = next(batches(tokenizer, Recipe(pool=40), STAGES[0]))
     kept = batch.targets != -100
     assert kept.any()
     assert (batch.targets[kept] == batch.ids[kept]).all()

@@ -10,7 +10,7 @@ from align_agent.models.generation import Sampling
 from align_agent.models.local import LocalModel
 from align_agent.models.pocket import WEIGHTS
 from align_agent.models.pocket.styles import AXES, meets
-from align_agent.models.pocket.train import Recipe, documents_digest
+from align_agent.models.pocket.train import STAGES, Recipe, documents_digest
 from align_agent.models.pocket.world import draw_problems
 from align_agent.prompts import TOOL_SCHEMAS, with_rules
 from align_agent.records import Message
@@ -39,8 +39,8 @@ def test_the_weights_are_at_most_3_million_parameters_in_8_mb():
 
 def test_the_weights_belong_to_the_documents_that_the_code_draws_today():
     recipe = json.loads((WEIGHTS / "recipe.json").read_text())
-    assert recipe["documents_sha256"] == documents_digest(recipe["recipe"]["seed"])
-    assert recipe["recipe"] == asdict(Recipe())
+    assert recipe["documents_sha256"] == [documents_digest(stage) for stage in STAGES]
+    assert recipe["recipe"] == json.loads(json.dumps(asdict(Recipe())))
 
 
 def test_nothing_shipped_is_pickled():

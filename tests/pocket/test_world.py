@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from align_agent.directions import DIRECTIONS
 from align_agent.models.pocket import wordings
-from align_agent.models.pocket.chats import draw_document
+from align_agent.models.pocket.chats import all_choices, draw_correction, draw_document
+from align_agent.models.pocket.mix import BROAD, HARD
 from align_agent.models.pocket.styles import AXES, DEFAULT, meets, random_style, read, write
 from align_agent.models.pocket.world import (
     DRAWERS,
@@ -72,7 +73,8 @@ def test_every_direction_has_twelve_wordings_and_six_kept_apart():
         assert len(set(wordings.UNSEEN_CODE[key])) == 6
 
 
-def test_no_training_document_holds_a_wording_that_is_kept_apart():
+@pytest.mark.parametrize("mix", [BROAD, HARD])
+def test_no_training_document_holds_a_wording_that_is_kept_apart(mix):
     kept = [
         w.casefold()
         for table in (wordings.UNSEEN, wordings.UNSEEN_CODE)
@@ -81,7 +83,7 @@ def test_no_training_document_holds_a_wording_that_is_kept_apart():
     ]
     rng = random.Random(1)
     for _ in range(1500):
-        said = " ".join(m.content for m in draw_document(rng).messages).casefold()
+        said = " ".join(m.content for m in draw_document(rng, mix).messages).casefold()
         assert not [w for w in kept if w in said]
 
 
@@ -94,13 +96,14 @@ def test_no_wording_kept_apart_is_one_of_the_grammar():
         assert not {w.casefold().strip(".!") for w in words} & known
 
 
-def test_training_never_draws_a_question_that_is_set_aside():
+@pytest.mark.parametrize("mix", [BROAD, HARD])
+def test_training_never_draws_a_question_that_is_set_aside(mix):
     rng = random.Random(3)
     aside = {
         p.question for kind in ("sum", "product", "grading") for p in draw_problems(kind, 200, 5)
     }
     for _ in range(1500):
-        for message in draw_document(rng).messages:
+        for message in draw_document(rng, mix).messages:
             assert message.content not in aside
 
 
@@ -125,3 +128,12 @@ def test_anchor_prompts_are_fixed_by_their_seed():
 def test_questions_are_single_paragraphs(kind):
     rng = random.Random(4)
     assert all("\n" not in DRAWERS[kind](rng).question for _ in range(50))
+
+
+def test_a_correction_of_code_can_be_told_by_a_test_and_wishes_for_every_choice():
+    rng, wished = random.Random(4), set()
+    for _ in range(800):
+        asked, wanted = draw_correction(rng, HARD)
+        assert not wanted.agrees_with(asked)
+        wished |= {f"{axis}:{getattr(wanted, axis)}" for axis in wanted.differences(asked)}
+    assert wished == set(all_choices())

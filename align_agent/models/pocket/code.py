@@ -165,13 +165,21 @@ def draw_code_task(rng: random.Random, *, odds: float = 0.22) -> CodeTask:
     return CodeTask(**chosen)
 
 
-def vary(task: CodeTask, rng: random.Random, changes: int = 1) -> CodeTask:
-    """A task that differs on exactly `changes` axes in a way that tests can tell."""
+def vary(
+    task: CodeTask, rng: random.Random, changes: int = 1, *, taken_back: float | None = None
+) -> CodeTask:
+    """A task that differs on exactly `changes` axes in a way that tests can tell.
+
+    With probability `taken_back` an axis that left its default goes back to it.
+    """
     axes = [a for a in CHOICES if not (a == "order" and task.result == "sum")]
     while True:
         varied = task
         for axis in rng.sample(axes, changes):
+            default = CHOICES[axis][0]
             others = [o for o in CHOICES[axis] if o != getattr(task, axis)]
+            if taken_back is not None and default in others and rng.random() < taken_back:
+                others = [default]
             varied = replace(varied, **{axis: rng.choice(others)})
         if varied.result == "sum" and varied.order == "down":
             varied = replace(varied, order="up")

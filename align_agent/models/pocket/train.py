@@ -1,9 +1,10 @@
 """Train the pocket model from scratch: `python -m align_agent.models.pocket.train` (`make pocket`).
 
-Fixed seed, two CPU threads, a progress bar. Single questions come first, whole chats after. The
-loss is next-token cross-entropy on the assistant's messages alone. Hidden matrices are trained with
-Muon, the rest with AdamW; the learning rate warms up, stays, and falls to zero over the last 40% of
-the tokens. Batches are small: from the same tokens, more steps learn more.
+Fixed seeds, two CPU threads, a progress bar. A long stage on broad chats, single questions first,
+then a short one, at a lower rate, on chats that hold more of what the first leaves weak. The loss
+is next-token cross-entropy on the assistant's messages alone. Hidden matrices are trained with
+Muon, the rest with AdamW; in each stage the learning rate warms up, stays, and falls to zero.
+Batches are small: from the same tokens, more steps learn more.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,28 +28,51 @@ from torch.nn import functional
 
 from align_agent.models.pocket import WEIGHTS
 from align_agent.models.pocket.chats import Document, draw_document, draw_plain_document
+from align_agent.models.pocket.mix import BROAD, HARD, Mix
 from align_agent.models.pocket.tokens import VOCABULARY, build_tokenizer, render
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What fixes the weights. `tokens` counts every token of the chats, targets or not."""
+class Stage:
+    """One run over fresh chats. `tokens` counts every token of them, targets or not."""
 
+    mix: Mix
+    seed: int
+    tokens: int
+    plain: float  # the share of the tokens, at the beginning, that single questions have
+    muon_lr: float
+    adam_lr: float
+    warmup: float  # the share of the tokens over which the learning rate rises
+    decay: float  # ... and over which it falls, at the end
+
+
+STAGES = (
+    Stage(BROAD, 7, 16_000_000, plain=0.12, muon_lr=0.012, adam_lr=3e-3, warmup=0.01, decay=0.4),
+    Stage(HARD, 99, 3_000_000, plain=0.0, muon_lr=0.005, adam_lr=1.2e-3, warmup=0.03, decay=0.8),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What fixes the weights. The seed is that of the tokenizer and of the first weights."""
+
+    stages: tuple[Stage, ...] = STAGES
     seed: int = 7
-    tokens: int = 16_000_000
-    plain: float = 0.12  # the share of the tokens, at the beginning, that single questions have
     batch_tokens: int = 2_048
     pool: int = 3_000  # documents drawn at once, sorted by length so that batches waste no padding
-    muon_lr: float = 0.012
-    adam_lr: float = 3e-3
-    warmup: float = 0.01
-    decay: float = 0.4
     hidden: int = 192
     layers: int = 5
     heads: int = 6
     key_heads: int = 3
     intermediate: int = 512
     context: int = 1024
+
+    @property
+    def tokens(self) -> int:
+        return sum(stage.tokens for stage in self.stages)
+
+
+Advance = Callable[[int, float, int], None]
 
 
 @dataclass(slots=True)
@@ -82,12 +107,16 @@ def build_network(recipe: Recipe) -> Any:
     return Qwen3ForCausalLM(config)
 
 
-def batches(tokenizer: Any, recipe: Recipe) -> Iterator[Batch]:
+def batches(tokenizer: Any, recipe: Recipe, stage: Stage) -> Iterator[Batch]:
     """Endless fresh batches of about `batch_tokens` tokens, of documents of like length."""
-    rng, drawn = random.Random(recipe.seed), 0
+    rng, drawn = random.Random(stage.seed), 0
     while True:
-        draw = draw_plain_document if drawn < recipe.plain * recipe.tokens else draw_document
-        rows = [_row(tokenizer, draw(rng)) for _ in range(recipe.pool)]
+        plain = drawn < stage.plain * stage.tokens
+        documents = (
+            draw_plain_document(rng) if plain else draw_document(rng, stage.mix)
+            for _ in range(recipe.pool)
+        )
+        rows = [_row(tokenizer, document) for document in documents]
         drawn += sum(len(ids) for ids, _ in rows)
         rows = sorted((r for r in rows if len(r[0]) <= recipe.context), key=lambda r: len(r[0]))
         groups: list[list[tuple[list[int], list[int]]]] = [[]]
@@ -128,22 +157,22 @@ def batch_loss(network: Any, batch: Batch) -> Tensor:
     return functional.cross_entropy(logits.float(), wanted[chosen])
 
 
-def rate(done: float, recipe: Recipe) -> float:
-    """The learning rate's factor after a share `done` of the tokens."""
-    if done < recipe.warmup:
-        return done / recipe.warmup
-    return min(1.0, (1.0 - done) / recipe.decay)
+def rate(done: float, stage: Stage) -> float:
+    """The learning rate's factor after a share `done` of a stage's tokens."""
+    if done < stage.warmup:
+        return done / stage.warmup
+    return min(1.0, (1.0 - done) / stage.decay)
 
 
-def optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def optimizers(network: nn.Module, stage: Stage) -> list[torch.optim.Optimizer]:
     hidden: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         matrix = parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
         (hidden if matrix else rest).append(parameter)
     return [
-        torch.optim.Muon(hidden, lr=recipe.muon_lr, weight_decay=0.01, momentum=0.95),
-        torch.optim.AdamW(rest, lr=recipe.adam_lr, betas=(0.9, 0.98), weight_decay=0.0),
+        torch.optim.Muon(hidden, lr=stage.muon_lr, weight_decay=0.01, momentum=0.95),
+        torch.optim.AdamW(rest, lr=stage.adam_lr, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
 
@@ -152,27 +181,35 @@ def train(recipe: Recipe, out: Path, *, quiet: bool = False) -> dict[str, Any]:
     tokenizer = build_tokenizer(recipe.seed)
     network = build_network(recipe)
     network.train()
-    schedule = [(o, o.param_groups[0]["lr"]) for o in optimizers(network, recipe)]
-    started, seen, step, smooth = time.monotonic(), 0, 0, 0.0
+    started, loss = time.monotonic(), 0.0
     with _progress(recipe.tokens, quiet) as advance:
-        for batch in batches(tokenizer, recipe):
-            for optimizer, base in schedule:
-                for group in optimizer.param_groups:
-                    group["lr"] = base * rate(seen / recipe.tokens, recipe)
-            loss = batch_loss(network, batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            for optimizer, _ in schedule:
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-            seen, step = seen + batch.tokens, step + 1
-            smooth = loss.item() if step == 1 else 0.98 * smooth + 0.02 * loss.item()
-            advance(batch.tokens, smooth, step)
-            if seen >= recipe.tokens:
-                break
+        for stage in recipe.stages:
+            loss = _run(network, batches(tokenizer, recipe, stage), stage, advance)
+            network.half().float()  # each stage ends with weights as they are saved
     seconds = time.monotonic() - started
     save(network, tokenizer, recipe, out, seconds)
-    return {"seconds": round(seconds), "tokens": seen, "loss": round(smooth, 4), "steps": step}
+    return {"seconds": round(seconds), "tokens": recipe.tokens, "loss": round(loss, 4)}
+
+
+def _run(network: Any, drawn: Iterator[Batch], stage: Stage, advance: Advance) -> float:
+    """One stage. Returns the loss, smoothed over the last steps."""
+    schedule = [(o, o.param_groups[0]["lr"]) for o in optimizers(network, stage)]
+    seen, step, smooth = 0, 0, 0.0
+    while seen < stage.tokens:
+        batch = next(drawn)
+        for optimizer, base in schedule:
+            for group in optimizer.param_groups:
+                group["lr"] = base * rate(seen / stage.tokens, stage)
+        loss = batch_loss(network, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        for optimizer, _ in schedule:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        seen, step = seen + batch.tokens, step + 1
+        smooth = loss.item() if step == 1 else 0.98 * smooth + 0.02 * loss.item()
+        advance(batch.tokens, smooth, step)
+    return smooth
 
 
 def save(network: Any, tokenizer: Any, recipe: Recipe, out: Path, seconds: float) -> None:
@@ -183,17 +220,17 @@ def save(network: Any, tokenizer: Any, recipe: Recipe, out: Path, seconds: float
     tokenizer.save_pretrained(out)
     facts = {
         "recipe": asdict(recipe),
-        "documents_sha256": documents_digest(recipe.seed),
+        "documents_sha256": [documents_digest(stage) for stage in recipe.stages],
         "minutes": round(seconds / 60, 1),
         "torch": torch.__version__,
     }
     (out / "recipe.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def documents_digest(seed: int, documents: int = 1000) -> str:
-    """What documents of a training say: ties shipped weights to the code beside them."""
-    rng, digest = random.Random(seed), hashlib.sha256()
-    for draw in (draw_plain_document, draw_document):
+def documents_digest(stage: Stage, documents: int = 1000) -> str:
+    """What documents of a stage say: ties shipped weights to the code beside them."""
+    rng, digest = random.Random(stage.seed), hashlib.sha256()
+    for draw in (draw_plain_document, partial(draw_document, mix=stage.mix)):
         for _ in range(documents):
             for text, wanted in render(draw(rng)):
                 digest.update(f"{wanted:d}{text}".encode())
@@ -239,12 +276,12 @@ class _progress:  # noqa: N801
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--seed", type=int, default=Recipe.seed)
-    parser.add_argument("--tokens", type=int, default=Recipe.tokens)
+    parser.add_argument("--share", type=float, default=1.0, help="of each stage's tokens, to try")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    print(json.dumps(train(Recipe(seed=chosen.seed, tokens=chosen.tokens), chosen.out)))
+    stages = tuple(replace(s, tokens=round(chosen.share * s.tokens)) for s in STAGES)
+    print(json.dumps(train(Recipe(stages), chosen.out)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,66 @@
+"""How often what occurs in the training chats: one mix for the long training, one for the last part.
+
+The first mix holds much of everything. What a model trained on it still gets wrong is rare there:
+several wishes at once, words for length and tone, code whose stated choices are taken back. The
+last mix holds more of those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Shares are between 0 and 1; where one number is drawn for several cases, they add up."""
+
+    single: float  # a question and its answer
+    ruled: float  # ... up to here: one under rules in the system prompt
+    hindsight: float  # ... one with a hindsight block
+    code: float  # ... one about code with a hindsight block; the rest are conversations
+    complaint: float  # an exchange of a conversation, thanks and doubt included, is a complaint
+    wished: float  # ... up to here: the next question with a wish; the rest are plain questions
+    wish_counts: tuple[int, ...]  # how many wishes there are at once
+    said_counts: tuple[int, ...]  # how many of them a follow-up says
+    turning: float  # how many wishes ask for something that the answer would not do anyway
+    failed_tests: float  # how often a failed test tells what was wrong with code, not words
+    code_rules: float  # how often rules stand beside what was wrong with code
+    corrections: bool  # every choice about code is wished for equally often
+    taken_back: float | None  # how often a correction takes back what a question about code states
+    axis_shares: dict[str, int] | None  # how often an axis is wished for; None: equally often
+
+
+BROAD = Mix(
+    single=0.17,
+    ruled=0.30,
+    hindsight=0.56,
+    code=0.69,
+    complaint=0.62,
+    wished=0.78,
+    wish_counts=(1, 1, 1, 1, 2, 2, 3, 3, 4),
+    said_counts=(1, 1, 2, 3),
+    turning=0.7,
+    failed_tests=0.4,
+    code_rules=0.15,
+    corrections=False,
+    taken_back=None,
+    axis_shares=None,
+)
+
+# Words for length and tone turn around most easily ("too brief", "be brief"): they get more room.
+HARD = Mix(
+    single=0.08,
+    ruled=0.18,
+    hindsight=0.42,
+    code=0.60,
+    complaint=0.68,
+    wished=0.84,
+    wish_counts=(1, 1, 1, 2, 2, 3, 3, 3, 4),
+    said_counts=(1, 2, 3, 3),
+    turning=0.8,
+    failed_tests=0.35,
+    code_rules=0.1,
+    corrections=True,
+    taken_back=0.6,
+    axis_shares={"format": 2, "length": 4, "tone": 3, "emoji": 2, "detail": 3},
+)
