@@ -102,10 +102,13 @@ class Service:
         return replace(ask, messages=shown.messages, tools=shown.tools)
 
     async def resolve(self, name: str) -> Served:
-        """The version that a model's name means now. Raises NotFound, AdapterDamaged, WrongBase."""
+        """The version that answers to a model's name now. Raises NotFound and what `meant` does."""
+        return await self.backend.settle(await self.meant(name), name != FAMILY)
+
+    async def meant(self, name: str) -> Served:
+        """The version that a name stands for. Raises NotFound, AdapterDamaged, WrongBase."""
         loop = asyncio.get_running_loop()
-        served = await loop.run_in_executor(self.versions.desk, self.versions.resolve, name)
-        return await self.backend.settle(served, name != FAMILY)
+        return await loop.run_in_executor(self.versions.desk, self.versions.resolve, name)
 
     async def names(self) -> list[str]:
         """Every model that can be asked for."""

@@ -24,7 +24,7 @@ async def keep_warm(service: Service, seconds: float = SECONDS) -> None:
     while True:
         for name in NAMES:
             try:
-                served = await service.resolve(name)
+                served = await service.meant(name)
                 if known.get(name) != served:
                     known[name] = served
                     await service.backend.warm(served)

@@ -16,6 +16,7 @@ from align_agent.adapters.registry import Registry
 from align_agent.config import UpstreamConfig
 from align_agent.paths import Home
 from align_agent.records import Run
+from align_agent.server.warm import keep_warm
 from align_agent.store import Store
 
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
@@ -242,8 +243,9 @@ def test_llamacpp_gets_every_scale_with_each_request(open_door: Any) -> None:
 
 
 def test_a_champion_that_llamacpp_lacks_leaves_the_answer_to_the_base(
-    open_door: Any, caplog: pytest.LogCaptureFixture
+    open_door: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(keep_warm, "__defaults__", (0.001,))  # looking ahead counts as no request
     door = open_door(LlamaCpp("/models/v0010.gguf"), "llamacpp")
     promote(door.service.home, 1)
     assert say(door)[1] == "align@base"

@@ -1,0 +1,272 @@
+"""What `align-agent serve` adds in front of another server, and how many streams it holds.
+
+`make bench-proxy`. Three processes: a loopback server that streams chunks at a steady pace (a
+model would only add noise of its own), `align-agent serve` in front of it, and this one, which
+asks both in turns. Then many streams are held for a minute. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from align_agent.paths import Home
+from align_agent.store import Store
+
+PACE = 0.05  # seconds a token: as fast as a good reader, and as many local models
+TOKENS = 32
+ASKED = {"model": "align", "stream": True, "max_tokens": TOKENS}
+
+
+async def pace(port_file: Path) -> None:
+    """The loopback upstream: `TOKENS` chunks, the first at once, then one every `PACE` seconds."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+                if length:
+                    await reader.readexactly(int(length[1]))
+                if head.startswith(b"GET"):
+                    listed = json.dumps({"object": "list", "data": [{"id": "paced"}]}).encode()
+                    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
+                    writer.write(b"content-length: %d\r\n\r\n" % len(listed) + listed)
+                    continue
+                await answer(writer)
+        writer.close()
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
+        writer.write(b"transfer-encoding: chunked\r\n\r\n")
+        began = time.monotonic()
+        for number in range(TOKENS):
+            say(writer, chunk({"role": "assistant", "content": f"word{number} "}, None))
+            await asyncio.sleep(began + (number + 1) * PACE - time.monotonic())
+        say(writer, chunk({}, "stop"))
+        say(writer, b"[DONE]")
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
+    port_file.write_text(str(server.sockets[0].getsockname()[1]))
+    await server.serve_forever()
+
+
+def chunk(delta: dict[str, str], finish: str | None) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    made = {"id": "paced-1", "object": "chat.completion.chunk", "created": 0, "model": "paced"}
+    return json.dumps(made | {"choices": [choice]}).encode()
+
+
+def say(writer: asyncio.StreamWriter, data: bytes) -> None:
+    event = b"data: " + data + b"\n\n"
+    writer.write(b"%x\r\n%b\r\n" % (len(event), event))
+
+
+class Client:
+    """One connection that is kept, read line by line: it costs little beside what it measures."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.asked = port, 0
+        self._ends: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, name: str) -> float:
+        """Seconds to the first text of one answer. Raises RuntimeError unless it came whole."""
+        if self._ends is None:
+            self._ends = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = self._ends
+        self.asked += 1
+        said = f"Question {self.asked} of {name}?"
+        body = json.dumps(ASKED | {"messages": [{"role": "user", "content": said}]}).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\n"
+        head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        began, first, texts, done = time.perf_counter(), 0.0, 0, False
+        writer.write(head.encode() + body)
+        status = await reader.readline()
+        if b" 200 " not in status:
+            raise RuntimeError(status.decode())
+        while (line := await reader.readline()) != b"0\r\n":
+            if not line:
+                raise RuntimeError("the connection ended within an answer")
+            if b"word" in line:
+                first = first or time.perf_counter() - began
+                texts += 1
+            done = done or b"[DONE]" in line
+        await reader.readline()
+        if texts != TOKENS or not done:
+            raise RuntimeError(f"{texts} of {TOKENS} tokens came")
+        return first
+
+    def close(self) -> None:
+        if self._ends is not None:
+            self._ends[1].close()
+
+
+async def crowd(port: int, streams: int, seconds: float, name: str) -> tuple[list[float], int]:
+    """First-token seconds and failures of so many clients who ask without a pause."""
+    firsts: list[float] = []
+    failed = 0
+    until = time.monotonic() + seconds
+
+    async def one(number: int) -> None:
+        nonlocal failed
+        client = Client(port)
+        await asyncio.sleep(number / streams * PACE * TOKENS)  # they did not all begin at once
+        while time.monotonic() < until:
+            try:
+                firsts.append(await client.ask(f"{name}-{number}"))
+            except (RuntimeError, OSError) as error:
+                print(f"failed: {error}", file=sys.stderr)
+                failed += 1
+                client = Client(port)
+        client.close()
+
+    await asyncio.gather(*(one(number) for number in range(streams)))
+    return firsts, failed
+
+
+def first_token(upstream: int, door: int, streams: int, rounds: int) -> dict[str, Any]:
+    """Both asked in turns, so that whatever else the machine does falls on both."""
+    found: dict[int, list[float]] = {upstream: [], door: []}
+    failures = 0
+    for number in range(rounds):
+        for port in (upstream, door) if number % 2 else (door, upstream):
+            firsts, failed = asyncio.run(crowd(port, streams, 4 * PACE * TOKENS, f"round-{number}"))
+            found[port] += firsts
+            failures += failed
+    direct, ours = ([1000 * s for s in found[port]] for port in (upstream, door))
+    percent = [statistics.quantiles(values, n=100) for values in (direct, ours)]
+    return {
+        "answers through the door": len(ours),
+        "direct, median ms": statistics.median(direct),
+        "through the door, median ms": statistics.median(ours),
+        "added, median ms": statistics.median(ours) - statistics.median(direct),
+        "direct, p99 ms": percent[0][98],
+        "through the door, p99 ms": percent[1][98],
+        "added, p99 ms": percent[1][98] - percent[0][98],
+        "failed": failures,
+    }
+
+
+def resident(process: subprocess.Popen[str]) -> float:
+    """Megabytes of main memory that a process has."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
+
+
+def hold(process: subprocess.Popen[str], door: int, streams: int, seconds: float) -> dict[str, Any]:
+    """Many streams at once: what failed, and the server's memory over the time."""
+
+    async def both() -> tuple[tuple[list[float], int], list[float]]:
+        sizes: list[float] = []
+
+        async def weigh() -> None:
+            while True:
+                sizes.append(resident(process))
+                await asyncio.sleep(seconds / 12)
+
+        scales = asyncio.create_task(weigh())
+        made = await crowd(door, streams, seconds, "held")
+        scales.cancel()
+        return made, sizes
+
+    (firsts, failed), sizes = asyncio.run(both())
+    return {
+        "streams": streams,
+        "seconds": seconds,
+        "answers": len(firsts),
+        "failed": failed,
+        "first token, median ms": 1000 * statistics.median(firsts),
+        "first token, p99 ms": 1000 * statistics.quantiles(firsts, n=100)[98],
+        "memory after a sixth of the time, MB": sizes[2],
+        "memory at the end, MB": sizes[-1],
+    }
+
+
+def start_upstream(folder: Path) -> tuple[subprocess.Popen[str], int]:
+    port_file = folder / "port"
+    command = [sys.executable, __file__, "--upstream", str(port_file)]
+    process = subprocess.Popen(command, text=True)
+    while not port_file.exists() or not port_file.read_text():
+        time.sleep(0.02)
+    return process, int(port_file.read_text())
+
+
+def start_door(home: Path, upstream: int) -> tuple[subprocess.Popen[str], int]:
+    home.mkdir(mode=0o700)
+    url = f"http://127.0.0.1:{upstream}/v1"
+    (home / "config.yaml").write_text(f"upstream:\n  base_url: {url}\n  model: paced\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "align_agent", "serve", "--port", "0"],
+        env=os.environ | {"ALIGN_AGENT_HOME": str(home)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
+            return process, int(found[1])
+    raise SystemExit("align-agent serve did not start")
+
+
+def measure(held: int, seconds: float, rounds: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        upstream, upstream_port = start_upstream(Path(folder))
+        home = Path(folder) / "home"
+        process, door = start_door(home, upstream_port)
+        try:
+            asyncio.run(crowd(door, 4, 1.0, "warm"))
+            figures: dict[str, Any] = {
+                f"first token, {streams} streams": first_token(upstream_port, door, streams, rounds)
+                for streams in (1, 50)
+            }
+            figures["held"] = hold(process, door, held, seconds)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(120)
+            upstream.kill()
+            upstream.wait()
+        with Store.open(Home(home).database) as store:
+            stored = [turn.user_text for turn in store.turns.all_main()]
+    answered = sum(f.get("answers through the door", f.get("answers", 0)) for f in figures.values())
+    counted = [text for text in stored if "warm-" not in text]
+    figures["turns"] = {"answered": answered, "stored": len(counted)}
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--upstream", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--streams", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rounds", type=int, default=4)
+    chosen = parser.parse_args()
+    if chosen.upstream:
+        asyncio.run(pace(chosen.upstream))
+    figures = measure(chosen.streams, chosen.seconds, chosen.rounds)
+    machine = {"cpu": platform.machine(), "python": platform.python_version()}
+    print(
+        json.dumps(
+            {"name": "proxy", "figures": figures, "machine": machine | {"date": str(date.today())}},
+            indent=2,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
