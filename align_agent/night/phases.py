@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from align_agent.config import DistillConfig
-from align_agent.distill.hindsight import Example, example_of
+from align_agent.distill.hindsight import Example, example_of, teacher_prompt
 from align_agent.distill.select import Candidate
 from align_agent.errors import ModelError, PromotionHeld
 from align_agent.feedback.signals import observe
@@ -148,10 +148,12 @@ def _pairs(
 
 
 def draft(night: Night) -> dict[str, Any]:
-    """A quick first adapter on the log alone, whose own answers the night then trains on.
+    """A quick first adapter on the teacher's answers, whose own answers the night then trains on.
 
     Logged answers are those of a student that does not know the user yet. The final student is
-    trained on answers in the manner that it is about to learn (on-policy, arXiv 2601.19897).
+    trained on answers in the manner that it is about to learn (on-policy, arXiv 2601.19897). The
+    draft learns from answers that the teacher writes: behind the first words of an old habit even
+    the teacher goes on as before, so that the log shows little of what was wished for.
     """
     settings = night.config.distill
     if settings.rollouts == "logged" or not settings.draft_epochs:
@@ -168,9 +170,27 @@ def draft(night: Night) -> dict[str, Any]:
         # habit would hardly move.
         loss="forward_kl",
     )
-    workshop, result = _train(night, _lessons(night), hasty, "draft")
+    workshop, result = _train(night, _taught(night, _lessons(night)), hasty, "draft")
     night.folder.keep(workshop, night.folder.draft)
     return {"made": True, "steps": result.steps, "seconds": result.seconds}
+
+
+def _taught(night: Night, lessons: list[Example]) -> list[Example]:
+    """The lessons with answers of the base that sees the hindsight."""
+    from align_agent.distill.rollouts import rollouts as answer
+
+    prompts = {lesson.turn_id: lesson.prompt for lesson in lessons}
+    night.progress.phase("draft", len(lessons))
+    answered = answer(
+        night.model(),
+        [replace(lesson, prompt=teacher_prompt(lesson)) for lesson in lessons],
+        "fresh",
+        adapter=None,
+        seed=night.run.seed,
+        max_new_tokens=night.max_new_tokens(),
+        on_done=lambda done, _: night.progress.step(done),
+    )
+    return [replace(example, prompt=prompts[example.turn_id]) for example in answered]
 
 
 def rollouts(night: Night) -> dict[str, Any]:
