@@ -42,6 +42,8 @@ schedule:
 distill:
   rollouts: fresh
   max_turns: 32
+  draft_epochs: 4
+  epochs: 4
 """
 
 
