@@ -219,7 +219,7 @@ def start_door(home: Path, upstream: int) -> tuple[subprocess.Popen[str], int]:
     )
     assert process.stderr is not None
     for line in process.stderr:
-        if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
+        if found := re.search(r"serving on http://127\.0\.0\.1:(\d+)", line):
             return process, int(found[1])
     raise SystemExit("align-agent serve did not start")
 
