@@ -146,7 +146,9 @@ def first_token(upstream: int, door: int, streams: int, rounds: int) -> dict[str
     failures = 0
     for number in range(rounds):
         for port in (upstream, door) if number % 2 else (door, upstream):
-            firsts, failed = asyncio.run(crowd(port, streams, 4 * PACE * TOKENS, f"round-{number}"))
+            firsts, failed = asyncio.run(
+                crowd(port, streams, 4 * PACE * TOKENS, f"round-{streams}-{number}")
+            )
             found[port] += firsts
             failures += failed
     direct, ours = ([1000 * s for s in found[port]] for port in (upstream, door))
