@@ -26,6 +26,7 @@ demo: $(stamp) ## see it learn: a student corrects the agent, two nights, a roll
 	@$(bin)/align-agent demo $(DEMO_ARGS)
 
 test: check ## lint, types, all tests, coverage of at least 90%
+	@scripts/browser
 	$(test_env) $(bin)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
 check: $(stamp) ## lint and types

@@ -48,6 +48,10 @@ class Home:
     def night_lock(self) -> Path:
         return self.root / "night.lock"
 
+    @property
+    def scheduler_lock(self) -> Path:
+        return self.root / "scheduler.lock"
+
     def ensure(self) -> Home:
         """Create the folders that are missing, readable by their owner alone (mode 700)."""
         for folder in (self.root, self.adapters, self.runs, self.backups, self.logs):

@@ -70,6 +70,39 @@ def may_run(
     return Permission(True, (f"inside the window {schedule.window}", quiet))
 
 
+def outlook(home: Home, config: Config, store: Store, registry: Registry) -> dict[str, Any]:
+    """When the next night is due, whether one may run now, and whether anything would start it."""
+    moment = datetime.now().astimezone()
+    permission = may_run(moment, config, store, registry, NightLock(home.night_lock))
+    reasons = list(permission.reasons)
+    try:
+        due = next_fire(config, moment)
+    except MissingDependency as error:
+        due = None
+        reasons.append(f"{error.message}: {error.hint}")
+    return {
+        "enabled": config.schedule.enabled,
+        "cron": config.schedule.cron,
+        "window": config.schedule.window,
+        "idle_minutes": config.schedule.idle_minutes,
+        "next": due.isoformat() if due else None,
+        "scheduler_running": NightLock(home.scheduler_lock).busy(),
+        "may_run_now": permission.allowed,
+        "reasons": reasons,
+    }
+
+
+def missed(config: Config, store: Store, now: datetime) -> datetime | None:
+    """When the night should have run that no run has answered yet; None when none is owed.
+
+    Only what fell due after a scheduler first ran here counts. Raises MissingDependency.
+    """
+    first = store.state.get(SINCE)
+    if not first or not config.schedule.enabled:
+        return None
+    return last_due(config, now) if is_due(config, store, now, _moment(first)) else None
+
+
 def inside_window(now: datetime, window: str) -> bool:
     """Whether `now` lies in "HH:MM-HH:MM", which may pass midnight.
 

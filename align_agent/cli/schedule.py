@@ -14,45 +14,16 @@ import click
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
 from align_agent.cli.output import emit, note, pairs, when
-from align_agent.errors import AlignAgentError, MissingDependency, NightBusy
+from align_agent.errors import AlignAgentError, NightBusy
 
 if TYPE_CHECKING:
-    from align_agent.adapters.registry import Registry
-    from align_agent.config import Config
-    from align_agent.night.lock import NightLock
     from align_agent.paths import Home
-    from align_agent.store import Store
 
 
 @click.group(cls=NounGroup, default="show")
 @common
 def command() -> None:
     """When nights run. A night needs the window AND a quiet while AND no hold."""
-
-
-def outlook(home: Home, config: Config, store: Store, registry: Registry) -> dict[str, Any]:
-    """When the next night is due, whether one may run now, and whether anything would start it."""
-    from align_agent import schedule
-    from align_agent.night.lock import NightLock
-
-    moment = datetime.now().astimezone()
-    permission = schedule.may_run(moment, config, store, registry, NightLock(home.night_lock))
-    reasons = list(permission.reasons)
-    try:
-        due = schedule.next_fire(config, moment)
-    except MissingDependency as error:
-        due = None
-        reasons.append(f"{error.message}: {error.hint}")
-    return {
-        "enabled": config.schedule.enabled,
-        "cron": config.schedule.cron,
-        "window": config.schedule.window,
-        "idle_minutes": config.schedule.idle_minutes,
-        "next": due.isoformat() if due else None,
-        "scheduler_running": _lock(home).busy(),
-        "may_run_now": permission.allowed,
-        "reasons": reasons,
-    }
 
 
 def told(ahead: dict[str, Any]) -> str:
@@ -63,17 +34,13 @@ def told(ahead: dict[str, Any]) -> str:
     return due if ahead["scheduler_running"] else f"{due}, if `align-agent schedule run` runs then"
 
 
-def _lock(home: Home) -> NightLock:
-    from align_agent.night.lock import NightLock
-
-    return NightLock(home.root / "scheduler.lock")
-
-
 @command.command("show")
 @common
 @click.pass_obj
 def show(app: App) -> None:
     """When the next night is due, and what keeps one from running now."""
+    from align_agent.schedule import outlook
+
     with app.registry() as (store, registry):
         data = outlook(app.home, app.config, store, registry)
 
@@ -118,8 +85,10 @@ def run(app: App) -> None:
 @contextmanager
 def _alone(home: Home) -> Iterator[None]:
     """One scheduler a home. Raises AlignAgentError."""
+    from align_agent.night.lock import NightLock
+
     try:
-        lock = _lock(home).__enter__()
+        lock = NightLock(home.scheduler_lock).__enter__()
     except NightBusy as error:
         raise AlignAgentError(
             f"a scheduler for {home.root} is running already", hint="leave it, or stop it first"

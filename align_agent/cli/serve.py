@@ -26,6 +26,7 @@ def command(app: App, host: str | None, port: int | None) -> None:
     from align_agent.server.app import build_app
     from align_agent.server.listener import listen
     from align_agent.server.service import Service
+    from align_agent.web.app import mount
 
     settings = app.config.server
     host = host or settings.host
@@ -45,11 +46,14 @@ def command(app: App, host: str | None, port: int | None) -> None:
         note("loading the model ...")
         service = Service.open(app.home, app.config, load_model(app.config.model))
     try:
-        note(f"serving on http://{host}:{listener.getsockname()[1]}/v1, Ctrl-C ends it")
+        place = f"http://{host}:{listener.getsockname()[1]}"
+        note(f"serving on {place}/v1, dashboard on {place}/, Ctrl-C ends it")
+        application = build_app(service)
+        mount(application)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         server = uvicorn.Server(
             uvicorn.Config(
-                build_app(service), log_config=None, access_log=False, timeout_graceful_shutdown=5
+                application, log_config=None, access_log=False, timeout_graceful_shutdown=5
             )
         )
         server.run(sockets=[listener])

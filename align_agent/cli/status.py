@@ -39,7 +39,7 @@ def gather(app: App) -> dict[str, Any]:
 
     Raises ConfigError, StoreError.
     """
-    from align_agent.cli.schedule import outlook
+    from align_agent.schedule import outlook
 
     config = app.config
     with app.registry() as (store, registry):

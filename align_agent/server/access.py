@@ -1,7 +1,8 @@
 """Who may knock: Host, Origin, token and size, before any handler runs. Pure ASGI.
 
 A page in the user's browser can post to a loopback address, and by DNS rebinding read the answer.
-So a request must name a host that is this machine, and must not come from a page elsewhere.
+So a request must name a host that is this machine, and must not come from a page elsewhere. Where
+a token is asked for, the dashboard's pages also open to a session that was signed in with it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.exceptions import HTTPException
 
 from align_agent.server.errors import error_body
+from align_agent.server.sessions import Sessions, cookie_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -22,7 +24,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_OPEN = ("/healthz", "/readyz")
+SIGN_IN = "/sign-in"
+_OPEN = ("/healthz", "/readyz", SIGN_IN)
+_OPEN_FOLDER = "/static/"
+_TOKEN_ONLY = ("/v1/", "/metrics")  # for programs: a cookie opens none of these
 
 
 class TooLarge(HTTPException):
@@ -36,9 +41,16 @@ class Gatekeeper:
     """ASGI middleware. `token` is empty where none is asked for; `hosts` may be named."""
 
     def __init__(
-        self, app: App, *, token: str = "", hosts: tuple[str, ...] = LOOPBACK, max_bytes: int
+        self,
+        app: App,
+        *,
+        token: str = "",
+        hosts: tuple[str, ...] = LOOPBACK,
+        max_bytes: int,
+        sessions: Sessions | None = None,
     ) -> None:
         self._app, self._token, self._max = app, token, max_bytes
+        self._sessions = sessions
         self._hosts = {*LOOPBACK, *(host.lower() for host in hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,6 +63,9 @@ class Gatekeeper:
         refusal = self._refusal(scope["path"], headers)
         if refusal is not None:
             await self._drain(receive)
+            if refusal[0] == 401 and _is_page(scope, headers):
+                await _to_sign_in(send, scope)
+                return
             await _refuse(send, scope["path"], *refusal)
             return
         await self._app(scope, self._limited(receive), send)
@@ -62,14 +77,21 @@ class Gatekeeper:
         origin = headers.get("origin", "")
         if origin and (urlsplit(origin).hostname or "") not in self._hosts:
             return 403, "requests from other web pages are refused", "wrong_origin"
-        if self._token and path not in _OPEN and not self._knows(headers):
+        if self._token and not self._is_open(path) and not self._knows(path, headers):
             return 401, "the token is missing or wrong", "invalid_api_key"
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > self._max:
             return 413, self._too_large(), "request_too_large"
         return None
 
-    def _knows(self, headers: dict[str, str]) -> bool:
+    def _is_open(self, path: str) -> bool:
+        return path in _OPEN or path.startswith(_OPEN_FOLDER)
+
+    def _knows(self, path: str, headers: dict[str, str]) -> bool:
+        if self._sessions is not None and not path.startswith(_TOKEN_ONLY):
+            cookie = cookie_of(headers.get("cookie", ""))
+            if cookie and self._sessions.valid(cookie):
+                return True
         given = headers.get("x-api-key", "")
         scheme, _, rest = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
@@ -102,6 +124,22 @@ class Gatekeeper:
             return message
 
         return counted
+
+
+def _is_page(scope: Scope, headers: dict[str, str]) -> bool:
+    """Whether a person in a browser wants to see a page."""
+    wanted = scope["method"] == "GET" and not scope["path"].startswith(_TOKEN_ONLY)
+    return wanted and "text/html" in headers.get("accept", "")
+
+
+async def _to_sign_in(send: Send, scope: Scope) -> None:
+    query = scope.get("query_string", b"").decode("latin-1")
+    back = scope["path"] + (f"?{query}" if query else "")
+    place = f"{SIGN_IN}?back={quote(back, safe='')}".encode()
+    await send(
+        {"type": "http.response.start", "status": 303, "headers": [(b"location", place)]},
+    )
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _refuse(send: Send, path: str, status: int, message: str, code: str) -> None:

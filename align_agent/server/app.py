@@ -22,6 +22,7 @@ from align_agent.server.access import Gatekeeper
 from align_agent.server.errors import error_body, openai_body, status_of, told
 from align_agent.server.metrics import exposition
 from align_agent.server.service import Service
+from align_agent.server.sessions import Sessions
 from align_agent.server.warm import keep_warm
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def build_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.started = int(time.time())
+    app.state.sessions = Sessions.of(service.home, settings.token)
     for routes in (chat, responses, messages, align):
         app.include_router(routes.router)
     app.add_api_route("/v1/models", models, methods=["GET"])
@@ -61,6 +63,7 @@ def build_app(service: Service) -> FastAPI:
         token=settings.token,
         hosts=(settings.host, *settings.allowed_hosts),
         max_bytes=settings.max_body_mb * 2**20,
+        sessions=app.state.sessions,
     )
     return app
 

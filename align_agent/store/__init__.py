@@ -19,6 +19,7 @@ from align_agent.store.connection import Connection
 from align_agent.store.feedback import FeedbackTable
 from align_agent.store.journal import Counters, Events, State
 from align_agent.store.links import Links
+from align_agent.store.looks import Looks
 from align_agent.store.migrations import SCHEMA_VERSION, back_up, migrate
 from align_agent.store.rules import Rules
 from align_agent.store.runs import Runs
@@ -45,6 +46,7 @@ class Store:
         self.runs = Runs(connection)
         self.adapters = Adapters(connection)
         self.events = Events(connection)
+        self.looks = Looks(connection)
         self.counters = Counters(connection)
         self.state = State(connection)
 

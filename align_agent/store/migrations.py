@@ -295,6 +295,44 @@ def m008_links(db: Database) -> None:
     db.table("received").create_index(["at"])
 
 
+def m009_moods(db: Database) -> None:
+    """What the user thought of each turn, in one word beside it, so that years can be counted."""
+    db.executescript("""
+        alter table turns add column mood text not null default '';
+        create index idx_turns_facets on turns (main, mood, version, channel, excluded);
+        create index idx_turns_mood on turns (main, mood, created_at);
+        create index idx_turns_main_version on turns (main, version, created_at);
+        create index idx_turns_main_channel on turns (main, channel, created_at);
+        create index idx_turns_main_conversation on turns (main, conversation_id, created_at);
+        create index idx_run_turns_uses on run_turns (run_id, use, reason);
+        create trigger feedback_mood_insert after insert on feedback begin
+          update turns set mood = (
+            select case when max(polarity = 'negative') then 'negative'
+                        when max(polarity = 'positive') then 'positive' else '' end
+            from feedback where turn_id = new.turn_id and dismissed = 0
+          ) where id = new.turn_id;
+        end;
+        create trigger feedback_mood_update after update on feedback begin
+          update turns set mood = (
+            select case when max(polarity = 'negative') then 'negative'
+                        when max(polarity = 'positive') then 'positive' else '' end
+            from feedback where turn_id = new.turn_id and dismissed = 0
+          ) where id = new.turn_id;
+        end;
+        create trigger feedback_mood_delete after delete on feedback begin
+          update turns set mood = (
+            select case when max(polarity = 'negative') then 'negative'
+                        when max(polarity = 'positive') then 'positive' else '' end
+            from feedback where turn_id = old.turn_id and dismissed = 0
+          ) where id = old.turn_id;
+        end;
+        update turns set mood = 'positive' where id in
+          (select turn_id from feedback where dismissed = 0 and polarity = 'positive');
+        update turns set mood = 'negative' where id in
+          (select turn_id from feedback where dismissed = 0 and polarity = 'negative');
+    """)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_conversations_and_turns,
     m002_messages,
@@ -304,6 +342,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m006_journal,
     m007_search,
     m008_links,
+    m009_moods,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -24,7 +24,7 @@ LEVELS: tuple[set[str], ...] = (
     {"distill", "gate", "explain", "export"},
     {"night"},
     {"schedule", "agent", "server", "openclaw"},
-    {"demo", "langgraph"},
+    {"demo", "langgraph", "web"},
     {"cli"},
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -1,0 +1,162 @@
+"""What a person looks at: counted, grouped and paged by SQL, quick on a log of years.
+
+Reads only. Turns are the human's (`main`); their mood is kept beside them by triggers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from align_agent.store.base import Nouns
+from align_agent.store.connection import Row
+from align_agent.store.search import matching
+
+MOST_HITS = 2_000  # of a search, the newest: counting all would take longer than anyone looks
+FACETS = ("mood", "version", "channel", "excluded")
+_SHOWN = "number, id, conversation_id, created_at, channel, user_text, answer, version, excluded"
+
+
+class Looks(Nouns):
+    """`store.looks`."""
+
+    def counts(self, search: str = "", rule: str = "") -> list[Row]:
+        """mood, version, channel, excluded and number of the turns that have these in common."""
+        within, parameters = _within(search, rule)
+        return self.connection.rows(
+            f"select {', '.join(FACETS)}, count(*) as number from turns "  # noqa: S608
+            f"where main = 1{within} group by {', '.join(FACETS)}",
+            parameters,
+        )
+
+    def turns(
+        self,
+        search: str = "",
+        rule: str = "",
+        filters: Mapping[str, Any] | None = None,
+        *,
+        limit: int = 50,
+        before: tuple[str, int] | None = None,
+    ) -> list[Row]:
+        """Turns, the newest first; `before` is (created_at, number) of the last one seen."""
+        within, parameters = _within(search, rule)
+        for name, value in (filters or {}).items():
+            if name in FACETS:
+                within += f" and {name} = ?"
+                parameters.append(value)
+        if before is not None:
+            within += " and (created_at, number) < (?, ?)"
+            parameters += before
+        return self.connection.rows(
+            f"select {_SHOWN}, mood from turns where main = 1{within} "  # noqa: S608
+            "order by created_at desc, number desc limit ?",
+            [*parameters, limit],
+        )
+
+    def conversation(self, conversation_id: str, start: int, limit: int) -> list[Row]:
+        """id, position and main of a conversation's turns from a position on, in order."""
+        return self.connection.rows(
+            "select id, position, main from turns where conversation_id = ? and position >= ? "
+            "order by position limit ?",
+            [conversation_id, start, limit],
+        )
+
+    def named(self, turn_ids: list[str]) -> list[Row]:
+        """The turns with these ids that are there, the newest first."""
+        marks = ", ".join("?" * len(turn_ids))
+        return self.connection.rows(
+            f"select {_SHOWN}, mood from turns where id in ({marks}) "  # noqa: S608
+            "order by created_at desc, number desc",
+            turn_ids,
+        )
+
+    def uses(self, run_id: str) -> list[Row]:
+        """use, reason and number of the turns that a night looked at."""
+        return self.connection.rows(
+            "select use, reason, count(*) as number from run_turns where run_id = ? "
+            "group by use, reason order by number desc",
+            [run_id],
+        )
+
+    def used(self, run_id: str, use: str, limit: int) -> list[Row]:
+        """Some of the turns that a night put to a use."""
+        return self.connection.rows(
+            f"select {', '.join('t.' + name for name in _SHOWN.split(', '))}, t.mood, r.reason "  # noqa: S608
+            "from run_turns r join turns t on t.id = r.turn_id "
+            "where r.run_id = ? and r.use = ? limit ?",
+            [run_id, use, limit],
+        )
+
+    def rules_behind(self, run_id: str) -> list[str]:
+        """The ids of the rules that came from turns which a night trained on."""
+        rows = self.connection.rows(
+            "select distinct u.rule_id from run_turns r join rule_turns u on u.turn_id = r.turn_id "
+            "where r.run_id = ? and r.use = 'train'",
+            [run_id],
+        )
+        return [row["rule_id"] for row in rows]
+
+    def evidence(self, limit: int) -> dict[str, list[Row]]:
+        """rule id -> what was said that made or confirmed it, the newest `limit` of each."""
+        rows = self.connection.rows(
+            "select rule_id, turn_id, text, conversation_id, about, at from ("
+            "  select u.rule_id, f.source_turn_id as turn_id, f.text, t.conversation_id, "
+            "    f.turn_id as about, f.created_at as at, row_number() over "
+            "    (partition by u.rule_id order by f.created_at desc, f.id) as place "
+            "  from rule_turns u join feedback f on f.turn_id = u.turn_id "
+            "  join turns t on t.id = f.turn_id "
+            "  where f.dismissed = 0 and f.polarity != 'positive' and f.text != '' "
+            # Behind a rule stand the answer and the message that blamed it, the latter perhaps
+            # an answer's question itself: what came after that is no evidence.
+            "  and (f.source_turn_id is null or exists (select 1 from rule_turns o "
+            "    where o.rule_id = u.rule_id and o.turn_id = f.source_turn_id))"
+            ") where place <= ? order by rule_id, place",
+            [limit],
+        )
+        found: dict[str, list[Row]] = {}
+        for row in rows:
+            found.setdefault(row["rule_id"], []).append(row)
+        return found
+
+    def days(self) -> tuple[dict[str, int], dict[str, int]]:
+        """(conversations begun, turns found fault with) for each UTC day that has any."""
+        begun = self.connection.rows(
+            "select substr(first, 1, 10) as day, count(*) as number from ("
+            "  select min(created_at) as first from turns where main = 1 group by conversation_id"
+            ") group by day order by day"
+        )
+        faulted = self.connection.rows(
+            "select substr(created_at, 1, 10) as day, count(*) as number from turns "
+            "where main = 1 and mood = 'negative' group by day order by day"
+        )
+        return (
+            {row["day"]: row["number"] for row in begun},
+            {row["day"]: row["number"] for row in faulted},
+        )
+
+    def rule_days(self) -> list[Row]:
+        """rule_id, day and number of turns found fault with that stand behind the rule."""
+        return self.connection.rows(
+            "select u.rule_id, substr(t.created_at, 1, 10) as day, count(*) as number "
+            "from rule_turns u join turns t on t.id = u.turn_id "
+            "where t.main = 1 and t.mood = 'negative' group by u.rule_id, day"
+        )
+
+
+def _within(search: str, rule: str) -> tuple[str, list[Any]]:
+    """A condition that goes on after another, and its parameters."""
+    condition, parameters = "", []
+    if search.strip():
+        found, extra = matching(search)
+        condition += (
+            f" and number in (select number from turns where {found} "  # noqa: S608
+            f"order by number desc limit {MOST_HITS})"
+        )
+        parameters += extra
+    if rule:
+        condition += (
+            " and number in (select t.number from rule_turns u join turns t on t.id = u.turn_id "
+            "where u.rule_id = ?)"
+        )
+        parameters.append(rule)
+    return condition, parameters

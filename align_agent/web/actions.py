@@ -1,0 +1,130 @@
+"""What the dashboard's forms do: each reads its form, changes one thing, and says so in a sentence.
+
+All go through the scribe's thread, after whatever was heard before them is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from align_agent.adapters.registry import Registry
+from align_agent.errors import InputError
+from align_agent.feedback.profile import Profile
+from align_agent.feedback.signals import rate
+from align_agent.records import version_label
+from align_agent.server.service import Service
+from align_agent.store import Store
+from align_agent.web.guard import Action, Form, field
+from align_agent.web.words import short
+
+WHY = "asked for on the dashboard"
+
+Work = Callable[[Store, Service, Form], "str | tuple[str, str]"]
+
+
+def _stored(work: Work) -> Action:
+    async def act(service: Service, form: Form) -> str | tuple[str, str]:
+        return await asyncio.wrap_future(
+            service.scribe.consult(lambda store: work(store, service, form))
+        )
+
+    return act
+
+
+def roll_back(store: Store, service: Service, form: Form) -> str:
+    old, new = Registry(store, service.home).rollback(why=WHY)
+    return (
+        f"{version_label(new)} serves again instead of {version_label(old)}. "
+        "Nights promote nothing until you release them."
+    )
+
+
+def promote(store: Store, service: Service, form: Form) -> str:
+    registry = Registry(store, service.home)
+    version = registry.resolve(field(form, "version"))
+    old, new = registry.promote(version, why=WHY)
+    return f"{version_label(new)} serves now instead of {version_label(old)}."
+
+
+def hold(store: Store, service: Service, form: Form) -> str:
+    Registry(store, service.home).hold(form.get("why", "").strip()[:200] or WHY)
+    return "Held: nights promote nothing until you release them."
+
+
+def release(store: Store, service: Service, form: Form) -> str:
+    Registry(store, service.home).release()
+    return "Released: nights may promote again."
+
+
+def accept_rule(store: Store, service: Service, form: Form) -> str:
+    rule = Profile(store, service.config).accept(field(form, "rule"))
+    return f"Accepted: {short(rule.text, 80)}"
+
+
+def retire_rule(store: Store, service: Service, form: Form) -> str:
+    rule = Profile(store, service.config).retire(field(form, "rule"))
+    return f"Retired: {short(rule.text, 80)}"
+
+
+def edit_rule(store: Store, service: Service, form: Form) -> str:
+    rule = Profile(store, service.config).edit(field(form, "rule"), field(form, "text"))
+    return f"It says now: {short(rule.text, 80)}"
+
+
+def add_rule(store: Store, service: Service, form: Form) -> str:
+    rule = Profile(store, service.config).add(field(form, "text"))
+    return f"Added: {short(rule.text, 80)}"
+
+
+def exclude(store: Store, service: Service, form: Form) -> str:
+    store.turns.exclude(field(form, "turn"))
+    return "Nothing will be learned from that turn."
+
+
+def include(store: Store, service: Service, form: Form) -> str:
+    store.turns.exclude(field(form, "turn"), False)
+    return "That turn may be learned from again."
+
+
+def dismiss(store: Store, service: Service, form: Form) -> str:
+    store.feedback.dismiss(field(form, "feedback"))
+    return "Noted: that was no opinion of the answer."
+
+
+def restore(store: Store, service: Service, form: Form) -> str:
+    store.feedback.dismiss(field(form, "feedback"), False)
+    return "It counts again."
+
+
+def judge(store: Store, service: Service, form: Form) -> str:
+    """The user's own word on an answer, instead of what was understood."""
+    verdict = field(form, "verdict")
+    turn = store.turns.get(field(form, "turn"))
+    if verdict not in ("good", "bad", "none"):
+        raise InputError(f"`verdict` is none: {verdict[:20]!r}", hint="good, bad or none")
+    with store.transaction():
+        for opinion in store.feedback.for_turn(turn.id):
+            if not opinion.dismissed:
+                store.feedback.dismiss(opinion.id)
+        if verdict != "none":
+            rate(store, turn.id, verdict == "good", form.get("why", ""), service.config)
+    told = {"good": "a good answer", "bad": "an answer you found fault with"}
+    return f"Noted: {told.get(verdict, 'no opinion of that answer')}."
+
+
+ACTIONS: dict[str, Action] = {
+    "rollback": _stored(roll_back),
+    "promote": _stored(promote),
+    "hold": _stored(hold),
+    "release": _stored(release),
+    "rule-accept": _stored(accept_rule),
+    "rule-retire": _stored(retire_rule),
+    "rule-edit": _stored(edit_rule),
+    "rule-add": _stored(add_rule),
+    "exclude": _stored(exclude),
+    "include": _stored(include),
+    "dismiss": _stored(dismiss),
+    "restore": _stored(restore),
+    "judge": _stored(judge),
+}
