@@ -11,7 +11,7 @@ malloc_env := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=171798691
 test_env := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check cov test-openclaw pocket card bench-serve bench-proxy clean
+.PHONY: help setup demo test check cov test-openclaw test-llama pocket card bench-serve bench-proxy clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -39,6 +39,10 @@ cov: $(stamp) ## tests with a browsable coverage report in htmlcov/
 
 test-openclaw: $(stamp) ## the whole way with the real OpenClaw, which it installs (npm, 800 MB)
 	$(test_env) $(bin)/python -m pytest -m openclaw -n 0 tests/openclaw
+
+test-llama: $(stamp) ## a real llama-server behind the door, which it builds (8 minutes)
+	scripts/llama $(bin)/python
+	$(test_env) $(bin)/python -m pytest -m llama -n 0 tests/server/test_llama.py
 
 pocket: $(stamp) ## train the pocket model again from scratch (over an hour on 2 cores)
 	$(malloc_env) $(bin)/python -m align_agent.models.pocket.train

@@ -104,6 +104,10 @@ class UpstreamError(ModelError):
         self.status, self.kind, self.code, self.headers = status, kind, code, headers
 
 
+class Unsupported(ModelError):
+    """What answers here cannot do this at all."""
+
+
 class MissingDependency(AlignAgentError):
     """An optional part of align-agent is not installed."""
 

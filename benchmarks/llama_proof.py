@@ -44,7 +44,7 @@ GREEDY = Sampling(max_new_tokens=LONGEST, temperature=0.0)
 
 
 def find_server() -> Path | None:
-    """llama-server: as the environment names it, as `make llama` built it, or on the path."""
+    """llama-server: as the environment names it, as `make test-llama` built it, or on the path."""
     named = os.environ.get(ENV_SERVER)
     if named:
         return Path(named)

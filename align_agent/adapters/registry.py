@@ -105,15 +105,18 @@ class Registry:
             self._verified[version] = seen
         return folder
 
-    def serving(self, base: str = "", base_hash: str = "") -> tuple[int, Path | None]:
+    def serving(
+        self, base: str = "", base_hash: str = "", *, ahead: bool = False
+    ) -> tuple[int, Path | None]:
         """The version to answer with now: the champion, else previous, else the base.
 
         A champion that is damaged or of another base is passed over, with an event and a count.
+        `ahead`: nobody waits for an answer, so nothing is counted.
         Never raises: when even the database cannot be read, the last good version serves on.
         """
         try:
             chosen, problems = self._first_usable(base, base_hash)
-            self._report_fallback(chosen, problems)
+            self._report_fallback(chosen, problems, count=not ahead)
             self._last_good = (chosen, None if chosen == BASE_VERSION else self.folder(chosen))
         except Exception:
             # Answering matters more than the registry: the failure is logged, the chat goes on.
@@ -348,11 +351,12 @@ class Registry:
                 return version, problems
         return BASE_VERSION, problems
 
-    def _report_fallback(self, chosen: int, problems: list[str]) -> None:
+    def _report_fallback(self, chosen: int, problems: list[str], count: bool) -> None:
         message = ""
         if problems:
             message = f"{problems[0]}; {version_label(chosen)} serves instead"
-            self._store.counters.bump(FALLBACK_COUNTER)
+            if count:
+                self._store.counters.bump(FALLBACK_COUNTER)
         if message == str(self._store.state.get(FALLBACK, "")):
             return
         # One event per change, not per turn: a broken champion is asked for all day.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import sys
 
 import click
 
@@ -11,6 +12,8 @@ from align_agent.cli.app import App, common
 from align_agent.cli.output import note
 from align_agent.config import ServerConfig
 from align_agent.errors import AlignAgentError, ConfigError
+
+SWITCH_SECONDS = 0.0005
 
 
 @click.command()
@@ -28,6 +31,8 @@ def command(app: App, host: str | None, port: int | None) -> None:
     from align_agent.server.service import Service
     from align_agent.web.app import mount
 
+    # One thread answers, others compute and record: none shall keep it from its turn for long.
+    sys.setswitchinterval(SWITCH_SECONDS)
     settings = app.config.server
     host = host or settings.host
     check_reach(host, settings)

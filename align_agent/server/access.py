@@ -9,19 +9,13 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from align_agent.server.errors import error_body
 from align_agent.server.sessions import Sessions, cookie_of
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SIGN_IN = "/sign-in"
@@ -42,7 +36,7 @@ class Gatekeeper:
 
     def __init__(
         self,
-        app: App,
+        app: ASGIApp,
         *,
         token: str = "",
         hosts: tuple[str, ...] = LOOPBACK,
@@ -115,7 +109,7 @@ class Gatekeeper:
         """The same body, counted: a chunked one names no length."""
         seen = 0
 
-        async def counted() -> MutableMapping[str, Any]:
+        async def counted() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))

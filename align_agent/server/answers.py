@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from align_agent.errors import AlignAgentError
 from align_agent.models.generation import Event, Generation, Piece, Sampling
@@ -103,10 +104,10 @@ async def begin(engine: Engine, ask: Ask, timeout: float, listen: Listen) -> Ans
 
     def submit(choice: int) -> Ticket:
         def deliver(event: Event) -> None:
-            if choice == 0:
-                listen(event)
             with suppress(RuntimeError):  # the loop is closed: the server is going down
                 loop.call_soon_threadsafe(queue.put_nowait, (choice, event))
+            if choice == 0:
+                listen(event)
 
         return engine.submit(
             ask.messages,
@@ -139,13 +140,13 @@ async def whole(answers: Answers) -> tuple[list[Generation], list[list[Piece]]]:
     return [generations[i] for i in range(len(answers.tickets))], pieces
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """The work's result; when the client leaves before it is there, the work is cancelled.
 
     Raises ClientDisconnect.
     """
     task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_gone(request))
+    watch = asyncio.ensure_future(_gone(receive))
     try:
         await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -156,6 +157,6 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         task.cancel()
 
 
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
         pass

@@ -7,11 +7,13 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -19,13 +21,23 @@ from align_agent import __version__
 from align_agent.errors import AlignAgentError, UpstreamError
 from align_agent.server import align, chat, messages, responses
 from align_agent.server.access import Gatekeeper
-from align_agent.server.errors import error_body, openai_body, status_of, told
+from align_agent.server.errors import error_body, status_of, told
 from align_agent.server.metrics import exposition
 from align_agent.server.service import Service
 from align_agent.server.sessions import Sessions
+from align_agent.server.versions import FAMILY
 from align_agent.server.warm import keep_warm
 
 log = logging.getLogger(__name__)
+
+
+class EmbeddingsRequest(BaseModel):
+    """What is passed on. What else there may be is for the other server to judge."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str = FAMILY
+    input: str | Annotated[list[Any], Field(min_length=1)]
 
 
 def build_app(service: Service) -> FastAPI:
@@ -38,6 +50,7 @@ def build_app(service: Service) -> FastAPI:
         yield
         warming.cancel()
         await service.backend.aclose()
+        service.versions.leave()
 
     app = FastAPI(
         title="align-agent", version=__version__, docs_url=None, redoc_url=None, lifespan=life
@@ -69,9 +82,10 @@ def build_app(service: Service) -> FastAPI:
 
 
 async def models(request: Request) -> dict[str, Any]:
-    """Every version that can be asked for by name."""
-    names = await request.app.state.service.names()
-    return {"object": "list", "data": [_model(request, name) for name in names]}
+    """Every version that can be asked for by name, as both kinds of client read a list."""
+    data = [_model(request, name) for name in await request.app.state.service.names()]
+    pages = {"has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
+    return {"object": "list", "data": data, **pages}
 
 
 async def model(name: str, request: Request) -> dict[str, Any]:
@@ -82,13 +96,14 @@ async def model(name: str, request: Request) -> dict[str, Any]:
 
 def _model(request: Request, name: str) -> dict[str, Any]:
     made = request.app.state.started
-    return {"id": name, "object": "model", "created": made, "owned_by": "align-agent"}
+    openai = {"id": name, "object": "model", "created": made, "owned_by": "align-agent"}
+    began = datetime.fromtimestamp(made, UTC).isoformat()
+    return openai | {"type": "model", "display_name": name, "created_at": began}
 
 
-async def embeddings() -> Response:
-    """Refused: a chat model's hidden states are no embeddings."""
-    message = "this model makes no embeddings; ask an embedding model's server"
-    return JSONResponse(openai_body(message, "invalid_request_error", "unsupported"), 501)
+async def embeddings(wanted: EmbeddingsRequest, request: Request) -> Response:
+    """Passed on to the upstream; refused by an engine of our own, which has no such model."""
+    return JSONResponse(await request.app.state.service.backend.embed(wanted.model_dump()))
 
 
 async def healthz() -> Response:

@@ -6,13 +6,16 @@ Each API's module names the fields and gives an answer its shape; this does what
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastapi import Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from align_agent.capture.wire import Api, read_request
 from align_agent.errors import AlignAgentError, InputError
@@ -23,6 +26,7 @@ from align_agent.server.answers import Answers, Ask, unless_gone, whole
 from align_agent.server.service import Service
 
 SSE = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+to_json = json.JSONEncoder(ensure_ascii=False).encode
 _MODES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
 
 
@@ -60,7 +64,7 @@ async def ask_for(
     tool_choice: Any = None,
 ) -> Ask:
     """The request in our terms. Raises InputError, NotFound, AdapterDamaged, WrongBase."""
-    messages, tools = read_request(api, wanted.model_dump(exclude_none=True))
+    messages, tools = read_request(api, given(wanted))
     tools, forced = _offered(tools, tool_choice)
     served = await service.resolve(model)
     usual = service.config.model
@@ -119,18 +123,46 @@ async def answer(
     request: Request, service: Service, ask: Ask, reply: Reply, wanted: BaseModel, stream: bool
 ) -> Response:
     """Answer a request, whole or streamed. Raises what the engine raises."""
-    body = wanted.model_dump(exclude={"messages", "input", "tools"}, exclude_none=True)
+    body = {k: v for k, v in given(wanted).items() if k not in ("messages", "input", "tools")}
     beginning = service.begin(ask, request.headers, body, reply.id)
     # Another server may take long to begin; our engine is at once told to end what it began.
-    answers = await (unless_gone(request, beginning) if service.remote else beginning)
+    answers = await (unless_gone(request.receive, beginning) if service.remote else beginning)
     if stream:
-        events = _guarded(service, answers, reply)
-        return StreamingResponse(events, media_type="text/event-stream", headers=SSE)
-    generations, pieces = await unless_gone(request, whole(answers))
+        return _Streamed(_guarded(service, answers, reply))
+    generations, pieces = await unless_gone(request.receive, whole(answers))
     return JSONResponse(reply.body(answers, generations, pieces))
 
 
-async def _guarded(service: Service, answers: Answers, reply: Reply) -> AsyncIterator[bytes]:
+def given(wanted: BaseModel) -> dict[str, Any]:
+    """The fields of a request that say something, as they came: a long history is not copied."""
+    fields = {**wanted.__dict__, **(wanted.model_extra or {})}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+class _Streamed(Response):
+    """Server-sent events as they come, until the client leaves."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+        self.status_code, self.background = 200, None
+        self._events = events
+        self.init_headers(SSE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(ClientDisconnect):  # the answer was ended with its events
+            await unless_gone(receive, self._say(send))
+
+    async def _say(self, send: Send) -> None:
+        async with aclosing(self._events) as events:
+            start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+            await send(start)
+            async for event in events:
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _guarded(service: Service, answers: Answers, reply: Reply) -> AsyncGenerator[bytes]:
     """The events; a failure becomes a last event that names it."""
     try:
         async for event in reply.events(answers):
@@ -144,10 +176,10 @@ async def _guarded(service: Service, answers: Answers, reply: Reply) -> AsyncIte
 
 def arguments(call: ToolCall) -> str:
     """A call's arguments as the JSON text that clients parse."""
-    return json.dumps(call.arguments, ensure_ascii=False)
+    return to_json(call.arguments)
 
 
 def event(data: Mapping[str, Any], name: str = "") -> bytes:
     """One server-sent event."""
     head = f"event: {name}\n" if name else ""
-    return f"{head}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    return f"{head}data: {to_json(data)}\n\n".encode()

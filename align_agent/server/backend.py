@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from align_agent.errors import Unsupported
 from align_agent.models.chat import Tools
 from align_agent.records import Message
 from align_agent.server.answers import Answers, Ask, Listen, begin
@@ -45,6 +46,9 @@ class Backend(Protocol):
 
     async def count(self, messages: tuple[Message, ...], tools: Tools) -> int:
         """How many tokens a prompt has."""
+
+    async def embed(self, body: dict[str, Any]) -> Any:
+        """The answer to a request for embeddings. Raises Unsupported."""
 
     async def ready(self) -> None:
         """Raises ModelError when no answer is to be had now."""
@@ -89,6 +93,12 @@ class Local:
 
     async def count(self, messages: tuple[Message, ...], tools: Tools) -> int:
         return len(await asyncio.to_thread(self.model.encode, messages, tools))
+
+    async def embed(self, body: dict[str, Any]) -> Any:
+        # A chat model's hidden states are no embeddings.
+        raise Unsupported(
+            "this model makes no embeddings", hint="ask the server of an embedding model"
+        )
 
     async def ready(self) -> None:
         pass

@@ -17,7 +17,7 @@ from align_agent.errors import AlignAgentError
 from align_agent.models.generation import Generation, Piece
 from align_agent.records import ToolCall, new_id
 from align_agent.server.answers import Answers, Ask
-from align_agent.server.asking import Settings, answer, arguments, ask_for, event
+from align_agent.server.asking import Settings, answer, arguments, ask_for, event, given
 from align_agent.server.errors import anthropic_error
 from align_agent.server.service import Service
 from align_agent.server.versions import FAMILY
@@ -71,7 +71,7 @@ async def count_tokens(wanted: CountRequest, request: Request) -> dict[str, int]
     """How many tokens a prompt has for this model."""
     service: Service = request.app.state.service
     await service.resolve(wanted.model)
-    messages, tools = read_request("messages", wanted.model_dump(exclude_none=True))
+    messages, tools = read_request("messages", given(wanted))
     return {"input_tokens": await service.backend.count(messages, tools)}
 
 

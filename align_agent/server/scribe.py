@@ -116,6 +116,10 @@ class Scribe:
 
         return self._desk.submit(done)
 
+    def count(self, name: str) -> None:
+        """One more of what `align-agent status` shows, kept in the store."""
+        self.later(lambda: self._opened().counters.bump(name))
+
     def turn_of(self, response: str) -> str:
         """The turn that an answer of this process belongs to; empty when it is none of them."""
         return self._answers.turn(response)

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from align_agent.config import Config
@@ -22,6 +23,9 @@ from align_agent.server.versions import FAMILY, Served, Versions
 
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
+
+
+UPSTREAM_FALLBACKS = "upstream_fallbacks"
 
 
 @dataclass(slots=True)
@@ -60,15 +64,17 @@ class Service:
         `response` is the id that the client will know the answer by.
         """
         exchange = Exchange(headers, body, ask.messages, ask.tools, ask.served, response=response)
-        self.scribe.hear(exchange)
         watch = self.meter.watch()
-
-        over = False
+        heard = over = False
 
         def listen(event: Event) -> None:
-            nonlocal over
+            nonlocal heard, over
             if over:
                 return
+            if not heard:
+                # Only now: reading a request for the log takes time that its answer could use.
+                heard = True
+                self.scribe.hear(exchange)
             watch(event)
             if not isinstance(event, Piece):
                 over = True
@@ -102,13 +108,24 @@ class Service:
         return replace(ask, messages=shown.messages, tools=shown.tools)
 
     async def resolve(self, name: str) -> Served:
-        """The version that answers to a model's name now. Raises NotFound and what `meant` does."""
-        return await self.backend.settle(await self.meant(name), name != FAMILY)
+        """The version that answers to a model's name now.
 
-    async def meant(self, name: str) -> Served:
-        """The version that a name stands for. Raises NotFound, AdapterDamaged, WrongBase."""
+        Raises NotFound, AdapterDamaged, WrongBase, UpstreamError.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.versions.desk, self.versions.resolve, name)
+        meant = self.versions.glance(name)
+        if meant is None:
+            meant = await loop.run_in_executor(self.versions.desk, self.versions.find, name)
+        served = await self.backend.settle(meant, name != FAMILY)
+        if served.version != meant.version:
+            self.scribe.count(UPSTREAM_FALLBACKS)
+        return served
+
+    async def ahead(self, name: str) -> Served:
+        """The version that a name will stand for, while nobody waits. Raises as `resolve` does."""
+        loop = asyncio.get_running_loop()
+        look = partial(self.versions.resolve, name, ahead=True)
+        return await loop.run_in_executor(self.versions.desk, look)
 
     async def names(self) -> list[str]:
         """Every model that can be asked for."""

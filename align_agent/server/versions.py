@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from align_agent.adapters.files import signature
 from align_agent.adapters.registry import Registry
-from align_agent.errors import NotFound
+from align_agent.errors import NotFound, StoreError
 from align_agent.paths import Home
 from align_agent.records import version_label
 from align_agent.store import Store
@@ -31,16 +32,48 @@ class Served:
         return f"{FAMILY}@{version_label(self.version)}"
 
 
+Stamp = tuple[object, ...]
+
+
 class Versions:
-    """The registry, asked in one thread: a store belongs to the thread that opened it."""
+    """The registry, asked in one thread: a store belongs to the thread that opened it.
+
+    `glance` is for the event loop's thread: what was found before, if it still holds. It spares a
+    request the way to another thread and back, which is long while that one has much to do.
+    """
 
     def __init__(self, home: Home, base: str, base_hash: str) -> None:
         self._home, self._base, self._hash = home, base, base_hash
         self.desk = ThreadPoolExecutor(1, thread_name_prefix="registry")
         self._open: tuple[Store, Registry] | None = None
+        self._near: Store | None = None  # of the event loop's thread alone
+        self._known: dict[str, tuple[Stamp, Served]] = {}
 
-    def resolve(self, name: str) -> Served:
-        """The version behind a model's name. Call it in `desk`.
+    def glance(self, name: str) -> Served | None:
+        """What `find` returned last, when names and files are as they were; else None."""
+        known = self._known.get(name)
+        if known is None:
+            return None
+        try:
+            if self._near is None:
+                self._near = Store.open(self._home.database, busy_seconds=0.05)
+            same = known[0] == _stamp(self._near, known[1])
+        except StoreError:
+            return None
+        return known[1] if same else None
+
+    def find(self, name: str) -> Served:
+        """`resolve`, remembered for `glance`. Call it in `desk`."""
+        store, registry = self._registry()
+        before = store.adapters.aliases()
+        served = self.resolve(name)
+        # What stands in for a damaged champion is looked at and counted with every request.
+        if name != FAMILY or served.version == registry.champion():
+            self._known[name] = (before, *_files(served)), served
+        return served
+
+    def resolve(self, name: str, *, ahead: bool = False) -> Served:
+        """The version behind a model's name. Call it in `desk`. `ahead`: no request asks for it.
 
         Raises NotFound, AdapterDamaged, WrongBase, StoreError.
         """
@@ -52,7 +85,7 @@ class Versions:
             )
         registry = self._registry()[1]
         if not wanted:
-            return Served(*registry.serving(self._base, self._hash))
+            return Served(*registry.serving(self._base, self._hash, ahead=ahead))
         version = registry.resolve(wanted)
         return Served(version, registry.path(version, base=self._base, base_hash=self._hash))
 
@@ -69,6 +102,12 @@ class Versions:
         kept = [adapter for adapter in store.adapters.list() if not adapter.deleted]
         return found + [f"{FAMILY}@{adapter.label}" for adapter in kept]
 
+    def leave(self) -> None:
+        """The event loop ends. Call it there."""
+        if self._near is not None:
+            self._near.close()
+            self._near = None
+
     def close(self) -> None:
         self.desk.submit(self._close).result()
         self.desk.shutdown()
@@ -82,3 +121,11 @@ class Versions:
             store = Store.open(self._home.database)
             self._open = store, Registry(store, self._home)
         return self._open
+
+
+def _stamp(store: Store, served: Served) -> Stamp:
+    return (store.adapters.aliases(), *_files(served))
+
+
+def _files(served: Served) -> Stamp:
+    return () if served.adapter is None else signature(served.adapter)

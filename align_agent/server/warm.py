@@ -24,7 +24,7 @@ async def keep_warm(service: Service, seconds: float = SECONDS) -> None:
     while True:
         for name in NAMES:
             try:
-                served = await service.meant(name)
+                served = await service.ahead(name)
                 if known.get(name) != served:
                     known[name] = served
                     await service.backend.warm(served)

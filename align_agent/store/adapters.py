@@ -66,6 +66,11 @@ class Adapters(Nouns):
         version = self.connection.value("select version from aliases where name = ?", [name])
         return None if version is None else int(version)
 
+    def aliases(self) -> dict[str, int]:
+        """Every name that points somewhere, and the version."""
+        rows = self.connection.rows("select name, version from aliases order by name")
+        return {row["name"]: int(row["version"]) for row in rows}
+
     def set_alias(self, name: str, version: int | None, *, why: str, who: str) -> None:
         """Move a name to a version, or take it away with None, and note who did and why.
 

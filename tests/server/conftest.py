@@ -93,3 +93,27 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
 def server(serve: Any) -> Running:
     found: Running = serve()
     return found
+
+
+@pytest.fixture(params=["local", "upstream"])
+def behind(request: pytest.FixtureRequest, serve: Any) -> Any:
+    """`behind(**settings)` opens a door: before an engine of its own, or before another server."""
+
+    def make(**settings: Any) -> Running:
+        found: Running
+        if request.param == "local":
+            found = serve(**settings)
+        else:
+            engine = serve()
+            there = UpstreamConfig(base_url=f"{engine.url}/v1", model="align")
+            found = serve(upstream=there, **settings)
+        return found
+
+    return make
+
+
+@pytest.fixture
+def either(behind: Any) -> Running:
+    """A door with everything as it is by default, on both kinds of backend."""
+    found: Running = behind()
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -11,6 +12,12 @@ from tiny import CALCULATOR
 
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
 TOOLS: Any = [CALCULATOR]
+
+
+@pytest.fixture
+def server(either: Any) -> Any:
+    """On both kinds of backend."""
+    return either
 
 
 def client(server: Any, key: str = "none") -> openai.OpenAI:
@@ -150,7 +157,7 @@ def test_a_context_too_long_names_both_numbers(server: Any) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client(server).chat.completions.create(model="align", messages=asked)
     assert caught.value.code == "context_length_exceeded"
-    assert str(server.service.backend.context) in str(caught.value).replace(",", "")
+    assert re.search(r"needs \d{4,} tokens, .* has room for 1024", str(caught.value))
 
 
 @pytest.mark.parametrize(

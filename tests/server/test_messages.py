@@ -22,6 +22,12 @@ TOOLS: Any = [
 ]
 
 
+@pytest.fixture
+def server(either: Any) -> Any:
+    """On both kinds of backend."""
+    return either
+
+
 def client(server: Any, key: str = "none") -> anthropic.Anthropic:
     return anthropic.Anthropic(base_url=server.url, api_key=key, max_retries=0)
 
@@ -94,7 +100,8 @@ def test_an_answer_cut_at_its_limit_says_max_tokens(server: Any) -> None:
     assert ask(server, max_tokens=2).stop_reason == "max_tokens"
 
 
-def test_tokens_are_counted_as_they_are_used(server: Any) -> None:
+def test_tokens_are_counted_as_they_are_used(serve: Any) -> None:
+    server = serve()
     counted = client(server).messages.count_tokens(model="align", messages=HELLO).input_tokens
     used = ask(server).usage
     assert counted == used.input_tokens + (used.cache_read_input_tokens or 0)

@@ -14,6 +14,12 @@ TOOLS: Any = [{"type": "function", **CALCULATOR["function"]}]
 
 
 @pytest.fixture
+def server(either: Any) -> Any:
+    """On both kinds of backend."""
+    return either
+
+
+@pytest.fixture
 def caller(server: Any) -> Any:
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as made:
         yield made

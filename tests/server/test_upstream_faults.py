@@ -291,3 +291,22 @@ def test_without_a_name_the_first_listed_model_is_asked(upstream: Any) -> None:
     ask(door)
     assert server.paths().count("/v1/models") == 1
     assert server.seen[-1][1]["model"] == "qwen3:4b"
+
+
+def test_embeddings_are_the_upstreams_affair(upstream: Any) -> None:
+    vector = {"object": "embedding", "index": 0, "embedding": [0.5, -0.5]}
+
+    def answer(handler: Handler) -> None:
+        if handler.body["model"] == "other":
+            handler.tell(404, {"error": {"message": "no model other", "code": "not_there"}})
+        else:
+            handler.tell(200, {"object": "list", "model": "m", "data": [vector]})
+
+    door, behind = upstream(answer)
+    with openai.OpenAI(base_url=f"{door.url}/v1", api_key="none", max_retries=0) as caller:
+        made = caller.embeddings.create(model="align", input=["x"], encoding_format="float")
+        assert made.data[0].embedding == [0.5, -0.5]
+        with pytest.raises(openai.NotFoundError, match="no model other"):
+            caller.embeddings.create(model="other", input="x", encoding_format="float")
+    path, body, _ = behind.seen[0]
+    assert (path, body["model"], body["input"]) == ("/v1/embeddings", "m", ["x"])

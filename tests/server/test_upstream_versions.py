@@ -252,6 +252,9 @@ def test_a_champion_that_llamacpp_lacks_leaves_the_answer_to_the_base(
     say(door)
     assert len([r for r in caplog.records if "lacks align@v1" in r.message]) == 1
     assert 'what="fallback"} 2.0' in httpx.get(f"{door.url}/metrics").text
+    door.service.scribe.flush()
+    with Store.open(door.service.home.database) as store:
+        assert store.counters.all()["upstream_fallbacks"] == 2  # `align-agent status` tells it
     asked = {"model": "align@v1", "messages": HELLO}
     refused = httpx.post(f"{door.url}/v1/chat/completions", json=asked)
     assert refused.status_code == 404

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from align_agent.adapters.registry import Registry
@@ -15,6 +16,8 @@ from align_agent.models.local import LocalModel
 from align_agent.records import Run
 from align_agent.server import warm
 from align_agent.store import Store
+
+HELLO = {"messages": [{"role": "user", "content": "Hello!"}]}
 
 
 @pytest.fixture(autouse=True)
@@ -58,5 +61,33 @@ def test_a_damaged_version_does_not_end_the_watch(
     damaged = promote(door, parrot, tmp_path / "one", 1)
     (damaged / "adapter_model.safetensors").write_bytes(b"damaged")
     until(lambda: "damaged" in caplog.text)
+    with Store.open(door.service.home.database) as store:
+        assert "serving_fallbacks" not in store.counters.all()  # nobody asked for an answer
+        httpx.post(f"{door.url}/v1/chat/completions", json=HELLO)
+        assert store.counters.all()["serving_fallbacks"] == 1
     path = promote(door, parrot, tmp_path / "two", 2)
     until(lambda: loaded(parrot, path))
+
+
+def test_each_request_is_answered_by_the_champion_of_its_moment(
+    serve: Any, parrot: LocalModel, tmp_path: Path
+) -> None:
+    door = serve()
+
+    def asked() -> str:
+        made = httpx.post(f"{door.url}/v1/chat/completions", json=HELLO)
+        return str(made.json()["model"])
+
+    found = [asked()]
+    promote(door, parrot, tmp_path / "one", 1)
+    found += [asked(), asked()]
+    with Store.open(door.service.home.database) as store:
+        registry = Registry(store, door.service.home)
+        registry.rollback(why="worse")
+        found += [asked(), asked()]
+        registry.rollback(why="better")
+        found.append(asked())
+        (registry.path(1) / "adapter_model.safetensors").write_bytes(b"damaged")  # type: ignore[operator]
+    found.append(asked())
+    assert found == ["align@base", "align@v1", "align@v1", "align@base", "align@base",
+                     "align@v1", "align@base"]  # fmt: skip

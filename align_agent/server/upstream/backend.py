@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from align_agent.config import UpstreamConfig
-from align_agent.errors import AlignAgentError, NotFound, UpstreamError
+from align_agent.errors import AlignAgentError, NotFound, Unsupported, UpstreamError
 from align_agent.models.chat import Tools
 from align_agent.models.generation import Event, Generation
 from align_agent.records import BASE_VERSION, Message
 from align_agent.server.answers import Answers, Ask, Listen, TimedOut
 from align_agent.server.upstream.kinds import KINDS
-from align_agent.server.upstream.remote import Remote
+from align_agent.server.upstream.remote import LOAD_SECONDS, Remote
 from align_agent.server.upstream.wire import Reading, Tokens, request_of
-from align_agent.server.versions import Served
+from align_agent.server.versions import FAMILY, Served
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +75,9 @@ class Upstream:
         self.counts["requests"] += 1
 
         def deliver(choice: int, event: Event) -> None:
+            queue.put_nowait((choice, event))
             if choice == 0:
                 listen(event)
-            queue.put_nowait((choice, event))
 
         task = asyncio.create_task(self._run(ask, body, reading, opened, deliver))
         until = loop.time() + timeout
@@ -115,13 +115,15 @@ class Upstream:
         return self._tokens.token(number)
 
     async def count(self, messages: tuple[Message, ...], tools: Tools) -> int:
-        raise UpstreamError(
+        raise Unsupported(
             "tokens are not counted ahead on an upstream",
-            status=501,
-            kind="invalid_request_error",
-            code="unsupported",
             hint="every answer tells how many it used",
         )
+
+    async def embed(self, body: dict[str, Any]) -> Any:
+        if str(body["model"]).partition("@")[0] == FAMILY:
+            body = body | {"model": await self._remote.model()}
+        return await self._remote.ask("POST", f"{self._remote.url}/embeddings", body, LOAD_SECONDS)
 
     async def ready(self) -> None:
         await self._remote.ask("GET", f"{self._remote.url}/models")

@@ -15,11 +15,12 @@ from align_agent.server.access import LOOPBACK
 from align_agent.server.upstream.wire import refusal
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 CONNECT_SECONDS = 10.0
 SHORT_SECONDS = 10.0  # for what is no answer of a model
 LOAD_SECONDS = 120.0
+_IDLE_SECONDS = 4.0  # uvicorn, which vLLM runs on, closes an idle connection after 5
 _MAX_LINE = 16 * 2**20
 
 
@@ -32,13 +33,13 @@ class Remote:
         self.root = self.url.removesuffix("/v1")
         self._settings = settings
         self._headers = _authorization(settings)
-        self._client: httpx.AsyncClient | None = None
+        self._client: aiohttp.ClientSession | None = None
         self._model = settings.model
         try:
-            import httpx  # noqa: F401
+            import aiohttp  # noqa: F401
         except ModuleNotFoundError as error:
             raise MissingDependency(
-                "an upstream needs httpx, which is not installed",
+                "an upstream needs aiohttp, which is not installed",
                 hint="pip install 'align-agent[serve]'",
             ) from error
 
@@ -59,15 +60,17 @@ class Remote:
         self, method: str, url: str, body: Any = None, seconds: float = SHORT_SECONDS
     ) -> Any:
         """One short request; its answer as JSON, or as text. Raises UpstreamError."""
-        import httpx
+        import aiohttp
 
+        patience = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
+        facts = {} if body is None else {"json": body}
         with self._told():
-            response = await self._open().request(
-                method, url, json=body, timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS)
-            )
-        found = _parsed(response.text)
-        if response.status_code != 200:
-            raise refusal(_status(response.status_code), found, response.headers)
+            async with self._open().request(
+                method, url, timeout=patience, allow_redirects=False, **facts
+            ) as response:
+                found = _parsed((await response.read()).decode("utf-8", "replace"))
+        if response.status != 200:
+            raise refusal(_status(response.status), found, response.headers)
         return found
 
     @asynccontextmanager
@@ -76,47 +79,63 @@ class Remote:
 
         Leaving it ends the request there too.
         """
-        import httpx
+        import aiohttp
 
-        waiting = httpx.Timeout(None, connect=CONNECT_SECONDS)  # the caller knows how long
+        # How long it may take is the caller's to say.
+        waiting = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         url = f"{self.url}/chat/completions"
         with self._told():
-            async with self._open().stream("POST", url, json=body, timeout=waiting) as response:
-                if response.status_code != 200:
-                    text = (await response.aread()).decode("utf-8", "replace")
-                    status = _status(response.status_code)
-                    raise refusal(status, _parsed(text), response.headers)
+            async with await self._posted(url, json=body, timeout=waiting) as response:
+                if response.status != 200:
+                    text = (await response.read()).decode("utf-8", "replace")
+                    raise refusal(_status(response.status), _parsed(text), response.headers)
                 yield self._events(response)
+
+    async def _posted(self, url: str, **facts: Any) -> aiohttp.ClientResponse:
+        import aiohttp
+
+        for attempt in (1, 2):
+            try:
+                return await self._open().post(url, allow_redirects=False, **facts)
+            except aiohttp.ClientConnectorError:
+                raise
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                # Most often a kept connection that it closed as we took it: no fault of anyone's.
+                if attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
 
     async def aclose(self) -> None:
         if self._client is not None:
-            await self._client.aclose()
+            await self._client.close()
             self._client = None
 
-    def _open(self) -> httpx.AsyncClient:
+    def _open(self) -> aiohttp.ClientSession:
         if self._client is None:
-            import httpx
+            import aiohttp
 
             near = urlsplit(self.url).hostname in LOOPBACK
             # Many answers at once; a proxy of the environment knows no way to this machine.
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-            self._client = httpx.AsyncClient(
-                headers=self._headers, limits=limits, trust_env=not near
+            self._client = aiohttp.ClientSession(
+                headers=self._headers,
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS),
+                trust_env=not near,
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._client
 
     def _told(self) -> _Told:
         return _Told(self.url)
 
-    async def _events(self, response: httpx.Response) -> AsyncIterator[str]:
+    async def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[str]:
         """By lines of bytes: a text's own exotic line breaks must not cut an event in two."""
         if "json" in response.headers.get("content-type", ""):  # it does not stream
-            yield (await response.aread()).decode("utf-8", "replace")
+            yield (await response.read()).decode("utf-8", "replace")
             yield "[DONE]"
             return
         rest = b""
         with self._told():
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     if line.startswith(b"data:"):
@@ -137,21 +156,21 @@ class _Told:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        import httpx
+        import aiohttp
 
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
             raise UpstreamError(
                 f"the upstream at {self._url} cannot be reached: {error or 'no answer'}",
                 code="upstream_unreachable",
                 hint="start it, or correct upstream.base_url in config.yaml",
             ) from error
-        if isinstance(error, httpx.TimeoutException):
+        if isinstance(error, TimeoutError):
             raise UpstreamError(
                 f"the upstream at {self._url} did not answer in time",
                 status=504,
                 code="upstream_timeout",
             ) from error
-        if isinstance(error, httpx.HTTPError | httpx.InvalidURL):
+        if isinstance(error, aiohttp.ClientError | OSError):
             name = type(error).__name__
             raise UpstreamError(
                 f"the upstream broke off: {str(error) or name}",
