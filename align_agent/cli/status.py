@@ -39,11 +39,13 @@ def gather(app: App) -> dict[str, Any]:
 
     Raises ConfigError, StoreError.
     """
+    from align_agent.capture.arrivals import arrivals
     from align_agent.schedule import outlook
 
     config = app.config
     with app.registry() as (store, registry):
         counters = store.counters.all()
+        arrived = arrivals(store)
         return {
             "home": str(app.home.root),
             "initialised": True,
@@ -54,6 +56,12 @@ def gather(app: App) -> dict[str, Any]:
             "turns": {
                 "total": store.turns.count(),
                 "corrected": store.turns.count_corrected(config.feedback.min_confidence),
+            },
+            "arrivals": {
+                "latest": arrived.came,
+                "usable": arrived.usable,
+                "reasons": dict(arrived.reasons),
+                "alarm": arrived.told() if arrived.alarming else "",
             },
             "feedback": store.feedback.count(),
             "rules": _rules(store),
@@ -124,6 +132,8 @@ def _show(data: dict[str, Any]) -> None:
     )
     if data["losses"]:
         warn(f"something went wrong: {_counted(data['losses'])} (`align-agent doctor`)")
+    if data["arrivals"]["alarm"]:
+        warn(f"{data['arrivals']['alarm']} (`align-agent turns`)")
     in_force = data["rules"].get("active", 0) + data["rules"].get("declared", 0)
     if data["turns"]["total"] and not data["turns"]["corrected"] and not in_force:
         say(paint("nothing to learn from yet: `align-agent distill plan` says why", dim=True))

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 
 from align_agent import __version__
 from align_agent.adapters.registry import Registry
+from align_agent.capture.arrivals import arrivals
 from align_agent.capture.redact import redact
 from align_agent.errors import NotFound
 from align_agent.explain import explain
@@ -77,6 +78,7 @@ async def status(request: Request) -> dict[str, Any]:
 
     def work(store: Store) -> dict[str, Any]:
         registry, night = Registry(store, service.home), store.runs.latest()
+        arrived = arrivals(store)
         corrected = store.turns.count_corrected(service.config.feedback.min_confidence)
         return {
             "align_agent": __version__,
@@ -87,6 +89,7 @@ async def status(request: Request) -> dict[str, Any]:
                 "total": store.turns.count(),
                 "corrected": corrected,
             },
+            "alarm": arrived.told() if arrived.alarming else "",
             "feedback": store.feedback.count(),
             "rules": Counter(rule.status for rule in store.rules.list()),
             "last_night": night and {"status": night.status, "reason": night.reason},

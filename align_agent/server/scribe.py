@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from align_agent.capture.arrivals import FEW, LATEST, SIDE_NOTE, arrivals
 from align_agent.capture.recorder import Recorder
 from align_agent.capture.wire.conversations import Conversations, Match
 from align_agent.capture.wire.openclaw import Reaction
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 EVENT_DAYS = 90  # a client that was off for longer may tell something twice
+_ASIDE = 1_000
 OPEN_SECONDS = 900.0  # how long a turn may wait for a tool's result or a second try
 
 
@@ -57,6 +59,26 @@ class Exchange:
     heard: tuple[Understood, Match] | None = None
 
 
+class Alarm:
+    """Says loudly in the log when turns come and none can be learned from."""
+
+    def __init__(self) -> None:
+        self._useless = 0
+        self._silent = False
+
+    def hear(self, store: Store) -> None:
+        """A turn was stored. Once one could teach, there is nothing to say any more."""
+        if self._silent:
+            return
+        self._useless += 1
+        found = arrivals(store, min(self._useless, LATEST))
+        self._silent = found.usable > 0
+        # The 3rd, 6th, 12th, 24th ...: a flood fills no log.
+        doubled, odd = divmod(self._useless, FEW)
+        if found.alarming and not odd and doubled & (doubled - 1) == 0:
+            log.error("%s (see `align-agent turns`)", found.told())
+
+
 class Scribe:
     """The recorder behind the server. Call it from any thread; close it at the end."""
 
@@ -68,16 +90,15 @@ class Scribe:
         self._home, self._personal = home, config.privacy.redact_personal
         self._store: Store | None = None  # of the desk's thread alone
         self._answers = Recent()
+        self._aside: dict[str, str] = {}  # turn -> why it is no human's, until it is stored
+        self._alarm = Alarm()
+        self._config = config
         self.counts: Counter[str] = Counter()
-
-        def read(store: Store, turn: Turn) -> None:
-            for response in self._answers.of(turn.id):
-                store.links.put("response", response, turn.id)
-            if not told_aside(store, turn):
-                observe(store, turn, config)
-
         self.recorder = Recorder(
-            home.database, config.privacy, queue_size=config.capture.queue_size, on_stored=read
+            home.database,
+            config.privacy,
+            queue_size=config.capture.queue_size,
+            on_stored=self._stored,
         )
         self.later(self._rebuild)
 
@@ -150,6 +171,16 @@ class Scribe:
         except RuntimeError:  # closed, or the program is ending: no thread is left to do it
             guarded()
 
+    def _stored(self, store: Store, turn: Turn) -> None:
+        """In the recorder's thread: what is known besides, what the human's words say, an alarm."""
+        for response in self._answers.of(turn.id):
+            store.links.put("response", response, turn.id)
+        if reason := self._aside.pop(turn.id, ""):
+            store.links.note(turn.id, SIDE_NOTE, reason)
+        if not told_aside(store, turn):
+            observe(store, turn, self._config)
+        self._alarm.hear(store)
+
     def _opened(self) -> Store:
         if self._store is None:
             self._store = Store.open(self._home.database)
@@ -208,6 +239,10 @@ class Scribe:
             seen = understand(exchange.headers, exchange.body, exchange.shown)
             request = replace(request, prompt=seen.prompt, since=seen.since)
         turn = build_turn(request, match, answer, tools=exchange.tools)
+        if request.side_reason:
+            self._aside[turn.id] = request.side_reason
+            if len(self._aside) > _ASIDE:  # some are never stored
+                self._aside.pop(next(iter(self._aside)), None)
         self._record((*self._open.settle(turn), *self._open.flush(older_than=OPEN_SECONDS)))
 
     def _record(self, turns: tuple[Turn, ...]) -> None:

@@ -114,6 +114,20 @@ class Turns(Nouns):
             number = rows[-1]["number"]
             yield from _load(self.connection, rows)
 
+    def arrived(self, limit: int) -> builtins.list[Row]:
+        """main, excluded, finish_reason, said, answered and side (its note) of the latest turns.
+
+        `said` and `answered` are 1 where there are words of the human, and an answer or a call.
+        """
+        return self.connection.rows(
+            "select turns.id, main, excluded, finish_reason, trim(user_text) <> '' as said, "
+            "answer <> '' or exists (select 1 from tool_calls where turn = number) as answered, "
+            "coalesce(value, '') as side "
+            "from turns left join turn_notes on turn_id = turns.id and name = 'side' "
+            "order by number desc limit ?",
+            [limit],
+        )
+
     def follow_up_of(self, turn: Turn) -> Turn | None:
         """The next main turn of the same conversation."""
         return self._beside(turn, ">", "asc")

@@ -56,6 +56,7 @@ async function status(plugin) {
       : "no night so far",
     ...(data.held ? [`promotion is held: ${data.held}`] : []),
     ...(lost.length ? [`lost: ${lost.join(", ")}`] : []),
+    ...(data.alarm ? [`warning: ${data.alarm}`] : []),
     ...(waiting.length + dropped + refused
       ? [`events: ${waiting.length} waiting, ${dropped} dropped, ${refused} refused`]
       : []),

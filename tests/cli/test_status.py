@@ -7,6 +7,7 @@ from cli_helpers import Cli
 
 from align_agent.night.lock import NightLock
 from align_agent.paths import Home
+from align_agent.records import Turn
 from align_agent.store import Store
 
 
@@ -103,3 +104,16 @@ def test_status_works_where_the_scheduler_is_not_installed(
     assert ahead["next"] is None
     assert any("align-agent[schedule]" in reason for reason in ahead["reasons"])
     assert "unknown" in cli("status").out
+
+
+def test_status_warns_when_nothing_that_comes_can_be_learned_from(cli: Cli, made: Home) -> None:
+    assert cli("status", "--json").json["arrivals"]["alarm"] == ""
+    with Store.open(made.database) as store:
+        for number in range(3):
+            store.turns.add(Turn("c", (), (), "tick", "", id=f"turn-{number}", main=False))
+            store.links.note(f"turn-{number}", "side", "heartbeat")
+    data = cli("status", "--json").json["arrivals"]
+    assert (data["latest"], data["usable"]) == (3, 0)
+    assert data["reasons"] == {"not the human's own (heartbeat)": 3}
+    warning = cli("status").err
+    assert "none of the last 3 turns" in warning and "3 not the human's own (heartbeat)" in warning

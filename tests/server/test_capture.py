@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import openai
+import pytest
 from tiny import CALCULATOR
 
 from align_agent.records import Turn
 from align_agent.store import Store
 
+TITLE: Any = {"role": "system", "content": "You write a short title for the conversation."}
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
 
 
@@ -80,3 +83,24 @@ def test_an_answer_that_was_broken_off_is_logged_as_aborted(server: Any, leave: 
     (turn,) = logged(server)
     assert turn.finish_reason == "aborted"
     assert turn.answer
+
+
+def test_turns_that_cannot_teach_are_told_loudly_until_one_can(
+    server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> list[str]:
+        server.service.scribe.flush()
+        return [r.getMessage() for r in caplog.records if "can be learned from" in r.getMessage()]
+
+    for number in range(2):
+        ask(server, [TITLE, {"role": "user", "content": f"A chat, {number}"}], max_tokens=3)
+    assert told() == []
+    ask(server, [TITLE, {"role": "user", "content": "A chat"}], max_tokens=3)
+    alarm = "none of the last 3 turns that came can be learned from: 3 not the human's own (title)"
+    assert [line.startswith(alarm) for line in told()] == [True]
+    assert httpx.get(f"{server.url}/v1/align/status").json()["alarm"] == alarm
+    ask(server, HELLO)
+    for number in range(3, 6):
+        ask(server, [TITLE, {"role": "user", "content": f"A chat, {number}"}], max_tokens=3)
+    assert len(told()) == 1
+    assert httpx.get(f"{server.url}/v1/align/status").json()["alarm"] == ""
