@@ -9,11 +9,11 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -26,6 +26,21 @@ from align_agent.server.answers import Answers, Ask, unless_gone, whole
 from align_agent.server.service import Service
 
 SSE = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+# Read by `capture.wire`, which names the field of what is wrong; this only describes it.
+Item = Annotated[Any, WithJsonSchema({"type": "object"})]
+Said = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "required": ["role", "content"],
+            "properties": {
+                "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
+                "content": {"anyOf": [{"type": "string"}, {"type": "array"}, {"type": "null"}]},
+            },
+        }
+    ),
+]
 to_json = json.JSONEncoder(ensure_ascii=False).encode
 _MODES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
 

@@ -14,7 +14,16 @@ from align_agent.errors import AlignAgentError
 from align_agent.models.generation import Generation, Piece, Token
 from align_agent.records import ToolCall, new_id
 from align_agent.server.answers import Answers, Ask
-from align_agent.server.asking import Settings, answer, arguments, ask_for, event, to_json
+from align_agent.server.asking import (
+    Item,
+    Said,
+    Settings,
+    answer,
+    arguments,
+    ask_for,
+    event,
+    to_json,
+)
 from align_agent.server.errors import openai_error
 from align_agent.server.service import Service
 from align_agent.server.versions import FAMILY
@@ -34,8 +43,8 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: str = FAMILY
-    messages: Annotated[list[Any], Field(min_length=1)]
-    tools: list[Any] | None = None
+    messages: Annotated[list[Said], Field(min_length=1)]
+    tools: list[Item] | None = None
     tool_choice: str | dict[str, Any] | None = None
     stream: bool | None = False
     stream_options: StreamOptions | None = None

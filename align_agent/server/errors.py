@@ -20,7 +20,7 @@ from align_agent.server.answers import TimedOut
 # (status, OpenAI's type, OpenAI's code), the most special first.
 _KINDS: tuple[tuple[type[AlignAgentError], int, str, str | None], ...] = (
     (ContextTooLong, 400, "invalid_request_error", "context_length_exceeded"),
-    (Unsupported, 501, "invalid_request_error", "unsupported"),
+    (Unsupported, 400, "invalid_request_error", "unsupported"),
     (TimedOut, 504, "server_error", "timeout"),
     (NotFound, 404, "invalid_request_error", "model_not_found"),
     (InputError, 400, "invalid_request_error", None),

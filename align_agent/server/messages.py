@@ -17,7 +17,7 @@ from align_agent.errors import AlignAgentError
 from align_agent.models.generation import Generation, Piece
 from align_agent.records import ToolCall, new_id
 from align_agent.server.answers import Answers, Ask
-from align_agent.server.asking import Settings, answer, arguments, ask_for, event, given
+from align_agent.server.asking import Item, Said, Settings, answer, arguments, ask_for, event, given
 from align_agent.server.errors import anthropic_error
 from align_agent.server.service import Service
 from align_agent.server.versions import FAMILY
@@ -33,10 +33,10 @@ class MessagesRequest(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: str = FAMILY
-    messages: Annotated[list[Any], Field(min_length=1)]
+    messages: Annotated[list[Said], Field(min_length=1)]
     max_tokens: Annotated[int, Field(ge=1)]
     system: str | list[Any] | None = None
-    tools: list[Any] | None = None
+    tools: list[Item] | None = None
     tool_choice: dict[str, Any] | None = None
     stream: bool | None = False
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -50,9 +50,9 @@ class CountRequest(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: str = FAMILY
-    messages: Annotated[list[Any], Field(min_length=1)]
+    messages: Annotated[list[Said], Field(min_length=1)]
     system: str | list[Any] | None = None
-    tools: list[Any] | None = None
+    tools: list[Item] | None = None
 
 
 @router.post("/v1/messages")

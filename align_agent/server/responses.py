@@ -18,7 +18,7 @@ from align_agent.errors import AlignAgentError
 from align_agent.models.generation import Generation, Piece
 from align_agent.records import ToolCall, new_id
 from align_agent.server.answers import Answers, Ask
-from align_agent.server.asking import Settings, answer, arguments, ask_for, event
+from align_agent.server.asking import Item, Said, Settings, answer, arguments, ask_for, event
 from align_agent.server.errors import status_of, told
 from align_agent.server.service import Service
 from align_agent.server.versions import FAMILY
@@ -32,9 +32,9 @@ class ResponsesRequest(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: str = FAMILY
-    input: str | Annotated[list[Any], Field(min_length=1)]
+    input: str | Annotated[list[Said], Field(min_length=1)]
     instructions: str | None = None
-    tools: list[Any] | None = None
+    tools: list[Item] | None = None
     tool_choice: str | dict[str, Any] | None = None
     stream: bool | None = False
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
