@@ -2,7 +2,7 @@
 
 `make bench-proxy`. Three processes: a loopback server that streams chunks at a steady pace (a
 model would only add noise of its own), `align-agent serve` in front of it, and this one, which
-asks both in turns. Then many streams are held for a minute. Prints one JSON object.
+asks both in turns. Then many streams are held for a minute. Prints a table and one JSON object.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import re
 import signal
 import statistics
@@ -20,9 +19,10 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from datetime import date
 from pathlib import Path
 from typing import Any
+
+from report import report
 
 from align_agent.paths import Home
 from align_agent.store import Store
@@ -171,6 +171,12 @@ def resident(process: subprocess.Popen[str]) -> float:
     return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
 
 
+def spent(process: subprocess.Popen[str]) -> float:
+    """Seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def hold(process: subprocess.Popen[str], door: int, streams: int, seconds: float) -> dict[str, Any]:
     """Many streams at once: what failed, and the server's memory over the time."""
 
@@ -187,7 +193,9 @@ def hold(process: subprocess.Popen[str], door: int, streams: int, seconds: float
         scales.cancel()
         return made, sizes
 
+    before, began = spent(process), time.monotonic()
     (firsts, failed), sizes = asyncio.run(both())
+    cores = (spent(process) - before) / (time.monotonic() - began)
     return {
         "streams": streams,
         "seconds": seconds,
@@ -195,6 +203,7 @@ def hold(process: subprocess.Popen[str], door: int, streams: int, seconds: float
         "failed": failed,
         "first token, median ms": 1000 * statistics.median(firsts),
         "first token, p99 ms": 1000 * statistics.quantiles(firsts, n=100)[98],
+        "processor, cores": cores,
         "memory after a sixth of the time, MB": sizes[2],
         "memory at the end, MB": sizes[-1],
     }
@@ -251,6 +260,33 @@ def measure(held: int, seconds: float, rounds: int) -> dict[str, Any]:
     return figures
 
 
+def rows_of(figures: dict[str, Any]) -> list[tuple[object, ...]]:
+    """The figures beside what they are compared with, and the aims."""
+    rows: list[tuple[object, ...]] = []
+    for name in (name for name in figures if name.startswith("first token")):
+        found = figures[name]
+        for what, aim in (("median", 2), ("p99", 10)):
+            ours, direct = found[f"through the door, {what} ms"], found[f"direct, {what} ms"]
+            added = found[f"added, {what} ms"]
+            shown = f"{ours - direct:+.2f} ms"
+            rows.append((f"{name}, {what} ms", ours, f"{direct:.3g}, called directly", shown,
+                         f"+{aim}", added <= aim))  # fmt: skip
+        rows.append((f"{name}: failed", found["failed"], "", "", 0, found["failed"] == 0))
+    held = figures["held"]
+    name = f"{held['streams']} streams for {held['seconds']:g} s"
+    rows.append((f"{name}: failed", held["failed"], "", "", 0, held["failed"] == 0))
+    early, late = (held[f"memory {when}, MB"] for when in ("after a sixth of the time", "at the end"))
+    rows.append((f"{name}: memory at the end, MB", late, f"{early:.3g}, after a sixth of the time",
+                 f"{late - early:+.1f} MB", "steady", late - early < 0.1 * early))  # fmt: skip
+    rows.append((f"{name}: first token, median ms", held["first token, median ms"], "", "", "", ""))
+    rows.append((f"{name}: first token, p99 ms", held["first token, p99 ms"], "", "", "", ""))
+    rows.append((f"{name}: processor, share of one core", held["processor, cores"], "", "", "", ""))
+    turns = figures["turns"]
+    lost = turns["answered"] - turns["stored"]
+    rows.append(("turns lost", lost, f"{turns['answered']:,} answered", "", 0, lost == 0))
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--upstream", type=Path, help=argparse.SUPPRESS)
@@ -261,13 +297,7 @@ def main() -> None:
     if chosen.upstream:
         asyncio.run(pace(chosen.upstream))
     figures = measure(chosen.streams, chosen.seconds, chosen.rounds)
-    machine = {"cpu": platform.machine(), "python": platform.python_version()}
-    print(
-        json.dumps(
-            {"name": "proxy", "figures": figures, "machine": machine | {"date": str(date.today())}},
-            indent=2,
-        )
-    )
+    report("proxy", rows_of(figures), figures, "uvicorn", "uvloop", "aiohttp")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 EVENT_DAYS = 90  # a client that was off for longer may tell something twice
+CLOSE_SECONDS = 60.0  # a busy machine may be long in storing what many clients said at once
 _ASIDE = 1_000
 OPEN_SECONDS = 900.0  # how long a turn may wait for a tool's result or a second try
 
@@ -154,7 +155,9 @@ class Scribe:
         self.later(lambda: self._record(self._open.flush()))
         self.later(self._put_away)
         self._desk.shutdown()
-        self.recorder.close()
+        if not self.recorder.close(CLOSE_SECONDS):
+            left = self.recorder.stats["pending"]
+            log.error("%d turns could not be stored in time, and are lost", left)
 
     def later(self, work: Callable[[], None]) -> None:
         """Do some work in the scribe's thread, in its turn. A failure is counted and logged."""
