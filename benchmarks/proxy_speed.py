@@ -275,7 +275,9 @@ def rows_of(figures: dict[str, Any]) -> list[tuple[object, ...]]:
     held = figures["held"]
     name = f"{held['streams']} streams for {held['seconds']:g} s"
     rows.append((f"{name}: failed", held["failed"], "", "", 0, held["failed"] == 0))
-    early, late = (held[f"memory {when}, MB"] for when in ("after a sixth of the time", "at the end"))
+    early, late = (
+        held[f"memory {when}, MB"] for when in ("after a sixth of the time", "at the end")
+    )
     rows.append((f"{name}: memory at the end, MB", late, f"{early:.3g}, after a sixth of the time",
                  f"{late - early:+.1f} MB", "steady", late - early < 0.1 * early))  # fmt: skip
     rows.append((f"{name}: first token, median ms", held["first token, median ms"], "", "", "", ""))

@@ -44,7 +44,9 @@ def machine(*packages: str) -> dict[str, Any]:
     return {
         "date": str(date.today()),
         "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "load before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         **{package: metadata.version(package) for package in packages},

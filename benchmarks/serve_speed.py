@@ -2,30 +2,34 @@
 
 Every figure stands next to what it is compared with, from the same run: the server's tokens a
 second beside `network.generate` of transformers, its first token beside the engine called directly,
-the next turn with and without the kept prefix, a promotion under load. Prints one JSON object.
+the next turn with and without the kept prefix, a promotion under load. The clients run in a process
+of their own, as they do outside. Prints a table and one JSON object.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import platform
 import shutil
 import statistics
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import httpx
 import torch
 import uvicorn
+from report import report
 
 from align_agent.adapters.registry import Registry
+from align_agent.cli.serve import SWITCH_SECONDS
 from align_agent.config import Config
 from align_agent.models.generation import Event, Piece, Sampling
 from align_agent.models.local import LocalModel
@@ -131,18 +135,24 @@ def direct_first(service: Service, messages: Sequence[Message]) -> float:
     return passed
 
 
-async def added(server: Server, times: int = 200) -> dict[str, float]:
-    """What HTTP and capture add before the first token, in ms: one request after the other."""
+def timed_first(url: str) -> float:
+    """Seconds to the first text of one short answer. For the clients' process."""
     asked = [{"role": "user", "content": QUESTION}]
+
+    async def one() -> float:
+        async with httpx.AsyncClient(timeout=300) as client:
+            await client.get(f"{url}/healthz")  # the connection is there
+            return (await stream(client, url, asked, tokens=8))[0]
+
+    return asyncio.run(one())
+
+
+def added(server: Server, clients: ProcessPoolExecutor, times: int = 100) -> dict[str, float]:
+    """What HTTP and capture add before the first token, in ms: one request after the other."""
     ours, engine = [], []
-    async with httpx.AsyncClient(timeout=300) as client:
-        for _ in range(times):
-            first, _ = await stream(client, server.url, asked, tokens=8)
-            ours.append(1000 * first)
-            direct = await asyncio.to_thread(
-                direct_first, server.service, [Message("user", QUESTION)]
-            )
-            engine.append(1000 * direct)
+    for _ in range(times):
+        ours.append(1000 * clients.submit(timed_first, server.url).result())
+        engine.append(1000 * direct_first(server.service, [Message("user", QUESTION)]))
     return {
         "server first token, median ms": statistics.median(ours),
         "engine first token, median ms": statistics.median(engine),
@@ -152,22 +162,32 @@ async def added(server: Server, times: int = 200) -> dict[str, float]:
     }
 
 
-async def next_turn(server: Server, fresh: Server) -> dict[str, float]:
+def next_turn(server: Server, fresh: Server, clients: ProcessPoolExecutor) -> dict[str, float]:
     """The second turn's first token after 2,000 tokens of history, kept and not kept, in ms."""
     words = "We talked about cups and coins and what is left of them. " * 160
-    history = [{"role": "user", "content": words}]
-    asked = [*history, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "So?"}]
     tokens = len(server.service.backend.model.encode([Message("user", words)]))
-    async with httpx.AsyncClient(timeout=300) as client:
-        await stream(client, server.url, history, tokens=4)
-        kept, _ = await stream(client, server.url, asked, tokens=4)
-        anew, _ = await stream(client, fresh.url, asked, tokens=4)
+    kept, anew = clients.submit(ask_again, server.url, fresh.url, words).result()
     return {
         "history, tokens": tokens,
         "first token with the prefix kept, ms": 1000 * kept,
         "without, ms": 1000 * anew,
         "ratio": anew / kept,
     }
+
+
+def ask_again(url: str, fresh: str, words: str) -> tuple[float, float]:
+    """For the clients' process."""
+    history = [{"role": "user", "content": words}]
+    asked = [*history, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "So?"}]
+
+    async def both() -> tuple[float, float]:
+        async with httpx.AsyncClient(timeout=300) as client:
+            await stream(client, url, history, tokens=4)
+            kept, _ = await stream(client, url, asked, tokens=4)
+            anew, _ = await stream(client, fresh, asked, tokens=4)
+        return kept, anew
+
+    return asyncio.run(both())
 
 
 def two_versions(home: Home, model: LocalModel) -> None:
@@ -185,7 +205,7 @@ def two_versions(home: Home, model: LocalModel) -> None:
             )  # fmt: skip
 
 
-async def swaps(server: Server, times: int = 50) -> dict[str, float]:
+async def swaps(url: str, home: Home, times: int = 50) -> dict[str, float]:
     """Promotions while four clients ask all the time: failures, and the first answer after each."""
     over, failed, answered = False, 0, 0
 
@@ -194,22 +214,22 @@ async def swaps(server: Server, times: int = 50) -> dict[str, float]:
         asked = [{"role": "user", "content": QUESTION}]
         while not over:
             try:
-                await stream(client, server.url, asked, tokens=16)
+                await stream(client, url, asked, tokens=16)
                 answered += 1
             except (httpx.HTTPError, RuntimeError):
                 failed += 1
 
     waits = []
     asked = {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": 1}
-    with Store.open(server.service.home.database) as store:
-        registry = Registry(store, server.service.home)
+    with Store.open(home.database) as store:
+        registry = Registry(store, home)
         async with httpx.AsyncClient(timeout=300) as client:
             crowd = [asyncio.create_task(busy(client)) for _ in range(4)]
             for number in range(times):
                 version = 1 + number % 2
                 registry.promote(version, why="benchmark", who="user", force=True)
                 began = time.perf_counter()
-                made = await client.post(f"{server.url}/v1/chat/completions", json=asked)
+                made = await client.post(f"{url}/v1/chat/completions", json=asked)
                 if made.json()["model"] != f"align@v{version}":
                     failed += 1
                 waits.append(1000 * (time.perf_counter() - began))
@@ -225,35 +245,88 @@ async def swaps(server: Server, times: int = 50) -> dict[str, float]:
     }
 
 
+def swapped(url: str, root: Path) -> dict[str, float]:
+    """For the clients' process."""
+    return asyncio.run(swaps(url, Home(root)))
+
+
+def streamed(url: str, rows: int) -> float:
+    """For the clients' process."""
+    return asyncio.run(together(url, rows))
+
+
 def best(measure: Callable[[], float], times: int = 3) -> float:
     """The best of several runs: what the machine can do when nothing else disturbs it."""
     return max(measure() for _ in range(times))
 
 
+def measure(folder: Path, clients: ProcessPoolExecutor) -> dict[str, Any]:
+    model = wide_model(folder / "wide")
+    home = Home(folder / "home").ensure()
+    two_versions(home, model)
+    server = Server(home, model)
+    fresh = Server(Home(folder / "fresh").ensure(), model)
+    figures: dict[str, Any] = {}
+    for rows in (1, 8):
+        ours = best(lambda rows=rows: clients.submit(streamed, server.url, rows).result())  # type: ignore[misc]
+        theirs = best(lambda rows=rows: bare(model, rows))  # type: ignore[misc]
+        figures[f"{rows} at once"] = {
+            "server, tokens/s": ours,
+            "network.generate, tokens/s": theirs,
+            "ratio": ours / theirs,
+        }
+    figures["first token"] = added(server, clients)
+    figures["next turn"] = next_turn(server, fresh, clients)
+    figures["hot swap"] = clients.submit(swapped, server.url, home.root).result()
+    fresh.close()
+    server.close()
+    return figures
+
+
+def rows_of(figures: dict[str, Any]) -> list[tuple[object, ...]]:
+    """The figures beside what they are compared with, and the aims."""
+    one, eight = (figures[f"{rows} at once"] for rows in (1, 8))
+    alone, many = one["server, tokens/s"], eight["server, tokens/s"]
+    bare_one, bare_eight = (f["network.generate, tokens/s"] for f in (one, eight))
+    first, turn, swap = figures["first token"], figures["next turn"], figures["hot swap"]
+    kept, anew = turn["first token with the prefix kept, ms"], turn["without, ms"]
+    rows: list[tuple[object, ...]] = [
+        ("tokens/s, one stream", alone, f"{bare_one:.0f}, `network.generate`", alone / bare_one,
+         0.9, alone >= 0.9 * bare_one),
+        ("tokens/s, eight streams", many, f"{alone:.0f}, one stream", many / alone, 3,
+         many >= 3 * alone),
+        ("tokens/s, eight streams", many, f"{bare_eight:.0f}, `network.generate`, batch 8",
+         many / bare_eight, "none", ""),
+        ("first token, median ms", first["server first token, median ms"],
+         f"{first['engine first token, median ms']:.3g}, the engine called directly",
+         f"{first['added, median ms']:+.2f} ms", "+2", first["added, median ms"] <= 2),
+        ("first token, p99 ms", "", "the engine's p99", f"{first['added, p99 ms']:+.2f} ms", "+10",
+         first["added, p99 ms"] <= 10),
+        (f"next turn's first token after {turn['history, tokens']:,} tokens, ms", kept,
+         f"{anew:.0f}, nothing kept", anew / kept, 5, anew >= 5 * kept),
+    ]  # fmt: skip
+    median, worst = (
+        swap[f"first answer on the new version, {what} ms"] for what in ("median", "worst")
+    )
+    failed = swap["failed or mixed"]
+    return [
+        *rows,
+        (f"failed or mixed requests in {swap['swaps']} promotions under load", failed,
+         f"{swap['requests answered beside them']} answered", "", 0, failed == 0),
+        ("first answer after a promotion, median ms", median, "", "", 100, median <= 100),
+        ("the same, worst ms", worst, "", "", 100, worst <= 100),
+    ]  # fmt: skip
+
+
 def main() -> None:
     torch.set_num_threads(2)
-    with tempfile.TemporaryDirectory() as folder:
-        model = wide_model(Path(folder) / "wide")
-        home = Home(Path(folder) / "home").ensure()
-        two_versions(home, model)
-        server = Server(home, model)
-        fresh = Server(Home(Path(folder) / "fresh").ensure(), model)
-        figures: dict[str, Any] = {}
-        for rows in (1, 8):
-            ours = best(lambda rows=rows: asyncio.run(together(server.url, rows)))  # type: ignore[misc]
-            theirs = best(lambda rows=rows: bare(model, rows))  # type: ignore[misc]
-            figures[f"{rows} at once"] = {
-                "server, tokens/s": ours,
-                "network.generate, tokens/s": theirs,
-                "ratio": ours / theirs,
-            }
-        figures["first token"] = asyncio.run(added(server))
-        figures["next turn"] = asyncio.run(next_turn(server, fresh))
-        figures["hot swap"] = asyncio.run(swaps(server))
-        fresh.close()
-        server.close()
-    machine = {"cpu": platform.machine(), "torch": torch.__version__, "date": str(date.today())}
-    print(json.dumps({"name": "serve", "figures": figures, "machine": machine}, indent=2))
+    sys.setswitchinterval(SWITCH_SECONDS)  # as `align-agent serve` does
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as clients,
+    ):
+        figures = measure(Path(folder), clients)
+    report("serve", rows_of(figures), figures, "torch", "transformers", "peft", "uvicorn")
 
 
 if __name__ == "__main__":
