@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from own_server import Running, start
 
 from align_agent.config import Config, ServerConfig, UpstreamConfig
 from align_agent.models.lane import Lane, Row
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
-from align_agent.server.app import build_app
-from align_agent.server.listener import listen
 from align_agent.server.service import Service
-
-
-@dataclass
-class Running:
-    """A server under test."""
-
-    service: Service
-    url: str
-
-
-def start(service: Service) -> tuple[Running, uvicorn.Server, threading.Thread]:
-    listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(build_app(service), log_config=None))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    while not server.started:
-        threading.Event().wait(0.01)
-    return Running(service, f"http://127.0.0.1:{listener.getsockname()[1]}"), server, thread
 
 
 @pytest.fixture

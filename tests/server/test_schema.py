@@ -11,8 +11,10 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
+from own_server import start
 from schemathesis.checks import not_a_server_error
 
+from align_agent.config import Config
 from align_agent.paths import Home
 from align_agent.server.service import Service
 
@@ -22,10 +24,6 @@ LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 @pytest.fixture(scope="module")
 def described(parrot: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from conftest import start
-
-    from align_agent.config import Config
-
     home = Home(tmp_path_factory.mktemp("schema") / "home").ensure()
     service = Service.open(home, Config(), parrot)
     running, server, thread = start(service)
