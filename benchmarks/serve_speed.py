@@ -25,7 +25,6 @@ from typing import Any
 
 import httpx
 import torch
-import uvicorn
 from report import report
 
 from align_agent.adapters.registry import Registry
@@ -37,7 +36,7 @@ from align_agent.models.pocket import WEIGHTS
 from align_agent.paths import Home
 from align_agent.records import Message, Run
 from align_agent.server.app import build_app
-from align_agent.server.listener import listen
+from align_agent.server.listener import listen, web_server
 from align_agent.server.service import Service
 from align_agent.store import Store
 
@@ -63,7 +62,7 @@ class Server:
         config = replace(Config(), model=replace(Config().model, base=model.base))
         self.service = Service.open(home, config, model)
         listener = listen("127.0.0.1", 0)
-        self._uvicorn = uvicorn.Server(uvicorn.Config(build_app(self.service), log_config=None))
+        self._uvicorn = web_server(build_app(self.service))
         self._thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [listener]})
         self._thread.start()
         while not self._uvicorn.started:

@@ -23,11 +23,9 @@ SWITCH_SECONDS = 0.0005
 @click.pass_obj
 def command(app: App, host: str | None, port: int | None) -> None:
     """Answer OpenAI's and Anthropic's clients on this machine with the version that serves."""
-    import uvicorn
-
     from align_agent.models.load import load_model
     from align_agent.server.app import build_app
-    from align_agent.server.listener import listen
+    from align_agent.server.listener import listen, web_server
     from align_agent.server.service import Service
     from align_agent.web.app import mount
 
@@ -56,12 +54,7 @@ def command(app: App, host: str | None, port: int | None) -> None:
         application = build_app(service)
         mount(application)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                application, log_config=None, access_log=False, timeout_graceful_shutdown=5
-            )
-        )
-        server.run(sockets=[listener])
+        web_server(application, timeout_graceful_shutdown=5).run(sockets=[listener])
     finally:
         service.close()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from align_agent.server.app import build_app
-from align_agent.server.listener import listen
+from align_agent.server.listener import listen, web_server
 from align_agent.server.service import Service
 
 
@@ -22,7 +22,7 @@ class Running:
 
 def start(service: Service) -> tuple[Running, uvicorn.Server, threading.Thread]:
     listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(build_app(service), log_config=None))
+    server = web_server(build_app(service))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     while not server.started:

@@ -71,6 +71,20 @@ def test_tool_choice_does_as_it_says(
     assert all(call.function and call.function.name == "calculator" for call in found)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_is_cut_off_is_no_call_but_its_text(either: Any, stream: bool) -> None:
+    facts: Any = {"tools": TOOLS, "tool_choice": "required", "max_tokens": 3, "stream": stream}
+    made: Any = client(either).chat.completions.create(**ASK, **facts)
+    if stream:
+        deltas = [chunk.choices[0].delta for chunk in made]
+        assert not any(delta.tool_calls for delta in deltas)
+        text = "".join(delta.content or "" for delta in deltas)
+    else:
+        assert not made.choices[0].message.tool_calls
+        text = made.choices[0].message.content
+    assert text.startswith("<tool_call>") and "calculator" in text
+
+
 def test_usage_streams_only_when_it_is_asked_for(either: Any) -> None:
     caller = client(either)
     without = list(caller.chat.completions.create(**ASK, stream=True))

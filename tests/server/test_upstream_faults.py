@@ -206,7 +206,7 @@ def test_exotic_line_breaks_and_split_bytes_stay_whole(upstream: Any) -> None:
     assert ask(door).json()["choices"][0]["message"]["content"] == text
 
 
-def test_a_call_in_pieces_is_put_together_and_half_a_call_is_none(upstream: Any) -> None:
+def test_a_call_in_pieces_is_put_together_and_half_a_call_stays_text(upstream: Any) -> None:
     def calls(*parts: tuple[int, str, str]) -> Callable[[Handler], None]:
         def told(handler: Handler) -> None:
             handler.begin()
@@ -232,6 +232,7 @@ def test_a_call_in_pieces_is_put_together_and_half_a_call_is_none(upstream: Any)
         "{}",
     ]
     assert "tool_calls" not in second["message"] and second["finish_reason"] == "stop"
+    assert second["message"]["content"] == '<tool_call>\nf {"a": '
 
 
 def test_the_key_of_the_environment_is_sent_and_the_clients_is_not(

@@ -151,6 +151,8 @@ class Upstream:
         self._running += 1
         try:
             await self._read(ask, body, reading, opened, deliver)
+            for choice, piece in reading.rest():
+                deliver(choice, piece)
             made = reading.finish()
         except asyncio.CancelledError:
             self.counts["aborted"] += 1

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from align_agent.errors import UpstreamError
 from align_agent.models.generation import FinishReason, Generation, Piece, Token
-from align_agent.models.toolcalls import forced_call
+from align_agent.models.toolcalls import CALL_OPEN, forced_call
 from align_agent.records import Message, ToolCall, new_id
 from align_agent.server.answers import Ask
-
-log = logging.getLogger(__name__)
 
 # Fields that our own engine does not know and another server may: they go through as they came.
 PASSED_ON = (
@@ -150,6 +147,16 @@ class Reading:
         """Whether the server said that nothing more comes."""
         return self._done
 
+    def rest(self) -> Iterator[tuple[int, Piece]]:
+        """Calls that are not whole, as the text that they are: nothing of an answer is lost."""
+        for index, choice in enumerate(self._choices):
+            for place, told in list(choice.calls.items()):
+                if _call(told) is None:
+                    del choice.calls[place]
+                    text = f"{CALL_OPEN}\n{told['name']} {told['arguments']}"
+                    choice.texts.append(text)
+                    yield index, Piece(text, ())
+
     def finish(self) -> list[Generation]:
         """The answers, once all has been read. Raises UpstreamError when it broke off before."""
         if not self._done and not all(choice.reason for choice in self._choices):
@@ -251,7 +258,6 @@ def _call(told: Mapping[str, str]) -> ToolCall | None:
     except (ValueError, RecursionError):
         arguments = None
     if not told["name"] or not isinstance(arguments, dict):
-        log.warning("a tool call of the upstream is not whole: it was left out")
         return None
     return ToolCall(told["id"] or new_id("call"), told["name"], arguments)
 
