@@ -215,7 +215,21 @@ class DistillConfig:
         0, "First tokens of each answer that are not trained on.", low=0, high=1000
     )
     seed: int = option(0, "Seed of the training.", low=0, high=2**32)
+    exact: bool = option(
+        False,
+        "Compare over the whole vocabulary, from the teacher's hidden states, instead of top_k.",
+    )
     max_minutes: int = option(60, "A night that takes longer is stopped.", low=1, high=1440)
+    max_memory_gb: float = option(
+        0.0,
+        "Most memory that training may take besides the loaded model; turns too long for it are "
+        "left out. 0: as much as it needs.",
+        low=0,
+        high=10_000,
+    )
+    gradient_checkpointing: bool = option(
+        False, "Compute parts of the forward pass twice: less memory, a third more time."
+    )
     keep_runs: int = option(30, "Folders of past nights that are kept.", low=1, high=100_000)
 
 

@@ -20,7 +20,8 @@ class Example:
 
     `hindsight` is the finished block, empty for an anchor without rules. `tools` are the
     definitions that stood in the prompt. `complete` is false for an answer that was cut off, whose
-    end must not be learned.
+    end must not be learned. `advantage` says how much better than others the answer was, for the
+    loss "grpo" alone.
     """
 
     turn_id: str
@@ -30,6 +31,7 @@ class Example:
     use: Literal["train", "anchor"] = "train"
     tools: tuple[dict[str, Any], ...] = ()
     complete: bool = True
+    advantage: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -41,6 +43,7 @@ class Example:
             "use": self.use,
             "tools": list(self.tools),
             "complete": self.complete,
+            "advantage": self.advantage,
         }
 
     @staticmethod
@@ -54,6 +57,7 @@ class Example:
             use="anchor" if data["use"] == "anchor" else "train",
             tools=tuple(data.get("tools", ())),
             complete=bool(data.get("complete", True)),
+            advantage=float(data.get("advantage", 0.0)),
         )
 
 

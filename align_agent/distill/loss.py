@@ -1,28 +1,58 @@
 """The distance between student and teacher, token by token. Pure functions over tensors.
 
-All kinds compare the same K + 1 buckets: the teacher's K likeliest tokens one by one, and all
-others together (the tail). Without the tail the student's mass outside the K tokens would be free
-to go anywhere. With p the student's and q the teacher's bucket probabilities at one position:
+Every formula compares two tables of log-probabilities (..., M). M is the whole vocabulary (exact),
+or the teacher's K likeliest tokens one by one and all others together (the tail): M = K + 1.
+Without the tail the student's mass outside the K tokens would be free to go anywhere. With p the
+student's and q the teacher's probabilities at one position, y the written token:
 
 - reverse_kl:  KL(p || q) = sum_b p_b (log p_b - log q_b)            (SDPO, arXiv 2601.20802, eq. 1)
 - forward_kl:  KL(q || p) = sum_b q_b (log q_b - log p_b)
 - jsd:         beta KL(q || m) + (1 - beta) KL(p || m), m = beta q + (1 - beta) p
                                                                      (GKD, arXiv 2306.13649, eq. 1)
-- sampled:     -A log p_y, A = stopgrad(log q_y - log p_y), y the bucket of the written token; its
-               mean over y ~ p has the gradient of reverse_kl         (arXiv 2603.12273)
+- sampled:     -A log p_y, A = stopgrad(log q_y - log p_y); its mean over y ~ p has the gradient
+               of reverse_kl                                         (arXiv 2603.12273)
+- grpo:        -min(r A, clip(r, 1 - eps, 1 + eps) A), r = p_y / behaviour_y, A one number for a
+               whole answer: a reward, no teacher                    (arXiv 2402.03300, eq. 3)
+
+Where the log-probabilities are known with which y was written, a token's distillation loss is
+weighed by min(p_y / behaviour_y, ratio_cap), a constant: truncated importance sampling.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-Kind = Literal["reverse_kl", "forward_kl", "jsd", "sampled"]
+Kind = Literal["reverse_kl", "forward_kl", "jsd", "sampled", "grpo"]
+KINDS: tuple[Kind, ...] = ("reverse_kl", "forward_kl", "jsd", "sampled", "grpo")
 
 # Log-probabilities are floored here (2e-22): a token that one side rules out costs much, not
 # infinitely much. Far above float32's own underflow, far below any cap.
 LOG_FLOOR = -50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """Which distance, and what bounds it. All in nats.
+
+    `token_clip` caps one token, `sample_cap` an answer's mean, `ratio_cap` an importance ratio,
+    `ratio_clip` is GRPO's eps.
+    """
+
+    kind: Kind = "reverse_kl"
+    beta: float = 0.5
+    token_clip: float | None = None
+    sample_cap: float | None = None
+    ratio_cap: float = 2.0
+    ratio_clip: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown kind of loss: {self.kind!r}")
+        if not 0 < self.beta < 1:
+            raise ValueError("beta must lie between 0 and 1")
 
 
 def distill_loss(
@@ -38,37 +68,108 @@ def distill_loss(
     sampled_ids: torch.Tensor | None = None,
     beta: float = 0.5,
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """The batch's loss (a scalar with gradient) and figures about it (floats).
+    """The batch's loss (a scalar with gradient) and figures about it (floats), from whole logits.
 
     student_logits (B, T, V); teacher_topk_logprobs (B, T, K) and teacher_topk_ids (B, T, K), the
     ids of one position distinct; teacher_tail_logprob (B, T), -inf where the K tokens are all;
     mask (B, T) bool, True on tokens that count. `sampled_ids` (B, T) are the written tokens, for
     the kind "sampled". All in nats, in fp32 (float64 logits stay so).
 
-    A token counts at most `token_clip`, a sample's mean at most `sample_cap`, in size. A cap
-    scales value and gradient alike: cutting the gradient off would leave alone exactly the tokens
-    where the teacher disagrees most. Then the mean over each sample's tokens (long answers do not
-    outweigh short ones), then over the samples that have any. Raises ValueError when none has.
+    A token counts at most `token_clip`, a sample's mean at most `sample_cap`, in size: see `mean`.
+    `head.fused_losses` gives the same without ever holding (B, T, V).
     """
-    counts = mask.sum(dim=1)  # (B,)
-    if not bool((counts > 0).any()):
-        raise ValueError("no token to learn on in this batch")
-    student = bucket_logprobs(student_logits, teacher_topk_ids)  # (B, T, K + 1)
-    tail = teacher_tail_logprob[..., None]
-    teacher = torch.cat([teacher_topk_logprobs, tail], dim=-1).to(student.dtype)
-    if kind == "sampled":
-        if sampled_ids is None:
-            raise ValueError('the kind "sampled" needs sampled_ids')
-        tokens = _sampled(student, teacher, teacher_topk_ids, sampled_ids, token_clip)
+    formula = Formula(kind, beta, token_clip, sample_cap)
+    if kind in ("sampled", "grpo") and sampled_ids is None:
+        raise ValueError(f'the kind "{kind}" needs sampled_ids')
+    # Filler positions may hold anything, NaN too: leave them out before anything is computed.
+    owners = mask.nonzero()[:, 0]  # (N,)
+    ids = teacher_topk_ids[mask]  # (N, K)
+    student = bucket_logprobs(student_logits[mask], ids)  # (N, K + 1)
+    tail = teacher_tail_logprob[mask][:, None]
+    teacher = torch.cat([teacher_topk_logprobs[mask], tail], dim=-1).to(student.dtype)
+    written = None if sampled_ids is None else bucket_of(ids, sampled_ids[mask])
+    tokens = token_losses(formula, student, teacher, written)  # (N,)
+    loss = mean(formula, tokens, owners, mask.shape[0])
+    return loss, figures(formula, tokens.detach(), student.detach(), teacher)
+
+
+def token_losses(
+    formula: Formula,
+    student: torch.Tensor,
+    teacher: torch.Tensor | None,
+    written: torch.Tensor | None = None,
+    *,
+    behaviour: torch.Tensor | None = None,
+    advantage: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The loss (N,) of each token, uncapped but for the kind "sampled".
+
+    `student` and `teacher` are tables (N, M) of log-probabilities, `written` (N,) the written
+    tokens' places in them, `behaviour` (N,) the log-probability with which each was written,
+    `advantage` (N,) the answer's, for "grpo".
+    """
+    student = student.clamp(min=LOG_FLOOR)
+    chosen = None if written is None else student.gather(-1, written[:, None]).squeeze(-1)
+    if formula.kind == "grpo":
+        if chosen is None or advantage is None:
+            raise ValueError('the kind "grpo" needs the written tokens and their advantage')
+        return _grpo(formula, chosen, behaviour, advantage)
+    assert teacher is not None
+    if formula.kind == "sampled":
+        if written is None or chosen is None:
+            raise ValueError('the kind "sampled" needs the written tokens')
+        target = teacher.clamp(min=LOG_FLOOR).gather(-1, written[:, None]).squeeze(-1)
+        gain = (target - chosen).detach()
+        if formula.token_clip is not None:
+            gain = gain.clamp(-formula.token_clip, formula.token_clip)
+        tokens = -gain * chosen
     else:
-        tokens = divergence(student, teacher, kind=kind, beta=beta)  # (B, T)
-    # Filler positions may hold anything, NaN too: select, do not multiply.
-    tokens = torch.where(mask, tokens, torch.zeros_like(tokens))
-    capped = tokens if kind == "sampled" else cap(tokens, token_clip)
-    samples = capped.sum(dim=1) / counts.clamp(min=1)  # (B,)
-    samples = cap(samples, sample_cap)
-    loss = samples.sum() / (counts > 0).sum()
-    return loss, _figures(tokens, student, teacher, mask, token_clip)
+        tokens = divergence(student, teacher, kind=formula.kind, beta=formula.beta)
+    if behaviour is not None:
+        if chosen is None:
+            raise ValueError("an importance ratio needs the written tokens")
+        tokens = tokens * (chosen.detach() - behaviour).exp().clamp(max=formula.ratio_cap)
+    return tokens
+
+
+def mean(
+    formula: Formula, tokens: torch.Tensor, owners: torch.Tensor, samples: int
+) -> torch.Tensor:
+    """The loss of a batch: tokens (N,) of samples `owners` (N,) into one scalar.
+
+    Each token is capped, then each sample's mean over its tokens (long answers do not outweigh
+    short ones), then the mean over the samples that have any token. A cap scales value and
+    gradient alike: cutting the gradient off would leave alone exactly the tokens where the teacher
+    disagrees most. Raises ValueError when there is no token.
+    """
+    if not len(tokens):
+        raise ValueError("no token to learn on in this batch")
+    if formula.kind not in ("sampled", "grpo"):  # these bound their weights themselves
+        tokens = cap(tokens, formula.token_clip)
+    counts = torch.bincount(owners, minlength=samples)  # (B,)
+    sums = tokens.new_zeros(samples).index_add(0, owners, tokens)
+    per_sample = cap(sums / counts.clamp(min=1), formula.sample_cap)
+    return per_sample.sum() / (counts > 0).sum()
+
+
+def group_advantages(rewards: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+    """GRPO's advantage (N,) of each answer: its reward against those to the same question.
+
+    rewards (N,), groups (N,) the question of each. (reward - mean) / standard deviation; 0 where
+    all answers of a question have the same reward, an only answer too.
+    """
+    n = int(groups.max()) + 1 if len(groups) else 0
+    counts = torch.bincount(groups, minlength=n).clamp(min=1)
+    average = rewards.new_zeros(n).index_add(0, groups, rewards) / counts
+    centred = rewards - average[groups]
+    spread = (rewards.new_zeros(n).index_add(0, groups, centred**2) / counts).sqrt()[groups]
+    return torch.where(spread > 1e-6, centred / spread.clamp(min=1e-6), torch.zeros_like(centred))
+
+
+def bucket_of(ids: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
+    """The place (N,) of each token (N,) in its row of ids (N, K); K, the tail's, where absent."""
+    hits = ids == token[:, None]
+    return torch.where(hits.any(dim=-1), hits.to(torch.int64).argmax(dim=-1), ids.shape[-1])
 
 
 def bucket_logprobs(logits: torch.Tensor, topk_ids: torch.Tensor) -> torch.Tensor:
@@ -98,8 +199,6 @@ def divergence(
     if kind == "forward_kl":
         return _kl(teacher, student)
     if kind == "jsd":
-        if not 0 < beta < 1:
-            raise ValueError("beta must lie between 0 and 1")
         weight = torch.tensor(beta, dtype=student.dtype, device=student.device)
         mean = torch.logaddexp(teacher + weight.log(), student + (1 - weight).log())
         return beta * _kl(teacher, mean) + (1 - beta) * _kl(student, mean)
@@ -134,43 +233,40 @@ def _kl(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return (left.exp() * (left - right)).sum(dim=-1)
 
 
-def _sampled(
-    student: torch.Tensor,
-    teacher: torch.Tensor,
-    topk_ids: torch.Tensor,
-    sampled_ids: torch.Tensor,
-    token_clip: float | None,
+def _grpo(
+    formula: Formula,
+    chosen: torch.Tensor,
+    behaviour: torch.Tensor | None,
+    advantage: torch.Tensor,
 ) -> torch.Tensor:
-    """(B, T): minus the clipped advantage times the log-probability of the written bucket."""
-    hits = topk_ids == sampled_ids[..., None]  # (B, T, K)
-    last = topk_ids.shape[-1]  # the tail's place
-    bucket = torch.where(hits.any(dim=-1), hits.to(torch.int64).argmax(dim=-1), last)
-    chosen = student.gather(-1, bucket[..., None]).squeeze(-1)
-    target = teacher.clamp(min=LOG_FLOOR).gather(-1, bucket[..., None]).squeeze(-1)
-    advantage = (target - chosen).detach()
-    if token_clip is not None:
-        advantage = advantage.clamp(-token_clip, token_clip)
-    return -advantage * chosen
+    before = chosen.detach() if behaviour is None else behaviour
+    ratio = (chosen - before).exp()
+    clipped = ratio.clamp(1 - formula.ratio_clip, 1 + formula.ratio_clip)
+    return -torch.minimum(ratio * advantage, clipped * advantage)
 
 
-def _figures(
+def figures(
+    formula: Formula,
     tokens: torch.Tensor,
     student: torch.Tensor,
-    teacher: torch.Tensor,
-    mask: torch.Tensor,
-    token_clip: float | None,
+    teacher: torch.Tensor | None,
 ) -> dict[str, float]:
-    """Means over the tokens that count: what a night's chart shows beside the loss."""
-    with torch.no_grad():
-        student, teacher = student[mask], teacher[mask]
-        sizes = tokens[mask].abs()
-        clipped = sizes > token_clip if token_clip is not None else torch.zeros_like(sizes)
-        agree = student[:, :-1].argmax(dim=-1) == teacher[:, :-1].argmax(dim=-1)
-        return {
-            "kl": float(divergence(student, teacher, kind="reverse_kl").mean()),
-            "clipped": float(clipped.float().mean()),
-            "agreement": float(agree.float().mean()),
-            "student_tail": float(student[:, -1].exp().mean()),
-            "teacher_tail": float(teacher[:, -1].exp().mean()),
-            "tokens": float(mask.sum()),
-        }
+    """Means over the tokens: what a night's chart shows beside the loss. All without gradient.
+
+    tokens (N,) before the cap, student and teacher tables (N, K + 1) whose last place is the tail.
+    """
+    count = float(len(tokens))
+    if teacher is None:
+        return {"tokens": count}
+    clipped = torch.zeros_like(tokens)
+    if formula.token_clip is not None:
+        clipped = (tokens.abs() > formula.token_clip).float()
+    agree = student[:, :-1].argmax(dim=-1) == teacher[:, :-1].argmax(dim=-1)
+    return {
+        "kl": float(divergence(student, teacher, kind="reverse_kl").mean()),
+        "clipped": float(clipped.mean()),
+        "agreement": float(agree.float().mean()),
+        "student_tail": float(student[:, -1].exp().mean()),
+        "teacher_tail": float(teacher[:, -1].exp().mean()),
+        "tokens": count,
+    }

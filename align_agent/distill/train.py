@@ -11,8 +11,8 @@ computed once and serves every epoch.
 
 from __future__ import annotations
 
+import hashlib
 import math
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,13 +22,27 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from align_agent.distill.gap import scoring_batches
+from align_agent.distill import checkpoint, memory
+from align_agent.distill.batches import families_of, parts_of, plan_batches
+from align_agent.distill.checkpoint import Standing
+from align_agent.distill.head import Scored, Target, fused_losses
 from align_agent.distill.hindsight import Example
-from align_agent.distill.loss import Kind, distill_loss, teacher_table
+from align_agent.distill.loss import (
+    KINDS,
+    Formula,
+    Kind,
+    bucket_logprobs,
+    bucket_of,
+    figures,
+    mean,
+    token_losses,
+)
 from align_agent.distill.pairs import Pair, pair_of
+from align_agent.distill.teacher import TeacherRow, teacher_rows
 from align_agent.errors import InputError, ModelError, TrainingDiverged
-from align_agent.models.forward import logits_at, pad_right
+from align_agent.models.forward import has_plain_head, logits_at
 from align_agent.models.lora import assert_plain, assert_untouched
+from align_agent.models.tree import hidden_at
 
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
@@ -36,10 +50,7 @@ if TYPE_CHECKING:
 OnStep = Callable[[int, int, dict[str, float]], None]
 
 _EXPLODED = 1e4  # a gradient norm; sound runs stay below 100
-_WINDOW = 16  # batches sorted by length together: little padding, and still a shuffle
-# Tokens of one pass through the network, by its size: the rest of a batch waits its turn.
-_SMALL_MODEL = 200_000_000
-_TOKENS_SMALL, _TOKENS_LARGE = 16_384, 2_048
+_CHECKPOINT_SECONDS = 20.0  # at most so much work is lost when a training is killed
 
 
 class TrainConfig(Protocol):
@@ -73,6 +84,12 @@ class TrainConfig(Protocol):
     def mask_first_tokens(self) -> int: ...
     @property
     def max_minutes(self) -> float: ...
+    @property
+    def max_memory_gb(self) -> float: ...
+    @property
+    def exact(self) -> bool: ...
+    @property
+    def gradient_checkpointing(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +105,12 @@ class TrainResult:
 
 
 @dataclass(frozen=True, slots=True)
-class TeacherRow:
-    """The teacher at the A positions of one answer: (A, K), (A, K), (A,), on the CPU."""
+class Lesson:
+    """One answer as it is trained on: its tokens, and the teacher at each of them."""
 
-    logprobs: torch.Tensor
-    ids: torch.Tensor
-    tail: torch.Tensor
+    pair: Pair
+    teacher: TeacherRow
+    advantage: float = 0.0
 
 
 def train(
@@ -104,120 +121,119 @@ def train(
     seed: int,
     out_dir: Path,
     on_step: OnStep | None = None,
+    state_dir: Path | None = None,
 ) -> TrainResult:
     """Distil the examples into a fresh LoRA over the base and write it to `out_dir`.
 
-    On a CPU the same examples, settings, seed and thread count give the same bytes. `on_step` gets
-    (step from 1, steps in all, figures). Ends early, with what is learned so far, after
-    `cfg.max_minutes`. Raises InputError when no example has anything to learn, TrainingDiverged
-    when the loss or a gradient is not a number or explodes; nothing is written then.
+    On a CPU the same examples, settings, seed and thread count give the same bytes, also when the
+    process was killed in between and called again with the same `state_dir`, which keeps the
+    teacher's side and the state of the last step. `on_step` gets (step from 1, steps in all,
+    figures). Ends early, with what is learned so far, after `cfg.max_minutes`. Raises InputError
+    when no example has anything to learn, TrainingDiverged when the loss or a gradient is not a
+    number or explodes; nothing is written to `out_dir` then.
     """
     started = time.monotonic()
-    pairs, skipped = encode_examples(model, examples, cfg.mask_first_tokens)
     base = model.network(None)
     assert_plain(base)
-    history: list[dict[str, float]] = []
     with assert_untouched(base), _seeded(seed, model.device):
-        teacher = teacher_rows(model, pairs, cfg.top_k)
         student = model.fresh_lora(cfg.lora_rank, cfg.lora_alpha, cfg.lora_dropout, seed)
-        _train_mode(student)
+        _train_mode(student, cfg.gradient_checkpointing)
         weights = [p for p in student.parameters() if p.requires_grad]
+        tokens = memory.tokens_at_once(student, cfg.max_memory_gb)
+        formula = Formula(_kind(cfg.loss), token_clip=cfg.token_clip, sample_cap=cfg.sample_cap)
+        lessons, skipped = _lessons(model, examples, cfg, tokens, state_dir)
+        batches = _batches(lessons, cfg, seed)
         rate = learning_rate(cfg.learning_rate, base)
         optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
-        lengths = [len(p.student_ids) for p in pairs]
-        batches = plan_batches(lengths, cfg.batch_size, cfg.epochs, seed)
-        for step, batch in enumerate(batches):
-            if time.monotonic() - started > cfg.max_minutes * 60:
-                break
-            optimizer.param_groups[0]["lr"] = rate * schedule(step, len(batches), cfg.warmup_steps)
-            loss, figures = _backward(model, student, [(pairs[i], teacher[i]) for i in batch], cfg)
+        keeper = checkpoint.Keeper(state_dir, _key(model, lessons, batches, cfg, seed))
+        at = keeper.load(weights, optimizer) or Standing(0, [], 0.0, tokens)
+        started -= at.seconds  # what an earlier process spent on it counts
+        while at.step < len(batches) and time.monotonic() - started < cfg.max_minutes * 60:
+            torch.manual_seed(seed + 7919 * at.step)  # dropout's, whatever came before this step
+            share = schedule(at.step, len(batches), cfg.warmup_steps)
+            optimizer.param_groups[0]["lr"] = rate * share
+            batch = [lessons[i] for i in batches[at.step]]
+            loss, found, tokens = _step(student.get_base_model(), batch, formula, at.tokens)
             norm = float(torch.nn.utils.clip_grad_norm_(weights, cfg.max_grad_norm))
-            _check_sound(step, loss, norm)
+            _check_sound(at.step, loss, norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            rates = {"grad_norm": norm, "learning_rate": optimizer.param_groups[0]["lr"]}
-            history.append({"loss": loss, **figures, **rates})
+            found = {"loss": loss, **found, "grad_norm": norm, "learning_rate": rate * share}
+            history = [*at.history, found]
+            at = Standing(at.step + 1, history, time.monotonic() - started, tokens)
+            keeper.save(at, weights, optimizer)
             if on_step is not None:
-                on_step(step + 1, len(batches), history[-1])
+                on_step(at.step, len(batches), found)
         if not all(bool(w.isfinite().all()) for w in weights):
-            raise _diverged(len(history), "a weight is not a number")
+            raise _diverged(at.step, "a weight is not a number")
     model.save_lora(student, out_dir)
     return TrainResult(
-        steps=len(history),
-        metrics=history,
+        steps=at.step,
+        metrics=at.history,
         seconds=time.monotonic() - started,
-        examples=len(pairs),
+        examples=len(lessons),
         skipped=skipped,
-        stopped_early=len(history) < len(batches),
+        stopped_early=at.step < len(batches),
     )
 
 
 def encode_examples(
-    model: LocalModel, examples: Sequence[Example], skip_first: int
-) -> tuple[list[Pair], list[tuple[str, str]]]:
-    """The examples that can be learned from as pairs, and (turn id, reason) of the others.
+    model: LocalModel, examples: Sequence[Example], skip_first: int, longest: int = 0
+) -> tuple[list[tuple[Example, Pair]], list[tuple[str, str]]]:
+    """The examples that can be learned from with their tokens, and (turn id, reason) of the others.
 
-    Raises InputError when there is none.
+    `longest` is how many tokens fit into memory at a time, 0: any. Raises InputError when no
+    example is left.
     """
-    pairs: list[Pair] = []
+    found: list[tuple[Example, Pair]] = []
     skipped: list[tuple[str, str]] = []
     for example in examples:
         try:
-            found = pair_of(model, example, skip_first=skip_first)
+            pair = pair_of(model, example, skip_first=skip_first)
         except ModelError as error:
             skipped.append((example.turn_id, error.message))
             continue
-        if found is None:
+        if pair is None:
             skipped.append((example.turn_id, "no token of the answer is left to learn"))
+        elif longest and max(len(pair.student_ids), len(pair.teacher_ids)) > longest:
+            skipped.append((example.turn_id, "too long for distill.max_memory_gb"))
         else:
-            pairs.append(found)
-    if not pairs:
+            found.append((example, pair))
+    if not found:
         why = f": {skipped[0][1]}" if skipped else ""
         raise InputError(
             f"none of {len(examples)} examples can be learned from{why}",
             hint="see `align-agent distill plan`",
         )
-    return pairs, skipped
+    return found, skipped
 
 
-def teacher_rows(model: LocalModel, pairs: Sequence[Pair], top_k: int) -> list[TeacherRow]:
-    """What the frozen base, shown the hindsight, thinks at each answer's positions."""
-    rows: dict[int, TeacherRow] = {}
-    for batch in scoring_batches(model, pairs):
-        chosen = [pairs[i] for i in batch]
-        with torch.no_grad():
-            logits = logits_at(
-                model.network(None),
-                [p.teacher_ids for p in chosen],
-                [p.teacher_positions for p in chosen],
-            )  # (B, A, V)
-            logprobs, ids, tail = (t.cpu() for t in teacher_table(logits, top_k))
-        for row, i in enumerate(batch):
-            n = len(pairs[i].targets)
-            rows[i] = TeacherRow(
-                logprobs[row, :n].clone(), ids[row, :n].clone(), tail[row, :n].clone()
-            )
-    return [rows[i] for i in range(len(pairs))]
+def _lessons(
+    model: LocalModel,
+    examples: Sequence[Example],
+    cfg: TrainConfig,
+    tokens: int,
+    state_dir: Path | None,
+) -> tuple[list[Lesson], list[tuple[str, str]]]:
+    """The examples with the teacher's side, and (turn id, reason) of what is left out."""
+    longest = tokens if cfg.max_memory_gb else 0
+    usable, skipped = encode_examples(model, examples, cfg.mask_first_tokens, longest)
+    pairs = [pair for _, pair in usable]
+    rows = [TeacherRow()] * len(pairs)  # rewards need no teacher
+    if cfg.loss != "grpo":
+        rows = teacher_rows(
+            model, pairs, cfg.top_k, exact=cfg.exact, tokens=tokens, folder=state_dir
+        )
+    return [
+        Lesson(pair, row, example.advantage)
+        for (example, pair), row in zip(usable, rows, strict=True)
+    ], skipped
 
 
-def plan_batches(
-    lengths: Sequence[int], batch_size: int, epochs: int, seed: int
-) -> list[list[int]]:
-    """The batches of all epochs, of like lengths, in random order: a function of the seed."""
-    chance = random.Random(seed)
-    batches: list[list[int]] = []
-    for _ in range(epochs):
-        order = list(range(len(lengths)))
-        chance.shuffle(order)
-        epoch: list[list[int]] = []
-        for start in range(0, len(order), _WINDOW * batch_size):
-            window = sorted(
-                order[start : start + _WINDOW * batch_size], key=lambda i: (lengths[i], i)
-            )
-            epoch += [window[at : at + batch_size] for at in range(0, len(window), batch_size)]
-        chance.shuffle(epoch)
-        batches += epoch
-    return batches
+def _batches(lessons: Sequence[Lesson], cfg: TrainConfig, seed: int) -> list[list[int]]:
+    sequences = [lesson.pair.student_ids for lesson in lessons]
+    lengths = [len(sequence) for sequence in sequences]
+    return plan_batches(lengths, cfg.batch_size, cfg.epochs, seed, families_of(sequences))
 
 
 def schedule(step: int, steps: int, warmup: int) -> float:
@@ -242,82 +258,130 @@ def learning_rate(asked: float | str, network: Any) -> float:
     return 5e-4 if size < 1_000_000_000 else 2e-4
 
 
+def _step(
+    network: Any, batch: Sequence[Lesson], formula: Formula, tokens: int
+) -> tuple[float, dict[str, float], int]:
+    """Add the batch's gradient to the LoRA's weights: (loss, figures, tokens at a time).
+
+    Where memory gives out the batch is done again with half as many tokens at a time; the
+    gradient is the same.
+    """
+    while True:
+        try:
+            return *_backward(network, batch, formula, tokens), tokens
+        except (MemoryError, RuntimeError) as error:
+            parts = parts_of([lesson.pair.student_ids for lesson in batch], tokens)
+            if not memory.ran_out(error) or len(parts) == len(batch):
+                raise
+        for parameter in network.parameters():
+            parameter.grad = None
+        memory.give_back()
+        tokens = memory.halved(tokens, [len(lesson.pair.student_ids) for lesson in batch])
+
+
 def _backward(
-    model: LocalModel, student: Any, batch: Sequence[tuple[Pair, TeacherRow]], cfg: TrainConfig
+    network: Any, batch: Sequence[Lesson], formula: Formula, tokens: int
 ) -> tuple[float, dict[str, float]]:
     """Add the batch's gradient to the LoRA's weights. Returns its loss and figures.
 
-    A batch that is too long for the memory goes through in parts; the gradient is the same.
+    A batch of more than `tokens` goes through in parts; the gradient is the same.
     """
-    network = student.get_base_model()
     total = 0.0
-    figures: dict[str, float] = {}
-    tokens = sum(len(p.targets) for p, _ in batch)
-    for part in _parts(batch, _size(network)):
-        pairs = [p for p, _ in part]
-        logits = logits_at(
-            network, [p.student_ids for p in pairs], [p.student_positions for p in pairs]
-        )  # (B, A, V)
-        logprobs, ids, tail, mask = _stack([row for _, row in part], model.device)
-        loss, found = distill_loss(
-            logits,
-            logprobs,
-            ids,
-            tail,
-            mask,
-            kind=_kind(cfg.loss),
-            token_clip=cfg.token_clip,
-            sample_cap=cfg.sample_cap,
-            sampled_ids=pad_right([p.targets for p in pairs], model.device),
-        )
+    found: dict[str, float] = {}
+    written = sum(len(lesson.pair.targets) for lesson in batch)
+    for part in parts_of([lesson.pair.student_ids for lesson in batch], tokens):
+        lessons = [batch[i] for i in part]
+        target, owners = _target(lessons, network.device, formula.kind)
+        scored = _score(network, lessons, target, formula)
+        loss = mean(formula, scored.losses, owners, len(lessons))
         share = len(part) / len(batch)
         (loss * share).backward()
         total += float(loss.detach()) * share
-        weight = found.pop("tokens") / tokens
-        for name, value in found.items():
-            figures[name] = figures.get(name, 0.0) + value * weight
-    return total, {**figures, "tokens": float(tokens)}
+        teacher = None
+        if target.logprobs is not None and target.tail is not None:
+            teacher = torch.cat([target.logprobs, target.tail[:, None]], dim=-1)
+        some = figures(formula, scored.losses.detach(), scored.table, teacher)
+        weight = some.pop("tokens") / written
+        for name, value in some.items():
+            found[name] = found.get(name, 0.0) + value * weight
+    return total, {**found, "tokens": float(written)}
 
 
-def _parts(
-    batch: Sequence[tuple[Pair, TeacherRow]], size: int
-) -> Iterator[Sequence[tuple[Pair, TeacherRow]]]:
-    limit = _TOKENS_SMALL if size < _SMALL_MODEL else _TOKENS_LARGE
-    longest = max(len(p.student_ids) for p, _ in batch)
-    rows = max(1, limit // longest)
-    for start in range(0, len(batch), rows):
-        yield batch[start : start + rows]
+def _score(network: Any, lessons: Sequence[Lesson], target: Target, formula: Formula) -> Scored:
+    """The losses (N,) of the answers' tokens, answer after answer."""
+    ids = [lesson.pair.student_ids for lesson in lessons]
+    positions = [lesson.pair.student_positions for lesson in lessons]
+    if has_plain_head(network):
+        head = network.get_output_embeddings()
+        hidden = hidden_at(network, ids, positions)  # (N, H)
+        return fused_losses(hidden, head.weight, head.bias, target, formula)
+    # Some networks scale or cap their logits behind the head: then the logits are needed whole.
+    logits = logits_at(network, ids, positions)  # (B, A, V)
+    logits = torch.cat([logits[i, : len(row)] for i, row in enumerate(positions)])  # (N, V)
+    buckets = target.written[:, None] if target.ids is None else target.ids
+    table = bucket_logprobs(logits, buckets)  # (N, K + 1)
+    teacher = None
+    if target.logprobs is not None and target.tail is not None:
+        teacher = torch.cat([target.logprobs, target.tail[:, None]], dim=-1)
+    place = bucket_of(buckets, target.written)
+    losses = token_losses(formula, table, teacher, place, advantage=target.advantage)
+    return Scored(losses, table.detach(), table.detach().gather(-1, place[:, None]).squeeze(-1))
 
 
-def _stack(
-    rows: Sequence[TeacherRow], device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(B, A, K) log-probabilities and ids, (B, A) tail and mask; filler where a row is shorter."""
-    pad = torch.nn.utils.rnn.pad_sequence
-    mask = pad([torch.ones(len(r.tail), dtype=torch.bool) for r in rows], batch_first=True)
-    # Filler ids must differ from one another as real ones do: 0 .. K-1 everywhere, then the rows.
-    ids = torch.arange(rows[0].ids.shape[-1]).repeat(*mask.shape, 1)
-    for i, row in enumerate(rows):
-        ids[i, : len(row.tail)] = row.ids
-    logprobs = pad([r.logprobs for r in rows], batch_first=True)
-    tail = pad([r.tail for r in rows], batch_first=True)
-    return logprobs.to(device), ids.to(device), tail.to(device), mask.to(device)
+def _target(
+    lessons: Sequence[Lesson], device: torch.device, kind: Kind
+) -> tuple[Target, torch.Tensor]:
+    """What the answers' N tokens are compared with, and whose each is (N,)."""
+    counts = torch.tensor([len(lesson.pair.targets) for lesson in lessons])
+    owners = torch.repeat_interleave(torch.arange(len(lessons)), counts).to(device)
+    targets = [token for lesson in lessons for token in lesson.pair.targets]
+    written = torch.tensor(targets, device=device)
+    if kind == "grpo":
+        advantages = torch.tensor([lesson.advantage for lesson in lessons], device=device)
+        return Target(written, advantage=advantages[owners]), owners
+
+    def column(name: str) -> torch.Tensor | None:
+        parts = [getattr(lesson.teacher, name) for lesson in lessons]
+        return None if parts[0] is None else torch.cat(parts).to(device)
+
+    names = ("ids", "logprobs", "tail", "hidden")
+    return Target(written, **{name: column(name) for name in names}), owners
+
+
+def _key(
+    model: LocalModel,
+    lessons: Sequence[Lesson],
+    batches: list[list[int]],
+    cfg: TrainConfig,
+    seed: int,
+) -> str:
+    """What a training depends on, as one short text: only the same one may be gone on with."""
+    names = [name for name in vars(TrainConfig) if isinstance(getattr(TrainConfig, name), property)]
+    settings = {name: getattr(cfg, name) for name in sorted(names) if name != "max_minutes"}
+    digest = hashlib.sha256(repr((model.base_hash, settings, seed, batches)).encode())
+    for lesson in lessons:
+        digest.update(repr((lesson.pair, lesson.advantage)).encode())
+    return digest.hexdigest()
 
 
 def _kind(name: str) -> Kind:
-    kinds: tuple[Kind, ...] = ("reverse_kl", "forward_kl", "jsd", "sampled")
-    for kind in kinds:
+    for kind in KINDS:
         if kind == name:
             return kind
-    raise InputError(f"unknown loss {name!r}", hint=f"set distill.loss to one of {kinds}")
+    raise InputError(f"unknown loss {name!r}", hint=f"set distill.loss to one of {KINDS}")
 
 
-def _train_mode(student: Any) -> None:
+def _train_mode(student: Any, checkpointing: bool) -> None:
     """LoRA's dropout on, everything else as it serves."""
     student.eval()
     for name, module in student.named_modules():
         if "lora_dropout" in name:
             module.train()
+    if checkpointing:
+        student.get_base_model().gradient_checkpointing_enable({"use_reentrant": False})
+        for module in student.modules():
+            if hasattr(module, "gradient_checkpointing"):
+                module.training = True  # it asks for this; its parts stay as they serve
 
 
 def _size(network: Any) -> int:

@@ -7,6 +7,7 @@ logits of a prompt would cost more memory than the network.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -34,7 +35,7 @@ def logits_at(
     ends = [row[-1] + 1 for row in positions]
     ids = pad_right([s[:end] for s, end in zip(sequences, ends, strict=True)], network.device)
     index = pad_right(positions, network.device)  # (B, A)
-    if not _has_plain_head(network):
+    if not has_plain_head(network):
         logits = network(input_ids=ids, use_cache=False).logits  # (B, T, V)
         return _pick(logits, index)
     hidden = body(network)(input_ids=ids, use_cache=False).last_hidden_state  # (B, T, H)
@@ -59,11 +60,23 @@ def _pick(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[-1]))
 
 
+@contextmanager
+def without_dropout(network: Any) -> Iterator[None]:
+    """The network as it serves, whatever its parts were set to; no random number is drawn."""
+    before = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
+
+
 def body(network: Any) -> Any:
     return getattr(network, network.base_model_prefix)
 
 
-def _has_plain_head(network: Any) -> bool:
+def has_plain_head(network: Any) -> bool:
     """Whether the network's logits are its head applied to its last hidden state and no more.
 
     Some architectures scale or cap their logits after the head; asking once is surer than a list.
@@ -71,7 +84,7 @@ def _has_plain_head(network: Any) -> bool:
     known = _PLAIN_HEAD.get(network)
     if known is None:
         ids = torch.tensor([[0, 1]], device=network.device)
-        with torch.no_grad():
+        with torch.no_grad(), without_dropout(network):
             hidden = body(network)(input_ids=ids, use_cache=False).last_hidden_state
             direct = network.get_output_embeddings()(hidden)
             whole = network(input_ids=ids, use_cache=False).logits

@@ -72,6 +72,10 @@ class RunFolder:
         """Where the draft lies: the quick first adapter whose answers the night trains on."""
         return self.path / "draft"
 
+    def state(self, phase: str) -> Path:
+        """Where a training keeps how far it came and what the teacher said."""
+        return self.path / f".state-{phase}"
+
     def fresh_workshop(self) -> Path:
         """An empty folder for a training that begins (again)."""
         workshop = self.path / ".training"
@@ -94,6 +98,8 @@ class RunFolder:
         for phase in (*_WITH_TEXT, *drop):
             self._file(phase).unlink(missing_ok=True)
         for folder in (self.adapter, self.draft, self.path / ".training"):
+            shutil.rmtree(folder, ignore_errors=True)
+        for folder in self.path.glob(".state-*"):
             shutil.rmtree(folder, ignore_errors=True)
         if self.path.is_dir():
             for aside in self.path.glob(".*"):

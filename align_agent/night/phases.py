@@ -229,7 +229,7 @@ def rollouts(night: Night) -> dict[str, Any]:
 
 
 def train(night: Night) -> dict[str, Any]:
-    """Distil into a fresh adapter over the frozen base. A training cut off starts again."""
+    """Distil into a fresh adapter over the frozen base. A training cut off goes on at its step."""
     examples = [Example.from_dict(row) for row in night.done["rollouts"]["examples"]]
     workshop, result = _train(night, examples, night.config.distill, "train")
     night.folder.keep(workshop, night.folder.adapter)
@@ -253,15 +253,27 @@ def _train(
     night.progress.phase(phase)
     workshop = night.folder.fresh_workshop()
 
+    begun = False
+
     def on_step(step: int, steps: int, figures: dict[str, float]) -> None:
-        if step == 1:
+        nonlocal begun
+        if not begun:
             night.progress.phase(phase, steps)
+            begun = True
         night.progress.step(step, f"loss {figures['loss']:.3f}")
         if phase == "train":
             night.store.runs.add_metric(night.run.id, step, **figures)
 
-    seed = night.run.seed
-    return workshop, distil(model, examples, settings, seed=seed, out_dir=workshop, on_step=on_step)
+    result = distil(
+        model,
+        examples,
+        settings,
+        seed=night.run.seed,
+        out_dir=workshop,
+        on_step=on_step,
+        state_dir=night.folder.state(phase),
+    )
+    return workshop, result
 
 
 def _lessons(night: Night) -> list[Example]:

@@ -2,30 +2,36 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from align_agent.distill import memory
+from align_agent.distill import teacher as teacher_module
 from align_agent.distill import train as train_module
+from align_agent.distill.batches import plan_batches
 from align_agent.distill.gap import divergences
 from align_agent.distill.hindsight import Example, build_hindsight
+from align_agent.distill.loss import Formula
 from align_agent.distill.pairs import pair_of
+from align_agent.distill.teacher import teacher_rows
 from align_agent.distill.train import (
+    Lesson,
     encode_examples,
     learning_rate,
-    plan_batches,
     schedule,
-    teacher_rows,
     train,
 )
 from align_agent.errors import InputError, TrainingDiverged
 from align_agent.models.generation import Sampling
 from align_agent.models.local import LocalModel
+from align_agent.models.tree import hidden_at
 from align_agent.records import Message
 
 RULES = ["Write plain text: no bold, no lists, no headings.", "Keep answers short."]
@@ -50,6 +56,9 @@ class Settings:
     warmup_steps: int = 2
     mask_first_tokens: int = 0
     max_minutes: float = 60
+    max_memory_gb: float = 0.0
+    exact: bool = False
+    gradient_checkpointing: bool = False
 
 
 SHORT = Settings(epochs=1, batch_size=4)
@@ -172,15 +181,15 @@ def test_every_step_is_reported_with_its_figures(
 
 
 def test_a_batch_in_parts_has_the_gradient_of_the_whole(
-    tiny_model: LocalModel, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+    tiny_model: LocalModel, examples: list[Example]
 ) -> None:
-    pairs, _ = encode_examples(tiny_model, examples, 0)
-    batch = list(zip(pairs, teacher_rows(tiny_model, pairs, 20), strict=True))[:5]
+    pairs = [pair for _, pair in encode_examples(tiny_model, examples, 0)[0]]
+    rows = teacher_rows(tiny_model, pairs, 20)
+    batch = [Lesson(*one) for one in zip(pairs, rows, strict=True)][:5]
     found = []
     for limit in (100_000, 1):
-        monkeypatch.setattr(train_module, "_TOKENS_SMALL", limit)
         student = tiny_model.fresh_lora(4, 8, 0.0, 0)
-        loss, figures = train_module._backward(tiny_model, student, batch, Settings())
+        loss, figures = train_module._backward(student.get_base_model(), batch, Formula(), limit)
         gradient = torch.cat([p.grad.flatten() for p in student.parameters() if p.requires_grad])
         found.append((loss, figures, gradient))
     (loss, figures, gradient), (part_loss, part_figures, part_gradient) = found
@@ -189,10 +198,132 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(
     assert torch.allclose(part_gradient, gradient, rtol=1e-3, atol=1e-6)
 
 
+def test_the_whole_vocabulary_is_compared_when_hidden_states_are_kept(
+    tiny_model: LocalModel, examples: list[Example], tmp_path: Path
+) -> None:
+    found = []
+    # A table as long as the vocabulary is exact as well: the two must agree.
+    for name, cfg in (("hidden", {"exact": True}), ("table", {"top_k": 1000})):
+        settings = replace(SHORT, **cfg)
+        found.append(train(tiny_model, examples[:8], settings, seed=0, out_dir=tmp_path / name))
+    losses = [[row["loss"] for row in result.metrics] for result in found]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_rewards_alone_move_the_student_towards_what_was_rewarded(
+    tiny_model: LocalModel, examples: list[Example], tmp_path: Path
+) -> None:
+    rewarded = [replace(e, advantage=1.0 if i % 2 else -1.0) for i, e in enumerate(examples[:8])]
+    cfg = replace(SHORT, loss="grpo", epochs=6)
+    train(tiny_model, rewarded, cfg, seed=0, out_dir=tmp_path)
+
+    def likelihood(chosen: list[Example], adapter: Path | None) -> float:
+        turns = [(e.prompt, e.response) for e in chosen]
+        return sum(sum(row) / len(row) for row in tiny_model.logprobs(turns, adapter=adapter))
+
+    for chosen, sign in ((rewarded[1::2], 1), (rewarded[::2], -1)):
+        assert sign * (likelihood(chosen, tmp_path) - likelihood(chosen, None)) > 0
+
+
+def test_checkpointed_layers_have_the_same_gradient(
+    tiny_model: LocalModel, examples: list[Example], tmp_path: Path
+) -> None:
+    rows = []
+    for on in (False, True):
+        cfg = replace(SHORT, gradient_checkpointing=on)
+        out = tmp_path / str(on)
+        rows.append(train(tiny_model, examples[:4], cfg, seed=0, out_dir=out).metrics[-1])
+    assert rows[0] == pytest.approx(rows[1], rel=1e-4)
+
+
+def test_a_step_without_enough_memory_is_done_again_in_smaller_parts(
+    tiny_model: LocalModel, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = train(tiny_model, examples, SHORT, seed=0, out_dir=tmp_path / "whole")
+    sizes: list[int] = []
+
+    def small_card(network: Any, ids: Any, positions: Any) -> torch.Tensor:
+        sizes.append(sum(map(len, ids)))
+        if sizes[-1] > 150 and len(ids) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return hidden_at(network, ids, positions)
+
+    monkeypatch.setattr(train_module, "hidden_at", small_card)
+    found = train(tiny_model, examples, SHORT, seed=0, out_dir=tmp_path / "parts")
+    assert found.steps == expected.steps
+    assert max(sizes) > 150
+    for one, two in zip(found.metrics, expected.metrics, strict=True):
+        assert one == pytest.approx(two, rel=1e-3, abs=1e-6)
+    # Once lowered it stays so: not every step fails first.
+    assert sum(size > 150 for size in sizes) < 6
+
+
+def test_a_turn_that_fits_into_no_memory_ends_the_training(
+    tiny_model: LocalModel, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_card(*_: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(train_module, "hidden_at", no_card)
+    with pytest.raises(torch.OutOfMemoryError):
+        train(tiny_model, examples, SHORT, seed=0, out_dir=tmp_path / "adapter")
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_turns_too_long_for_the_allowed_memory_are_left_out_with_the_reason(
+    tiny_model: LocalModel, examples: list[Example], tmp_path: Path
+) -> None:
+    long = Example("long", (Message("user", "x " * 300),), examples[0].response, "f")
+    student = tiny_model.fresh_lora(16, 32, 0.0, 0)
+    room = memory.fixed_bytes(student) + 200 * memory.bytes_per_token(student)
+    cfg = replace(SHORT, max_memory_gb=room / 2**30)
+    result = train(tiny_model, [long, *examples[:4]], cfg, seed=0, out_dir=tmp_path)
+    assert ("long", "too long for distill.max_memory_gb") in result.skipped
+    assert result.examples == 4
+
+
+def test_what_a_pass_keeps_grows_with_its_tokens_as_was_probed(tiny_model: LocalModel) -> None:
+    student = tiny_model.fresh_lora(4, 8, 0.0, 0)
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    weights = {p.untyped_storage().data_ptr() for p in student.parameters()}
+    ids = [[i % 300 for i in range(512)]]
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        hidden = hidden_at(student.get_base_model(), ids, [[511]])
+    found = sum(size for pointer, size in kept.items() if pointer not in weights)
+    del hidden
+    # What is asked for holds a quarter more, for the backward pass.
+    assert 0.9 < memory.bytes_per_token(student) * 512 / (1.25 * found) < 1.2
+
+
+def test_the_teachers_side_is_read_from_its_files_the_second_time(
+    tiny_model: LocalModel, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [pair for _, pair in encode_examples(tiny_model, examples, 0)[0]]
+    for exact in (False, True):
+        folder = tmp_path / str(exact)
+        fresh = teacher_rows(tiny_model, pairs, 20, exact=exact)
+        teacher_rows(tiny_model, pairs, 20, exact=exact, folder=folder)
+        with monkeypatch.context() as patched:
+            patched.setattr(teacher_module, "_compute", None)  # asking it would be an error
+            kept = teacher_rows(tiny_model, pairs, 20, exact=exact, folder=folder)
+        for one, two in zip(fresh, kept, strict=True):
+            for name in ("logprobs", "ids", "tail", "hidden"):
+                left, right = getattr(one, name), getattr(two, name)
+                assert (left is None and right is None) or torch.equal(left, right)
+        # Another profile, hence other tokens: nothing of the old is taken.
+        others = teacher_rows(tiny_model, pairs[:5], 20, exact=exact, folder=folder)
+        assert len(others) == 5
+
+
 def test_the_teacher_is_the_base_with_the_hindsight(
     tiny_model: LocalModel, examples: list[Example]
 ) -> None:
-    pairs, _ = encode_examples(tiny_model, examples[:3], 0)
+    pairs = [pair for _, pair in encode_examples(tiny_model, examples[:3], 0)[0]]
     for found, row in zip(pairs, teacher_rows(tiny_model, pairs, 20), strict=True):
         with torch.no_grad():
             logits = tiny_model.network(None)(torch.tensor([found.teacher_ids])).logits[0]

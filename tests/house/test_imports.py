@@ -38,7 +38,9 @@ TORCH_MODULES = {
     "models/cache.py", "models/decoding.py", "models/engine.py", "models/forward.py",
     "models/lane.py", "models/local.py",
     "models/lora.py", "models/pocket/train.py", "models/prefix.py",
-    "distill/gap.py", "distill/loss.py", "distill/rollouts.py", "distill/train.py",
+    "models/tree.py",
+    "distill/checkpoint.py", "distill/gap.py", "distill/head.py", "distill/loss.py",
+    "distill/memory.py", "distill/rollouts.py", "distill/teacher.py", "distill/train.py",
 }  # fmt: skip
 # Inherits from langgraph's class; nothing else imports it but agents that are built with langgraph.
 GRAPH_MODULES = {"langgraph/capture.py"}

@@ -1,0 +1,80 @@
+"""How many tokens go through the network at a time, so that memory is enough. Measures, adapts."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from align_agent.distill.head import CHUNK_VALUES
+from align_agent.models.tree import hidden_at
+
+# Without a limit of the user's, by the network's size: the rest of a batch waits its turn.
+_SMALL_MODEL = 200_000_000
+_TOKENS_SMALL, _TOKENS_LARGE = 16_384, 2_048
+_PROBE = 64  # tokens
+_OUT = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+
+
+def tokens_at_once(student: Any, max_memory_gb: float) -> int:
+    """Tokens of one pass, forward and backward. A function of network and limit alone, so that
+    the same training gives the same bytes.
+
+    `max_memory_gb` is what a step may take besides the loaded base; 0 leaves it to the size.
+    """
+    if not max_memory_gb:
+        size = sum(p.numel() for p in student.parameters())
+        return _TOKENS_SMALL if size < _SMALL_MODEL else _TOKENS_LARGE
+    room = max_memory_gb * 2**30 - fixed_bytes(student)
+    return max(1, int(room / bytes_per_token(student)))
+
+
+def fixed_bytes(student: Any) -> int:
+    """What training holds whatever the tokens: weights, gradients and moments of the LoRA, and
+    the widest logits that are ever held."""
+    learned = sum(p.numel() * p.element_size() for p in student.parameters() if p.requires_grad)
+    return int(4 * learned + 4 * 4 * CHUNK_VALUES)
+
+
+def bytes_per_token(student: Any) -> float:
+    """What a forward pass keeps for its backward, per token: measured on a short one."""
+    weights = {p.untyped_storage().data_ptr() for p in student.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    ids = [list(range(_PROBE))]
+    network = student.get_base_model()
+    hidden_at(network, ids, [[_PROBE - 1]])  # what is asked once only is not to be counted
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        hidden = hidden_at(network, ids, [[_PROBE - 1]])
+        hidden.sum().backward()
+    for parameter in student.parameters():
+        parameter.grad = None
+    # The backward pass holds a layer's gradients beside what was kept.
+    return 1.25 * sum(kept.values()) / _PROBE
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether this is the machine or the card saying that memory is used up."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(sign in str(error).lower() for sign in _OUT)
+
+
+def give_back() -> None:
+    """Free what a failed pass left behind."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def halved(tokens: int, lengths: Sequence[int]) -> int:
+    """Half as many tokens at a time, counted from what the batch has at most."""
+    return max(1, min(tokens, sum(lengths)) // 2)
