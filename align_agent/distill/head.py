@@ -194,6 +194,45 @@ def _sweep(
     return top, peak, mass, pull
 
 
+def fused_table(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    top_k: int,
+    *,
+    rows: int = ROWS,
+    tile: int = 0,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`loss.teacher_table` of the logits of hidden states (N, H), which are never held whole:
+    log-probabilities (N, K) of the likeliest tokens, their ids (N, K), and the tail's (N,).
+    """
+    tile = tile or (TILE_CPU if hidden.device.type == "cpu" else TILE_GPU)
+    parts = [_top(part, weight, bias, top_k, tile) for part in hidden.split(rows)]
+    values, ids, tail = (torch.cat(column) for column in zip(*parts, strict=True))
+    return values, ids, tail
+
+
+def _top(
+    hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, top_k: int, tile: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Each tile gives its own likeliest tokens and the log mass of its others; the likeliest of
+    all are among them, and the tail is what is left of both: summed up, nothing is taken off."""
+    wide = torch.float64 if hidden.dtype == torch.float64 else torch.float32
+    heads, names, rests = [], [], []
+    for first in range(0, len(weight), tile):
+        some = None if bias is None else bias[first : first + tile]
+        logits = torch.nn.functional.linear(hidden, weight[first : first + tile], some).to(wide)
+        value, place = logits.topk(min(top_k, logits.shape[-1]), dim=-1)
+        rests.append(logits.scatter_(-1, place, float("-inf")).logsumexp(dim=-1))
+        heads.append(value)
+        names.append(place + first)
+    values, ids, rest = torch.cat(heads, -1), torch.cat(names, -1), torch.stack(rests, -1)
+    norm = torch.cat([values, rest], -1).logsumexp(dim=-1)  # (n,)
+    top, at = values.topk(min(top_k, values.shape[-1]), dim=-1)
+    left = torch.cat([values.scatter(-1, at, float("-inf")), rest], -1).logsumexp(dim=-1)
+    return top - norm[:, None], ids.gather(-1, at), left - norm
+
+
 def _logits_of(
     hidden: torch.Tensor,
     weight: torch.Tensor,

@@ -20,7 +20,7 @@ import torch
 
 from align_agent.adapters import files
 from align_agent.distill.batches import parts_of
-from align_agent.distill.head import CHUNK_VALUES
+from align_agent.distill.head import fused_table
 from align_agent.distill.loss import teacher_table
 from align_agent.distill.pairs import Pair
 from align_agent.models import lora
@@ -96,19 +96,18 @@ def _compute(
     if not has_plain_head(network):
         logits = logits_at(network, ids, positions)  # (B, A, V)
         rows = torch.cat([logits[i, : len(p)] for i, p in enumerate(positions)])
-        return _table(rows, width)
+        return _columns(*teacher_table(rows, width))
     hidden = hidden_at(network, ids, positions)  # (N, H)
     if exact:
         return {"hidden": hidden.cpu()}
     head = network.get_output_embeddings()
-    rows_at_once = max(1, CHUNK_VALUES // head.weight.shape[0])
-    tables = [_table(head(part), width) for part in hidden.split(rows_at_once)]
-    return {name: torch.cat([table[name] for table in tables]) for name in tables[0]}
+    return _columns(*fused_table(hidden, head.weight, head.bias, width))
 
 
-def _table(logits: torch.Tensor, width: int) -> dict[str, torch.Tensor]:
-    logprobs, ids, tail = (t.cpu() for t in teacher_table(logits, width))
-    return {"logprobs": logprobs, "ids": ids, "tail": tail}
+def _columns(
+    logprobs: torch.Tensor, ids: torch.Tensor, tail: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    return {"logprobs": logprobs.cpu(), "ids": ids.cpu(), "tail": tail.cpu()}
 
 
 def _shapes(

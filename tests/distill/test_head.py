@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from align_agent.distill.head import Target, fused_losses
+from align_agent.distill.head import Target, fused_losses, fused_table
 from align_agent.distill.loss import (
     LOG_FLOOR,
     Formula,
@@ -249,3 +249,23 @@ def test_float32_is_close_to_float64_on_a_sharp_head() -> None:
     found = fused_losses(hidden.float(), weight.float(), bias.float(), small, Formula())
     assert torch.allclose(found.losses.double(), exact.losses, rtol=1e-3, atol=1e-4)
     assert float(found.table.min()) >= LOG_FLOOR
+
+
+@given(
+    seed=st.integers(0, 1000),
+    k=st.integers(1, 12),
+    rows=st.integers(1, 6),
+    tile=st.integers(1, 12),
+    spread=st.sampled_from([0.1, 2.0, 30.0]),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_table_by_tiles_is_the_table_of_the_whole_logits(
+    seed: int, k: int, rows: int, tile: int, spread: float
+) -> None:
+    hidden, weight, bias, _, _ = case(seed, spread=spread)
+    expected = (hidden @ weight.T + bias).log_softmax(-1).topk(min(k, 11), dim=-1)
+    values, ids, tail = fused_table(hidden, weight, bias, k, rows=rows, tile=tile)
+    assert torch.allclose(values, expected[0], atol=1e-9)
+    assert torch.equal(ids, expected[1])
+    rest = (hidden @ weight.T + bias).log_softmax(-1).scatter(-1, ids, -INF).logsumexp(-1)
+    assert torch.allclose(tail, rest, atol=1e-9)

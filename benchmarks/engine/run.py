@@ -1,0 +1,122 @@
+"""Training beside TRL and a plain loop, in the same run: `make bench-engine`.
+
+Every row is a process of its own, with the same settings of the memory allocator and threads.
+`gpu.py` beside this file measures the shapes of Qwen3-4B and 8B on a card. Prints a table, and as
+its last line one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+TRL = ROOT / ".cache" / "trl"
+MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+CONVERSATION = ["--conversation", "--turns", "10", "--batch", "10", "--prompt", "64"]
+CONVERSATION += ["--completion", "64", "--context", "32"]
+
+
+def trl_python() -> str:
+    """An environment of its own with TRL, over this one's packages; made when it is missing."""
+    python = Path(os.environ.get("TRL_PYTHON", TRL / "bin" / "python"))
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", TRL], check=True)
+        packages = next(TRL.glob("lib/python*/site-packages"))
+        ours = next(path for path in sys.path if path.endswith("site-packages"))
+        (packages / "parent.pth").write_text(ours + "\n")
+        wanted = ["trl==1.16.0", "datasets"]
+        subprocess.run([python, "-m", "pip", "install", "-q", *wanted], check=True)
+    return str(python)
+
+
+def measured(python: str, script: str, *arguments: str, threads: int) -> dict[str, Any]:
+    """One row, from a process of its own."""
+    environment = {
+        **os.environ,
+        **MALLOC,
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    command = [python, str(HERE / script), *arguments, "--threads", str(threads)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    print(f"  {' '.join((script, *arguments))}: {found}", file=sys.stderr, flush=True)
+    return found
+
+
+def one_vocabulary(vocab: int, turns: int, steps: int, threads: int) -> dict[str, Any]:
+    """TRL's default, the plain loop and ours at one size of the vocabulary."""
+    size = ["--vocab", str(vocab)]
+    trl = measured(trl_python(), "trl_step.py", *size, "--steps", str(steps), threads=threads)
+    ours = measured(sys.executable, "measure.py", "ours", *size, "--turns", str(turns),
+                    threads=threads)  # fmt: skip
+    loop = measured(sys.executable, "measure.py", "claas", *size, "--turns", "4", "--epochs", "1",
+                    threads=threads)  # fmt: skip
+    return {
+        f"trl_tokens_s_{vocab}": trl["tokens_s"],
+        f"loop_tokens_s_{vocab}": loop["tokens_s"],
+        f"ours_tokens_s_{vocab}": ours["tokens_s"],
+        f"times_trl_{vocab}": round(ours["tokens_s"] / trl["tokens_s"], 2),
+        f"times_loop_{vocab}": round(ours["tokens_s"] / loop["tokens_s"], 2),
+        f"trl_peak_mb_{vocab}": trl["peak_above_model_mb"],
+        f"ours_peak_mb_{vocab}": ours["peak_above_model_mb"],
+        f"peak_share_{vocab}": round(ours["peak_above_model_mb"] / trl["peak_above_model_mb"], 2),
+    }
+
+
+def packing(threads: int) -> dict[str, Any]:
+    """A conversation of ten turns, its beginnings read once or ten times."""
+    rows = {
+        way: measured(sys.executable, "measure.py", way, *CONVERSATION, threads=threads)
+        for way in ("ours", "padded")
+    }
+    one, two = rows["ours"]["tokens_s"], rows["padded"]["tokens_s"]
+    return {
+        "packed_tokens_s": one,
+        "unpacked_tokens_s": two,
+        "times_unpacked": round(one / two, 2),
+    }
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser()
+    ask.add_argument("--only", choices=("8192", "151936", "packing"), action="append")
+    ask.add_argument("--turns", type=int, default=16)
+    ask.add_argument("--steps", type=int, default=4)
+    ask.add_argument("--threads", type=int, default=1)
+    given = ask.parse_args()
+    wanted = given.only or ["8192", "151936", "packing"]
+    figures: dict[str, Any] = {}
+    for name in wanted:
+        if name == "packing":
+            figures |= packing(given.threads)
+        else:
+            figures |= one_vocabulary(int(name), given.turns, given.steps, given.threads)
+    for name, value in figures.items():
+        print(f"{name:24} {value:>10}")
+    machine = {
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": given.threads,
+        "python": platform.python_version(),
+    }
+    print(json.dumps({"name": "engine", "figures": figures, "machine": machine}))
+
+
+if __name__ == "__main__":
+    main()
