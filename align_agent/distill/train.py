@@ -167,14 +167,8 @@ def train(
         if not all(bool(w.isfinite().all()) for w in weights):
             raise _diverged(at.step, "a weight is not a number")
     model.save_lora(student, out_dir)
-    return TrainResult(
-        steps=at.step,
-        metrics=at.history,
-        seconds=time.monotonic() - started,
-        examples=len(lessons),
-        skipped=skipped,
-        stopped_early=at.step < len(batches),
-    )
+    seconds, early = time.monotonic() - started, at.step < len(batches)
+    return TrainResult(at.step, at.history, seconds, len(lessons), skipped, early)
 
 
 def encode_examples(
