@@ -96,31 +96,11 @@ def exact_text(made, ids: list[int], start: int, length: int) -> str:
     raise SystemExit("no slice of that length")
 
 
-def main() -> None:
-    ask = argparse.ArgumentParser()
-    ask.add_argument("--mode", choices=("topk_logits", "full_logits"), default="topk_logits")
-    ask.add_argument("--vocab", type=int, default=8192)
-    ask.add_argument("--batch", type=int, default=8)
-    ask.add_argument("--prompt", type=int, default=128)
-    ask.add_argument("--context", type=int, default=64)
-    ask.add_argument("--completion", type=int, default=128)
-    ask.add_argument("--steps", type=int, default=5)
-    ask.add_argument("--threads", type=int, default=1)
-    given = ask.parse_args()
-    torch.set_num_threads(given.threads)
-    datasets.disable_progress_bars()
-    folder = Path(tempfile.mkdtemp(prefix="trl-"))
-    made, ids = tokenizer(folder)
-    rows = {"prompt": [], "privileged_context": [], "completion_ids": []}
-    for i in range(given.batch * given.steps):
-        at = 4096 + 700 * i
-        rows["prompt"].append(exact_text(made, ids, at, given.prompt))
-        rows["privileged_context"].append(exact_text(made, ids, at + 300, given.context))
-        rows["completion_ids"].append(ids[at + 400 : at + 400 + given.completion])
-    torch.manual_seed(0)
-    network = Qwen3ForCausalLM(
+def random_network(vocab: int):
+    """The shape of the benchmark, with random weights."""
+    return Qwen3ForCausalLM(
         Qwen3Config(
-            vocab_size=given.vocab,
+            vocab_size=vocab,
             hidden_size=256,
             intermediate_size=768,
             num_hidden_layers=4,
@@ -134,8 +114,11 @@ def main() -> None:
             bos_token_id=None,
         )
     )
-    loaded = now_mb()
-    settings = SDFTConfig(
+
+
+def settings_of(given: argparse.Namespace, folder: Path) -> SDFTConfig:
+    """TRL's own defaults where they matter, nothing written."""
+    return SDFTConfig(
         output_dir=str(folder / "out"),
         per_device_train_batch_size=given.batch,
         gradient_accumulation_steps=1,
@@ -160,6 +143,33 @@ def main() -> None:
         shuffle_dataset=False,
         seed=0,
     )
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser()
+    ask.add_argument("--mode", choices=("topk_logits", "full_logits"), default="topk_logits")
+    ask.add_argument("--vocab", type=int, default=8192)
+    ask.add_argument("--batch", type=int, default=8)
+    ask.add_argument("--prompt", type=int, default=128)
+    ask.add_argument("--context", type=int, default=64)
+    ask.add_argument("--completion", type=int, default=128)
+    ask.add_argument("--steps", type=int, default=5)
+    ask.add_argument("--threads", type=int, default=1)
+    given = ask.parse_args()
+    torch.set_num_threads(given.threads)
+    datasets.disable_progress_bars()
+    folder = Path(tempfile.mkdtemp(prefix="trl-"))
+    made, ids = tokenizer(folder)
+    rows = {"prompt": [], "privileged_context": [], "completion_ids": []}
+    for i in range(given.batch * given.steps):
+        at = 4096 + 700 * i
+        rows["prompt"].append(exact_text(made, ids, at, given.prompt))
+        rows["privileged_context"].append(exact_text(made, ids, at + 300, given.context))
+        rows["completion_ids"].append(ids[at + 400 : at + 400 + given.completion])
+    torch.manual_seed(0)
+    network = random_network(given.vocab)
+    loaded = now_mb()
+    settings = settings_of(given, folder)
     clock = Clock()
     trainer = Logged(
         model=network,
