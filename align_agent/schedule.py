@@ -20,6 +20,7 @@ from align_agent.config import Config, load_config, parse_window
 from align_agent.errors import AlignAgentError, ConfigError, MissingDependency
 from align_agent.night.lock import NightLock
 from align_agent.paths import Home
+from align_agent.privacy.forget import resume as finish_forgetting
 
 if TYPE_CHECKING:
     from align_agent.store import Store
@@ -239,6 +240,7 @@ class Scheduler:
             if due is None or self._tries.get(due, 0) >= MAX_TRIES:
                 return None
             self._tries = {due: self._tries.get(due, 0) + 1}
+            finish_forgetting(self._home)
             code = self._run()
             if code not in (0, 3) and not self._stopping.is_set():
                 self._report(f"the night of {due:%Y-%m-%d %H:%M} ended with exit code {code}")

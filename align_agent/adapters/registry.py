@@ -8,6 +8,7 @@ Version 0 is the base model without an adapter.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -252,7 +253,7 @@ class Registry:
         """Swap `champion` and `previous`, and hold promotion. Returns (old, new).
 
         Raises NotFound when nothing was ever promoted, AdapterDamaged when the version to go
-        back to cannot be used.
+        back to cannot be used, GateRefused when it learned from what was forgotten since.
         """
         previous = self._store.adapters.alias("previous")
         if previous is None:
@@ -260,6 +261,8 @@ class Registry:
                 "there is nothing to roll back to: no adapter was ever promoted",
                 hint="see `align-agent adapters list`",
             )
+        if previous != BASE_VERSION and self._store.adapters.get(previous).tainted:
+            raise _tainted(previous)
         self._verified.pop(previous, None)
         try:
             self.path(previous)
@@ -323,6 +326,41 @@ class Registry:
             files.remove(self.folder(version))
         return doomed
 
+    def delete(self, versions: Sequence[int], *, why: str, dry_run: bool = False) -> list[int]:
+        """Delete the files of these versions, whatever they are called. Returns their numbers.
+
+        A name that points at one moves on: the champion to the version before it if that stays,
+        else to the base. The rows stay, marked deleted. Raises NotFound.
+        """
+        alive = [self._store.adapters.get(version) for version in sorted(set(versions))]
+        doomed = [adapter.version for adapter in alive if not adapter.deleted]
+        if dry_run or not doomed:
+            return doomed
+        with self._store.transaction():
+            for alias in ("champion", "previous", "candidate"):
+                if self._store.adapters.alias(alias) in doomed:
+                    self._move(alias, self._instead(alias, doomed), why=why, who="user")
+            for version in doomed:
+                self._store.adapters.update(version, deleted=True)
+            listed = ", ".join(version_label(v) for v in doomed)
+            self._store.events.add("deleted", f"removed the files of {listed}: {why}")
+        for version in doomed:
+            files.remove(self.folder(version))
+        return doomed
+
+    def _instead(self, alias: Alias, doomed: Sequence[int]) -> int | None:
+        if alias == "candidate":
+            return None
+        previous = self._store.adapters.alias("previous")
+        stays = previous and previous not in doomed
+        if alias != "champion" or not stays or self._store.adapters.get(previous or 0).tainted:
+            return BASE_VERSION
+        return previous
+
+    def tainted(self) -> list[int]:
+        """The versions with files that learned from what was forgotten since."""
+        return [a.version for a in self._store.adapters.list() if a.tainted and not a.deleted]
+
     def sweep(self) -> list[Path]:
         """Remove what crashed installs and prunes left behind. Returns the removed folders."""
         gone = files.leftovers(self._home.adapters)
@@ -375,6 +413,8 @@ class Registry:
                 hint=f"look with `align-agent adapters compare champion {adapter.label}`, "
                 "or insist with --force",
             )
+        if adapter.tainted and not force:
+            raise _tainted(adapter.version)
         if adapter.verdict == "review" and who != "user":
             raise GateRefused(
                 f"{adapter.label} waits for your review",
@@ -391,4 +431,12 @@ def _wrong_base(adapter: Adapter, base: str) -> WrongBase:
         f"adapter {adapter.label} was trained on `{adapter.base}`, but the configuration names "
         f"{named}",
         hint="set `model.base` in config.yaml back, or learn anew: `align-agent distill run`",
+    )
+
+
+def _tainted(version: int) -> GateRefused:
+    label = version_label(version)
+    return GateRefused(
+        f"{label} learned from what was forgotten since",
+        hint=f"`align-agent adapters promote base`, or insist: promote {label} --force",
     )

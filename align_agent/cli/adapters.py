@@ -262,6 +262,35 @@ def prune(app: App, keep: int | None, yes: bool, dry_run: bool) -> None:
     emit(data, app.json, lambda: say(f"{verb} {listed}"))
 
 
+@command.command("delete")
+@click.argument("versions", nargs=-1, metavar="VERSION...")
+@click.option("--tainted", is_flag=True, help="All that learned from what was forgotten since.")
+@destructive
+@common
+@click.pass_obj
+def delete(app: App, versions: tuple[str, ...], tainted: bool, yes: bool, dry_run: bool) -> None:
+    """Delete the files of versions, also of the one that answers: then the one before, or the base.
+
+    The base itself cannot be deleted.
+    """
+    if not versions and not tainted:
+        raise UsageError("which versions?", hint="name some, or use --tainted")
+    with app.registry() as (_, registry):
+        wanted = [_an_adapter(registry, version) for version in versions]
+        wanted += registry.tainted() if tainted else []
+        doomed = registry.delete(wanted, why="deleted by the user", dry_run=True)
+        labels = ", ".join(version_label(version) for version in doomed)
+        if doomed and not dry_run:
+            answers = " (one of them answers now)" if registry.champion() in doomed else ""
+            confirm(f"Delete the files of {labels}{answers}?", yes=yes)
+            doomed = registry.delete(wanted, why="deleted by the user")
+        serving = registry.champion()
+    verb = "would delete" if dry_run else "deleted"
+    data = {"deleted": doomed, "serving": serving, "dry_run": dry_run}
+    told = f"{verb} {labels or 'nothing'}; {version_label(serving)} answers"
+    emit(data, app.json, lambda: say(told))
+
+
 @command.command("export")
 @click.argument("version")
 @click.option(

@@ -29,6 +29,7 @@ NOUNS = {
     "openclaw": "Answer OpenClaw: install, uninstall, doctor.",
     "demo": "Watch it learn: simulated people, real nights.",
     "turns": "What was said: list, search, import, exclude.",
+    "forget": "Take a turn, a conversation or some words out for good.",
     "feedback": "What you thought of the answers, as far as it was understood.",
     "rules": "Your wishes, as rules: list, add, accept, edit, retire.",
     "distill": "Learn now, or see what the next night would learn from.",

@@ -24,6 +24,7 @@ SWITCH_SECONDS = 0.0005
 def command(app: App, host: str | None, port: int | None) -> None:
     """Answer OpenAI's and Anthropic's clients on this machine with the version that serves."""
     from align_agent.models.load import load_model
+    from align_agent.privacy.forget import resume as finish_forgetting
     from align_agent.server.app import build_app
     from align_agent.server.listener import listen, web_server
     from align_agent.server.service import Service
@@ -34,7 +35,7 @@ def command(app: App, host: str | None, port: int | None) -> None:
     settings = app.config.server
     host = host or settings.host
     check_reach(host, settings)
-    app.make_home()
+    finish_forgetting(app.make_home())
     try:
         listener = listen(host, settings.port if port is None else port)
     except OSError as error:

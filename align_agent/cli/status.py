@@ -66,6 +66,11 @@ def gather(app: App) -> dict[str, Any]:
             "feedback": store.feedback.count(),
             "rules": _rules(store),
             "held": registry.held(),
+            "forgotten": {
+                "turns": store.forgotten.count(),
+                "unfinished": len(store.forgotten.unfinished()),
+                "tainted": registry.tainted(),
+            },
             "counters": counters,
             "losses": losses(counters),
             "disk": _disk(app.home.root),
@@ -130,6 +135,7 @@ def _show(data: dict[str, Any]) -> None:
             ("disk", _sizes(data["disk"])),
         ]
     )
+    _warn_of_forgotten(data["forgotten"], champion["version"])
     if data["losses"]:
         warn(f"something went wrong: {_counted(data['losses'])} (`align-agent doctor`)")
     if data["arrivals"]["alarm"]:
@@ -137,6 +143,16 @@ def _show(data: dict[str, Any]) -> None:
     in_force = data["rules"].get("active", 0) + data["rules"].get("declared", 0)
     if data["turns"]["total"] and not data["turns"]["corrected"] and not in_force:
         say(paint("nothing to learn from yet: `align-agent distill plan` says why", dim=True))
+
+
+def _warn_of_forgotten(forgotten: dict[str, Any], champion: int) -> None:
+    if forgotten["unfinished"]:
+        warn("a forgetting was interrupted: `align-agent forget --resume` finishes it")
+    if champion in forgotten["tainted"]:
+        warn(
+            f"{version_label(champion)} learned from what you forgot since; the next night "
+            "replaces it, `align-agent adapters delete --tainted` removes it now"
+        )
 
 
 def _told(night: dict[str, Any] | None) -> str:

@@ -18,7 +18,7 @@ from align_agent.night import plan
 from align_agent.night.artefacts import RunFolder
 from align_agent.night.progress import Progress
 from align_agent.paths import Home
-from align_agent.records import Run, RunStatus
+from align_agent.records import BASE_VERSION, Run, RunStatus
 from align_agent.store import Store
 
 if TYPE_CHECKING:
@@ -64,9 +64,15 @@ class Night:
         return self._model
 
     def champion(self) -> tuple[int, Path | None]:
-        """The version that serves now, and its folder."""
+        """The version that serves now, and its folder; the base in place of a tainted one.
+
+        What learned from forgotten text is to be replaced, also by something that is no better.
+        """
         model = self.model()
-        return self.registry.serving(self.config.model.base, model.base_hash)
+        version, path = self.registry.serving(self.config.model.base, model.base_hash)
+        if version and self.store.adapters.get(version).tainted:
+            return BASE_VERSION, None
+        return version, path
 
     def chosen(self) -> Selection:
         """The turns of this night, as the `select` phase left them."""

@@ -21,7 +21,7 @@ from align_agent.feedback.signals import observe
 from align_agent.night import exam, plan
 from align_agent.night.context import BASE_HASH, End, Night
 from align_agent.prompts import with_hindsight
-from align_agent.records import Feedback, Turn, now, version_label
+from align_agent.records import BASE_VERSION, Feedback, Turn, now, version_label
 
 if TYPE_CHECKING:
     from align_agent.distill.pairs import Pair
@@ -319,6 +319,8 @@ def conclude(night: Night, end: End) -> None:
     with night.store.transaction():
         status, reason = end.status, end.reason
         version = end.changes.get("candidate")
+        if status == "skipped":
+            reason += _clear_tainted(night)
         if status == "promoted" and version is not None:
             try:
                 night.registry.promote(version, why=reason, who="night")
@@ -328,6 +330,22 @@ def conclude(night: Night, end: End) -> None:
             night.store.runs.add_sample(night.run.id, **sample)
         night.update(status=status, reason=reason, finished_at=now(), **end.changes)
         night.store.events.add(f"night_{status}", reason, run=night.run.id, candidate=version)
+
+
+def _clear_tainted(night: Night) -> str:
+    """Let the base answer where the champion learned from forgotten text and nothing replaces it.
+
+    Returns what to add to the night's reason. A hold of the user's stands.
+    """
+    champion = night.registry.champion()
+    if champion == BASE_VERSION or not night.store.adapters.get(champion).tainted:
+        return ""
+    label = version_label(champion)
+    try:
+        night.registry.promote(BASE_VERSION, why=f"{label} is tainted", who="night")
+    except PromotionHeld as held:
+        return f"; {label} learned from what was forgotten, but {held.message}"
+    return f"; {label} learned from what was forgotten: the base answers in its place"
 
 
 PHASES: dict[str, Phase] = {

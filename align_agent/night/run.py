@@ -188,6 +188,22 @@ def _obstacle(
     return ""
 
 
+def give_up(home: Home, store: Store, why: str) -> list[str]:
+    """Close every night that was interrupted, and remove what it left. Returns their ids.
+
+    Call it with the lock of the nights held.
+    """
+    closed = []
+    for run in store.runs.list(limit=-1):
+        if run.kind == "night" and (
+            run.status == "running"
+            or (run.status == "interrupted" and not run.config.get(ABANDONED))
+        ):
+            _abandon(home, store, run, why)
+            closed.append(run.id)
+    return closed
+
+
 def _was_concluded(store: Store, run: Run) -> bool:
     """Whether the run's version was already champion: its promotion must not happen twice."""
     versions = {adapter.version for adapter in store.adapters.list() if adapter.run_id == run.id}

@@ -20,6 +20,8 @@ from align_agent.errors import NotFound
 from align_agent.explain import explain
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.signals import rate as note_rating
+from align_agent.privacy.forget import forget as forget_for_good
+from align_agent.privacy.wanted import Wanted
 from align_agent.records import Feedback, Turn, version_label
 from align_agent.server.events import (
     Event,
@@ -146,17 +148,17 @@ async def rollback(wanted: Rollback, request: Request) -> dict[str, Any]:
 
 @router.post("/forget")
 async def forget(wanted: Which, request: Request) -> dict[str, Any]:
-    """Never learn from a turn: it is excluded, and what was read from it is dismissed."""
+    """Forget a turn for good: its text, what was read from it, and its place in later prompts.
+
+    `tainted` are the versions that learned from it, which the next night replaces.
+    """
     service = _service(request)
 
     def work(store: Store) -> dict[str, Any]:
         turn = find_turn(store, wanted, service.scribe.turn_of)
-        opinions = [*store.feedback.for_turn(turn.id), *store.feedback.from_turn(turn.id)]
-        with store.transaction():
-            store.turns.exclude(turn.id)
-            for opinion in opinions:
-                store.feedback.dismiss(opinion.id)
-        return {"turn": turn.id, "excluded": True, "user": _short(turn.user_text)}
+        done = forget_for_good(service.home, Wanted("turn", turn.id))
+        tainted = [version_label(version) for version in done.tainted]
+        return {"turn": turn.id, "forgotten": True, "tainted": tainted}
 
     return await _consult(service, work)
 

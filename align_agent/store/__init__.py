@@ -17,6 +17,7 @@ from align_agent.errors import StoreCorrupt
 from align_agent.store.adapters import Adapters
 from align_agent.store.connection import Connection
 from align_agent.store.feedback import FeedbackTable
+from align_agent.store.forgotten import Forgotten
 from align_agent.store.journal import Counters, Events, State
 from align_agent.store.links import Links
 from align_agent.store.looks import Looks
@@ -42,6 +43,7 @@ class Store:
         self.turns = Turns(connection)
         self.feedback = FeedbackTable(connection)
         self.links = Links(connection)
+        self.forgotten = Forgotten(connection)
         self.rules = Rules(connection)
         self.runs = Runs(connection)
         self.adapters = Adapters(connection)

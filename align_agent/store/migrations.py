@@ -333,6 +333,30 @@ def m009_moods(db: Database) -> None:
     """)
 
 
+def m010_forgotten(db: Database) -> None:
+    """What was forgotten, by ids and digests, and the journal of what removes it."""
+    db.table("forgotten").create(
+        {"turn_id": str, "conversation_id": str, "position": int, "main": int, "at": str},
+        pk="turn_id",
+        not_null={"conversation_id", "position", "main", "at"},
+    )
+    db.table("forgotten").create_index(["conversation_id", "position"])
+    db.table("forgotten_exchanges").create({"digest": bytes}, pk="digest")
+    db.table("forgettings").create(
+        {
+            "id": str,
+            "what": str,
+            "asked_at": str,
+            "finished_at": str,
+            "work": str,
+            "facts": str,
+        },
+        pk="id",
+        not_null={"what", "asked_at"},
+    )
+    db.table("forgettings").create_index(["asked_at"])
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_conversations_and_turns,
     m002_messages,
@@ -343,6 +367,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m007_search,
     m008_links,
     m009_moods,
+    m010_forgotten,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

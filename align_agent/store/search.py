@@ -20,7 +20,7 @@ def matching(search: str) -> tuple[str, list[str]]:
     phrases, parts = [], []
     for quoted, word in _TERM.findall(search)[:_MAX_TERMS]:
         term = (quoted or word).replace("\x00", "")
-        if not _indexed(term):
+        if not searchable(term):
             parts.append(term)
         elif quoted:
             phrases.append(f'"{quoted}"')
@@ -36,7 +36,7 @@ def matching(search: str) -> tuple[str, list[str]]:
     return " and ".join(conditions) or "1", parameters
 
 
-def _indexed(term: str) -> bool:
+def searchable(term: str) -> bool:
     """Whether the index's tokenizer finds words in the term, and can find them within a text."""
     letters = [sign for sign in term if unicodedata.category(sign)[0] in "LN"]
     if not letters or _UNSPACED.search(term):

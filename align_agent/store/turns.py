@@ -6,12 +6,14 @@ import builtins
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from align_agent.errors import InputError
 from align_agent.records import Message, ToolCall, Turn
 from align_agent.store.base import Nouns, dumps, loads
 from align_agent.store.connection import Connection, Row
+from align_agent.store.forgotten import Forgotten
 from align_agent.store.search import matching
 from align_agent.store.text import storable
 
@@ -25,10 +27,15 @@ _CHUNK = 200
 class Turns(Nouns):
     """`store.turns`."""
 
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._forgotten = Forgotten(connection)
+
     def add(self, turn: Turn) -> bool:
         """Store a turn with its messages, in one transaction; False when its id is known.
 
-        The position within the conversation is assigned here, whatever the turn says.
+        A turn that was forgotten is known, and what was forgotten is left out of its prompt. The
+        position within the conversation is assigned here, whatever the turn says.
         """
         if not turn.id or not turn.conversation_id:
             raise InputError("a turn needs an id and a conversation", hint="give both")
@@ -36,6 +43,9 @@ class Turns(Nouns):
         with connection.transaction():
             if connection.value("select 1 from turns where id = ?", [turn.id]):
                 return False
+            if self._forgotten.has(turn.id):
+                return False
+            turn = replace(turn, prompt=self._forgotten.without(turn.prompt))
             connection.insert(
                 "conversations",
                 {
@@ -129,11 +139,12 @@ class Turns(Nouns):
         )
 
     def follow_up_of(self, turn: Turn) -> Turn | None:
-        """The next main turn of the same conversation."""
+        """The next main turn of the same conversation; None when one between was forgotten."""
         return self._beside(turn, ">", "asc")
 
     def previous_of(self, turn: Turn) -> Turn | None:
-        """The main turn before this one in the same conversation."""
+        """The main turn before this one in the same conversation; None when one between was
+        forgotten."""
         return self._beside(turn, "<", "desc")
 
     def latest(self, conversation: str = "") -> Turn | None:
@@ -196,12 +207,16 @@ class Turns(Nouns):
             f"and position {sign} ? and main = 1 order by position {order} limit 1",
             [turn.conversation_id, position],
         )
-        return _load(self.connection, rows)[0] if rows else None
+        if not rows or self._forgotten.between(turn.conversation_id, position, rows[0]["position"]):
+            return None
+        return _load(self.connection, rows)[0]
 
     def _insert(self, turn: Turn) -> int:
         connection = self.connection
         position = connection.value(
-            "select coalesce(max(position) + 1, 0) from turns where conversation_id = ?",
+            "select max((select coalesce(max(position) + 1, 0) from turns where "
+            "conversation_id = ?1), (select coalesce(max(position) + 1, 0) from forgotten where "
+            "conversation_id = ?1))",
             [turn.conversation_id],
         )
         connection.insert(

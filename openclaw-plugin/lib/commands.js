@@ -5,6 +5,7 @@ import { digest } from "./observer.js";
 
 const AWAY = "align-agent does not answer. Is `align-agent serve` running?";
 const RATE_HELP = "Say how it was: /rate up, or /rate down too long";
+const FORGET_MS = 150_000; // a night that runs is stopped first
 const ALIGN_HELP = "/align status, /align why, /align rollback, or /align forget";
 
 export async function rateCommand(plugin, ctx) {
@@ -88,9 +89,10 @@ async function forget(plugin, ctx) {
   if (!ctx.sessionKey) return "There is no answer to forget in this chat yet.";
   const response = plugin.observer.answers.get(ctx.sessionKey) ?? "";
   const wanted = { session: ctx.sessionKey, response };
-  const { status: code, data } = await ask(plugin.settings, "POST", "/v1/align/forget", wanted);
+  const { status: code, data } = await ask(plugin.settings, "POST", "/v1/align/forget", wanted, FORGET_MS);
   if (code !== 200) return problem(code, data);
-  return `Nothing will be learned from your last message (${data.user}) and its answer.`;
+  const tainted = data.tainted?.length ? ` The next night replaces ${data.tainted.join(", ")}, which learned from it.` : "";
+  return `Your last message and its answer are gone from align-agent for good (OpenClaw keeps its own history).${tainted}`;
 }
 
 function problem(status, data) {

@@ -23,6 +23,7 @@ LEVELS: tuple[set[str], ...] = (
     {"models", "feedback", "adapters", "capture"},
     {"distill", "gate", "explain", "export"},
     {"night"},
+    {"privacy"},
     {"schedule", "agent", "server", "openclaw"},
     {"demo", "langgraph", "web"},
     {"cli"},

@@ -194,13 +194,19 @@ def test_an_answer_asked_for_again_is_a_retry(server: Any) -> None:
     assert [found[:2] for found in feedback(server, turn)] == [("retry", "negative")]
 
 
-def test_forgetting_excludes_the_turn_and_dismisses_what_was_read(server: Any) -> None:
-    response = asked(server, "Hello!")
+def test_forgetting_takes_the_turn_out_of_every_file_while_the_server_runs(server: Any) -> None:
+    response = asked(server, "Hello, my dog is called Zanzibarius!")
     post(server, "rate", {"response": response, "verdict": "down"})
-    post(server, "forget", {"session": KEY})
+    answer = turns(server)[0].answer
+    told_back = post(server, "forget", {"session": KEY})
+    assert told_back["forgotten"] and told_back["tainted"] == []
+    assert turns(server) == []
+    files = [path for path in server.service.home.root.rglob("*") if path.is_file()]
+    assert not [path.name for path in files if b"zanzibarius" in path.read_bytes().lower()]
+    # The client's own history still holds it, and sends it along with the next message.
+    asked(server, "Hello, my dog is called Zanzibarius!", answer, "And what is 2 plus 2?")
     (turn,) = turns(server)
-    assert turn.excluded
-    assert feedback(server, turn)[0][-1]
+    assert "Zanzibarius" not in str(turn.prompt)
 
 
 def test_why_tells_of_the_turn_and_of_the_rules(server: Any) -> None:
