@@ -67,19 +67,30 @@ def test_the_connection_is_set_up_to_lose_and_leak_nothing(store, pragma, value)
     assert store.connection.value(f"pragma {pragma}") == value
 
 
+OLDEST_COLUMNS = (
+    "id conversation_id created_at channel user_text answer version base finish_reason latency_ms"
+).split()
+
+
 def build_older(path, version, make_turn):
     """A database as an older align-agent left it, with a row in every table that it had."""
     connection = Connection(path, read_only=False)
     migrate(connection, upto=version)
     older = Store(connection)
     turn = make_turn(id="turn-old")
-    if version >= 2:
+    if version >= 10:
         older.turns.add(turn)
-    elif version == 1:
+    elif version >= 1:
         connection.insert(
             "conversations", {"id": "chat-1", "channel": "chat", "created_at": turn.created_at}
         )
-        older.turns._insert(turn)
+        row = {name: getattr(turn, name) for name in OLDEST_COLUMNS}
+        connection.insert("turns", {**row, "main": 1, "excluded": 0, "position": 0, "number": 1})
+    if 2 <= version < 10:
+        for part, message in (("prompt", turn.prompt[0]), ("response", turn.response[0])):
+            number = older.turns._message(message)
+            place = {"turn": 1, "part": part, "place": 0, "message": number}
+            connection.insert("turn_messages", place)
     if version >= 3:
         older.feedback.add(Feedback("turn-old", "rating", "negative", "tone", 1.0, "no", "rate"))
         older.rules.add(Rule("Be brief.", "active", id="rule-old"))
