@@ -60,6 +60,10 @@ bench-engine: $(stamp) ## training beside TRL 1.16 and a loop as CLaaS runs it; 
 bench-proxy: $(stamp) ## what the server adds in front of another one, and how many streams it holds
 	$(bin)/python benchmarks/proxy_speed.py
 
+.PHONY: bench-redaction
+bench-redaction: $(stamp) ## what redaction finds, and how often it strikes what is harmless
+	$(bin)/python benchmarks/redaction.py $(ARGS)
+
 clean: ## remove caches and build output, keep .venv
 	rm -rf build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo
 	find align_agent tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -29,9 +29,10 @@ class Pattern:
     accept: Accept | None = None
 
 
-def _pattern(
+def pattern(
     kind: str, expression: str, hints: str = "", accept: Accept | None = None, flags: int = 0
 ) -> Pattern:
+    """A row of the table; `hints` are parted by spaces."""
     return Pattern(kind, re.compile(expression, flags), tuple(hints.split()), accept)
 
 
@@ -69,11 +70,36 @@ _VENDOR_KEYS = "|".join(
         r"[0-9]{8,10}:AA[A-Za-z0-9_-]{33}",  # Telegram bots
         r"[MNO][A-Za-z0-9_-]{23,25}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}",  # Discord bots
         r"AGE-SECRET-KEY-1[A-Z0-9]{58}",
+        r"SK[a-f0-9]{32}",  # Twilio
+        r"key-[a-f0-9]{32}",  # Mailgun
+        r"[a-f0-9]{32}-us[0-9]{1,2}",  # Mailchimp
+        r"dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,64}",  # Docker Hub
+        r"hv[sbr]\.[A-Za-z0-9_-]{20,300}",  # HashiCorp Vault
+        r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_-]{60,80}",  # Terraform Cloud
+        r"gl(?:sa|c)_[A-Za-z0-9+/=_]{32,200}",  # Grafana
+        r"PMAK-[a-f0-9]{24}-[a-f0-9]{34}",  # Postman
+        r"pul-[a-f0-9]{40}",  # Pulumi
+        r"NR(?:AK|II|RA|JS)-[A-Za-z0-9]{19,40}",  # New Relic
+        r"AT(?:ATT3|CTT3)[A-Za-z0-9_=-]{60,400}",  # Atlassian
+        r"sq0[a-z]{3}-[A-Za-z0-9_-]{22,43}",  # Square
+        r"dp\.(?:pt|st|ct|sa|scim|audit)\.(?:[a-z0-9_-]{2,35}\.)?[A-Za-z0-9]{40,44}",  # Doppler
+        r"rubygems_[a-f0-9]{48}",
+        r"nfp_[A-Za-z0-9]{36,40}",  # Netlify
+        r"sbp_[a-f0-9]{40}",  # Supabase
+        r"sb_secret_[A-Za-z0-9_-]{20,64}",
+        r"figd_[A-Za-z0-9_-]{30,64}",  # Figma
+        r"sntry[su]_[A-Za-z0-9+/=_]{60,400}",  # Sentry
+        r"sl\.(?:u\.)?[A-Za-z0-9_-]{100,1400}",  # Dropbox
+        r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,36}",  # Azure's client secrets
+        r"pat[A-Za-z0-9]{14}\.[a-f0-9]{64}",  # Airtable
+        r"fm2_[A-Za-z0-9+/=_-]{60,400}",  # Fly.io
+        r"cio[A-Za-z0-9]{32}",  # crates.io
+        r"vercel_[A-Za-z0-9]{20,64}",
     ]
 )
 
 SECRETS: tuple[Pattern, ...] = (
-    _pattern(
+    pattern(
         "private_key",
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
         r"(?P<body>(?:(?!-----).){0,20000})"
@@ -82,49 +108,56 @@ SECRETS: tuple[Pattern, ...] = (
         _holds_key,
         re.DOTALL,
     ),
-    _pattern("anthropic_key", rf"{_B}sk-ant-[A-Za-z0-9_-]{{16,400}}", "sk-ant-"),
-    _pattern(
+    pattern("anthropic_key", rf"{_B}sk-ant-[A-Za-z0-9_-]{{16,400}}", "sk-ant-"),
+    pattern(
         "openai_key",
         rf"{_B}sk-(?:(?:proj|svcacct|admin|or-v1|lf)-[A-Za-z0-9_-]{{20,400}}|[A-Za-z0-9]{{20,400}})",
         "sk-",
     ),
-    _pattern(
+    pattern(
         "github_token",
         rf"{_B}(?:gh[pousr]_[A-Za-z0-9]{{36,255}}|github_pat_[A-Za-z0-9_]{{22,255}})",
         "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_",
     ),
-    _pattern("aws_key", rf"{_B}(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{{16}}{_E}", "akia asia abia acca"),
-    _pattern(
+    pattern("aws_key", rf"{_B}(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{{16}}{_E}", "akia asia abia acca"),
+    pattern(
         "slack_token",
         rf"{_B}(?:xox[abeoprs]-[A-Za-z0-9-]{{10,250}}|xapp-[A-Za-z0-9-]{{10,250}})"
         r"|hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]{20,200}",
         "xox xapp- hooks.slack.com",
     ),
-    _pattern(
+    # Whoever has such an address may write into the channel.
+    pattern(
+        "webhook",
+        r"(?P<keep>discord(?:app)?\.com/api/webhooks/)[0-9A-Za-z]{10,24}/[A-Za-z0-9_-]{40,100}"
+        r"|(?<=\.webhook\.office\.com/webhookb2/)[A-Za-z0-9/@-]{40,300}",
+        "/webhooks/ webhook.office.com",
+    ),
+    pattern(
         "google_key",
         rf"{_B}(?:AIza[A-Za-z0-9_-]{{35}}|GOCSPX-[A-Za-z0-9_-]{{20,40}}"
         rf"|ya29\.[A-Za-z0-9_.-]{{20,400}}){_E}",
         "aiza gocspx- ya29.",
     ),
-    _pattern(
+    pattern(
         "stripe_key",
         rf"{_B}(?:(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{{16,200}}|whsec_[A-Za-z0-9+/=]{{16,200}})",
         "_live_ _test_ whsec_",
     ),
-    _pattern("api_key", rf"{_B}(?:{_VENDOR_KEYS}){_E}", "", _has_digit),
-    _pattern(
+    pattern("api_key", rf"{_B}(?:{_VENDOR_KEYS}){_E}", "", _has_digit),
+    pattern(
         "jwt",
         rf"{_B}eyJ[A-Za-z0-9_-]{{8,4000}}\.eyJ[A-Za-z0-9_-]{{8,8000}}\.[A-Za-z0-9_-]{{0,4000}}",
         "eyj",
     ),
-    _pattern(
+    pattern(
         "token",
         rf"{_B}(?P<keep>bearer\s{{1,4}})[A-Za-z0-9._~+/=-]{{16,4000}}",
         "bearer",
         _has_digit,
         re.IGNORECASE,
     ),
-    _pattern(
+    pattern(
         "token",
         r"(?P<keep>\bauthorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?:basic|token|digest|apikey)\s{1,4})"
         r"[A-Za-z0-9._~+/=-]{8,4000}",
@@ -132,14 +165,14 @@ SECRETS: tuple[Pattern, ...] = (
         None,
         re.IGNORECASE,
     ),
-    _pattern(
+    pattern(
         "password",
         r"(?P<keep>[a-z][a-z0-9+.-]{1,20}://[^\s:/@\"'<>\[\]]{0,64}:)[^\s/@\"'<>\[\]]{1,128}(?=@)",
         "://",
         None,
         re.IGNORECASE,
     ),
-    _pattern(
+    pattern(
         "token",
         r"(?P<keep>[?&](?:access_token|auth_token|api_?key|apikey|token|password|passwd|pwd|secret"
         r"|client_secret|sig|signature|x-amz-signature)=)[^&\s#\"'<>\[\]]{6,2000}",
@@ -227,29 +260,29 @@ def _is_email(match: re.Match[str]) -> bool:
 
 
 PERSONAL: tuple[Pattern, ...] = (
-    _pattern(
+    pattern(
         "email",
         r"(?<![\w.+%-])(?P<local>[\w.+%-]{1,64})@(?:[^\W_](?:[\w-]{0,62})\.){1,8}[^\W\d_]{2,24}"
         r"(?![\w-])(?!\s?\()",
         "@",
         _is_email,
     ),
-    _pattern(
+    pattern(
         "card",
         r"(?<![\w.,-])(?:\d{13,19}|\d{4}(?P<s>[ -])\d{4}(?P=s)\d{4}(?P=s)\d{4}"
         r"|\d{4}(?P<t>[ -])\d{6}(?P=t)\d{4,5})(?![\w-]|[.,]\d)",
         "",
         _is_card,
     ),
-    _pattern("ip_address", r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)", ".", _is_ipv4),
-    _pattern(
+    pattern("ip_address", r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)", ".", _is_ipv4),
+    pattern(
         "ip_address",
         r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])",
         ":",
         _is_ipv6,
     ),
     # With a country's number: +49 170 1234567, +1 (555) 123-4567.
-    _pattern(
+    pattern(
         "phone",
         r"(?<![\w)+])(?<![\d)=] )(?P<number>\+\d{1,3}(?:[ ./-]?\(\d{1,5}\))?(?:[ ./-]?\d){5,13})"
         r"(?![\w]|[.,]\d)",
@@ -257,7 +290,7 @@ PERSONAL: tuple[Pattern, ...] = (
         _is_phone,
     ),
     # As written in North America: (555) 123-4567, 555-123-4567, 555.123.4567.
-    _pattern(
+    pattern(
         "phone",
         r"(?<![\w.+-])(?P<number>\(\d{3}\) ?\d{3}-\d{4}|\d{3}-\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4})"
         r"(?![\w-]|\.\d)",
@@ -265,11 +298,11 @@ PERSONAL: tuple[Pattern, ...] = (
         _is_phone,
     ),
     # With the 0 that stands for one's own country: 0171 1234567, 030/1234567.
-    _pattern(
+    pattern(
         "phone", r"(?<![\w.,+/-])(?P<number>0\d{2,4}[ /-]\d{6,9})(?![\w-]|[.,]\d)", "0", _is_phone
     ),
     # Any number that the words before it call a phone's.
-    _pattern(
+    pattern(
         "phone",
         r"(?P<keep>(?<![^\W_])(?:phone|telephone|tel|mobile|cell|whatsapp|telefon|handy|fax)"
         r"(?: (?:number|no|nr|is))?(?: is)?[.:]{0,2} ?)(?P<number>\(?\d(?:[ ()./-]{0,2}\d){6,14})"

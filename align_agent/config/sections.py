@@ -272,7 +272,8 @@ class PrivacyConfig:
         True, "Keys, tokens and passwords are replaced before anything is stored.", check=_always
     )
     redact_personal: bool = option(
-        True, "Also e-mail and IP addresses, phone, card and bank account numbers."
+        True,
+        "Also e-mail, IP and street addresses, phone, card, bank account and national ID numbers.",
     )
     ignore: tuple[str, ...] = option(
         (),
