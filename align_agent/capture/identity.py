@@ -28,7 +28,7 @@ def _is_nir(match: re.Match[str]) -> bool:
 
 
 def _has_digits(match: re.Match[str]) -> bool:
-    return sum(sign.isdigit() for sign in match["id"]) >= 5
+    return sum(sign.isdigit() for sign in str(match["id"])) >= 5
 
 
 IDENTITY: tuple[Pattern, ...] = (

@@ -134,6 +134,19 @@ class FeedbackConfig:
     auto_accept: bool = option(
         True, "Rules that are clear become active at once; false proposes them for your yes."
     )
+    owners: tuple[str, ...] = option(
+        (),
+        "Whose words count in shared conversations: ids of senders, such as telegram:777; patterns "
+        "with * and ? are allowed. Empty: everybody's in a conversation of one, nobody's in a "
+        "conversation of several.",
+        check=_filled,
+    )
+    max_rules_a_day: int = option(
+        10, "Rules learned within a day; more wait for your yes.", low=1, high=10_000
+    )
+    max_reversals_a_day: int = option(
+        3, "Rules that newer ones may end within a day; more wait for your yes.", low=0, high=10_000
+    )
 
 
 @dataclass(frozen=True)

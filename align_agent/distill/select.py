@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from align_agent.feedback.owner import NOT_OWNER, STRANGER
 from align_agent.records import Feedback, Turn
 from align_agent.store import Store
 
@@ -74,7 +75,11 @@ def select(
     """
     result = Selection()
     usable: list[_Usable] = []
+    strangers = store.links.noted(STRANGER)
     for turn in store.turns.all_main():
+        if turn.id in strangers:
+            result.skipped.append((turn.id, NOT_OWNER))
+            continue
         found, reason = _judge(
             turn, store.feedback.for_turn(turn.id), rules_for, violates, min_confidence
         )

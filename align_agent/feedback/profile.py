@@ -16,6 +16,7 @@ from align_agent.config import Config, PreferencesConfig
 from align_agent.directions import DIRECTIONS, axis_of, direction_of_text
 from align_agent.errors import InputError, UsageError
 from align_agent.feedback.checks import validate_spec
+from align_agent.feedback.guard import CONTRADICTED, held_back
 from align_agent.feedback.reader import Reading, read
 from align_agent.feedback.text import key_of
 from align_agent.feedback.wishes import check_for, is_private
@@ -182,7 +183,12 @@ class Profile:
             elif known and known.status == "retired" and known.reason == BY_USER and not by_user:
                 status, reason = "proposed", "asked for again after you retired it"
             elif status == "active":
-                self._retire_opponents(rule)
+                if not by_user and (known is None or known.status != "active"):
+                    reason = self._held_back(rule, moment)
+                if reason:
+                    status = "proposed"
+                else:
+                    self._retire_opponents(rule)
             if known is None:
                 fresh = replace(
                     rule, status=status, reason=reason, first_seen=moment, last_seen=moment
@@ -199,6 +205,10 @@ class Profile:
                 first_seen=min(known.first_seen, moment),
                 last_seen=max(known.last_seen, moment),
             )
+
+    def _held_back(self, rule: Rule, moment: str) -> str:
+        opponents = self._opponents(rule, ("active",))
+        return held_back(moment, opponents, self._store.rules.list(), self._config.feedback)
 
     def _known(self, rule: Rule) -> Rule | None:
         """The stored rule that says the same: a learned one before a declared one."""
@@ -221,7 +231,7 @@ class Profile:
 
     def _retire_opponents(self, rule: Rule) -> None:
         for loser in self._opponents(rule, ("active", "proposed")):
-            reason = f"contradicted by: {rule.text}"
+            reason = f"{CONTRADICTED}{rule.text}"
             self._store.rules.update(loser.id, status="retired", reason=reason)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from align_agent.config import Config
 from align_agent.errors import InputError
+from align_agent.feedback.owner import is_stranger
 from align_agent.feedback.patterns import word_set
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.reader import Reading, read
@@ -43,10 +44,10 @@ _POLITE = word_set(
 def observe(store: Store, turn: Turn, config: Config | None = None) -> list[Feedback]:
     """Read a turn that was just stored as the follow-up of the turn before it.
 
-    Returns the feedback that was added, none when the turn begins a conversation, is side traffic
-    or was observed before. Raises StoreError.
+    Returns the feedback that was added, none when the turn begins a conversation, is side traffic,
+    was observed before, or was said by somebody else than the owner. Raises StoreError.
     """
-    if not turn.main:
+    if not turn.main or is_stranger(store, turn.id):
         return []
     previous = store.turns.previous_of(turn)
     if previous is None or not previous.answer.strip():

@@ -17,6 +17,7 @@ from align_agent.config import DistillConfig
 from align_agent.distill.hindsight import Example, example_of, teacher_prompt
 from align_agent.distill.select import Candidate
 from align_agent.errors import ModelError, PromotionHeld
+from align_agent.feedback.owner import STRANGER
 from align_agent.feedback.signals import observe
 from align_agent.night import exam, plan
 from align_agent.night.context import BASE_HASH, End, Night
@@ -367,11 +368,14 @@ def _unjudged(night: Night) -> list[tuple[Turn, Turn]]:
     """
     found: list[tuple[Turn, Turn]] = []
     sure = night.config.feedback.min_confidence
+    strangers = night.store.links.noted(STRANGER)
     for turn in night.store.turns.all_main():
         if turn.excluded or not turn.answer.strip() or not turn.response:
             continue
         heard = night.store.feedback.for_turn(turn.id)
         after = night.store.turns.follow_up_of(turn)
+        if after is not None and after.id in strangers:
+            continue
         if after is not None and not heard:  # by day the reader may have been killed or failed
             heard = observe(night.store, after, night.config)
         if any(f.kind == "gap" or (not f.dismissed and f.confidence >= sure) for f in heard):

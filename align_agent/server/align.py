@@ -195,7 +195,8 @@ def _take(store: Store, service: Service, event: Event) -> bool:
     if isinstance(event, Session):
         return True
     personal = service.config.privacy.redact_personal
-    return take_answer(store, event, service.scribe.turn_of, personal)
+    owners = service.config.feedback.owners
+    return take_answer(store, event, service.scribe.turn_of, personal, owners)
 
 
 def _rated(store: Store, service: Service, event: Rated) -> bool:

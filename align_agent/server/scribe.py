@@ -23,6 +23,7 @@ from align_agent.capture.wire.turn import Answer, OpenTurns, build_turn
 from align_agent.capture.wire.understand import Understood, understand
 from align_agent.config import Config
 from align_agent.errors import StoreError
+from align_agent.feedback.owner import note_speaker
 from align_agent.feedback.reactions import asked_anew
 from align_agent.feedback.signals import observe
 from align_agent.models.generation import Generation
@@ -89,6 +90,7 @@ class Scribe:
         self._open = OpenTurns()
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="scribe")
         self._home, self._personal = home, config.privacy.redact_personal
+        self._owners = config.feedback.owners
         self._store: Store | None = None  # of the desk's thread alone
         self._answers = Recent()
         self._aside: dict[str, str] = {}  # turn -> why it is no human's, until it is stored
@@ -226,7 +228,7 @@ class Scribe:
     def _react(self, conversation: str, reactions: Sequence[Reaction]) -> None:
         self.recorder.flush()
         self.counts["reactions"] += take_reactions(
-            self._opened(), conversation, reactions, self._personal
+            self._opened(), conversation, reactions, self._personal, self._owners
         )
 
     def _write(self, exchange: Exchange, message: Message, reason: str, seconds: float) -> None:
@@ -246,7 +248,15 @@ class Scribe:
             self._aside[turn.id] = request.side_reason
             if len(self._aside) > _ASIDE:  # some are never stored
                 self._aside.pop(next(iter(self._aside)), None)
+        if request.sender:
+            self._note_speaker(turn, request)
         self._record((*self._open.settle(turn), *self._open.flush(older_than=OPEN_SECONDS)))
+
+    def _note_speaker(self, turn: Turn, request: Understood) -> None:
+        """Before the turn is stored: whoever reads it must know whose words it holds."""
+        self.recorder.flush()
+        conversation, sender, surface = turn.conversation_id, request.sender, request.surface
+        note_speaker(self._opened(), turn.id, conversation, sender, surface, self._owners)
 
     def _record(self, turns: tuple[Turn, ...]) -> None:
         for turn in turns:

@@ -15,6 +15,7 @@ from align_agent.capture.redact import redact
 from align_agent.capture.wire.conversations import of_session
 from align_agent.capture.wire.openclaw import Reaction
 from align_agent.errors import NotFound
+from align_agent.feedback.owner import is_owner, note_speaker, retract
 from align_agent.feedback.reactions import react
 from align_agent.records import Turn
 
@@ -38,7 +39,9 @@ def told_aside(store: Store, turn: Turn) -> bool:
     return True
 
 
-def take_answer(store: Store, told: Answered, turn_of: TurnOf, personal: bool) -> bool:
+def take_answer(
+    store: Store, told: Answered, turn_of: TurnOf, personal: bool, owners: Sequence[str]
+) -> bool:
     """Keep what a client knows about a run of its agent; False when its turn is not ours."""
     turn_id = turn_of(told.response) or store.links.find("response", told.response)
     if not turn_id:
@@ -55,6 +58,10 @@ def take_answer(store: Store, told: Answered, turn_of: TurnOf, personal: bool) -
     for name, value in facts.items():
         if value:
             store.links.note(turn_id, name, redact(value, personal).text)
+    conversation = of_session(told.session)
+    own = note_speaker(store, turn_id, conversation, told.sender, told.channel, owners)
+    if not own:
+        retract(store, turn_id)
     if not store.turns.has(turn_id):
         return True
     turn = store.turns.get(turn_id)
@@ -78,14 +85,20 @@ def take_message(store: Store, told: Sent) -> bool:
 
 
 def take_reactions(
-    store: Store, conversation: str, reactions: Sequence[Reaction], personal: bool
+    store: Store,
+    conversation: str,
+    reactions: Sequence[Reaction],
+    personal: bool,
+    owners: Sequence[str],
 ) -> int:
     """Feedback from the emoji that a request reports. Returns how many were new and said something.
 
-    OpenClaw reports one more than once.
+    OpenClaw reports one more than once. Those of others than the owners do not count.
     """
     taken = 0
     for told in reactions:
+        if owners and not is_owner(told.by, told.surface, owners):
+            continue
         parts = (conversation, told.emoji, told.action, told.by, told.message, told.surface)
         digest = hashlib.sha256(json.dumps([*parts, told.at]).encode()).hexdigest()
         key = message_key(conversation, told.surface, told.message)

@@ -48,6 +48,20 @@ class Links(Nouns):
         )
         return {row["name"]: row["value"] for row in rows}
 
+    def noted(self, name: str) -> set[str]:
+        """The ids of the turns that have a note of that name."""
+        rows = self.connection.rows("select turn_id from turn_notes where name = ?", [name])
+        return {row["turn_id"] for row in rows}
+
+    def noted_in(self, conversation: str, name: str) -> set[str]:
+        """The values that a note has within a conversation."""
+        rows = self.connection.rows(
+            "select distinct n.value from turns t join turn_notes n on n.turn_id = t.id "
+            "where t.conversation_id = ? and n.name = ?",
+            [conversation, name],
+        )
+        return {row["value"] for row in rows}
+
     def first(self, event_id: str) -> bool:
         """Remember an event by its id; False when it had come before."""
         return bool(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -207,6 +208,23 @@ def test_forgetting_takes_the_turn_out_of_every_file_while_the_server_runs(serve
     asked(server, "Hello, my dog is called Zanzibarius!", answer, "And what is 2 plus 2?")
     (turn,) = turns(server)
     assert "Zanzibarius" not in str(turn.prompt)
+
+
+def test_the_words_of_a_second_speaker_of_a_channel_are_no_feedback(server: Any) -> None:
+    def spoke(sender: str, text: str) -> str:
+        info = json.dumps({"sender": {"id": sender, "name": "Somebody"}})
+        return f"Conversation info: ⟦openclaw:ctx⟧\n```json\n{info}\n```\n{text}"
+
+    asked(server, spoke("777", "Hello!"))
+    (first,) = turns(server)
+    complaint = spoke("666", "No bold and no lists, please.")
+    asked(server, spoke("777", "Hello!"), first.answer, complaint)
+    with store(server) as found:
+        assert [turn.user_text for turn in found.turns.list()][:1] == [
+            "No bold and no lists, please."
+        ]
+        assert found.feedback.list() == []
+        assert found.rules.list() == []
 
 
 def test_why_tells_of_the_turn_and_of_the_rules(server: Any) -> None:
