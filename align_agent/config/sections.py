@@ -187,7 +187,9 @@ class DistillConfig:
         low=0,
         high=1000,
     )
-    batch_size: int = option(8, "Turns in one step.", low=1, high=4096)
+    batch_size: int = option(
+        4, "Turns in one step: small nights need many small steps.", low=1, high=4096
+    )
     learning_rate: float | str = option(
         "auto",
         'Learning rate of the LoRA; "auto" chooses by the size of the base model.',

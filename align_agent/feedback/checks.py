@@ -152,7 +152,13 @@ def shows_steps(answer: str) -> bool:
     if any(_CONCLUSION.search(part) for part in parts[2:]):
         return True
     # Brief working may put several equations into one sentence, or repeat one.
-    return len({tuple(found) for part in parts if (found := _EQUATION.findall(part))}) >= 2
+    known: set[str] = set()
+    bringing = 0
+    for part in parts:
+        found = set(_EQUATION.findall(part))
+        bringing += not found <= known
+        known |= found
+    return bringing >= 2
 
 
 def is_specific(answer: str) -> bool:

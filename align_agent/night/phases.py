@@ -8,6 +8,7 @@ a phase survive a kill is `run.py`.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from align_agent.config import DistillConfig
 from align_agent.distill.hindsight import Example, example_of, teacher_prompt
 from align_agent.distill.select import Candidate
 from align_agent.errors import ModelError, PromotionHeld
+from align_agent.feedback.checks import run_check
 from align_agent.feedback.owner import STRANGER
 from align_agent.feedback.signals import observe
 from align_agent.night import exam, plan
@@ -27,6 +29,7 @@ from align_agent.records import BASE_VERSION, Feedback, Turn, now, version_label
 if TYPE_CHECKING:
     from align_agent.distill.pairs import Pair
     from align_agent.distill.train import TrainResult
+    from align_agent.gate.scores import HeldOut
 
 # The mean gap below which the teacher has nothing to say that the champion does not say already,
 # as a share of the gap that makes a single follow-up a correction (feedback.gap_threshold).
@@ -104,15 +107,15 @@ def preflight(night: Night) -> dict[str, Any] | End:
             f"nothing to learn: shown your wishes, the base answers as {label} does already "
             f"(gap {gap:.4f} nats a token, at least {floor:.4f} is asked for)",
         )
-    told, met, total = _obedience(night, [c for c in candidates if c.turn.id in pairs])
+    told, met, total, ahead = _obedience(night, [c for c in candidates if c.turn.id in pairs])
     open_wishes = any(
         c.follow_up and not night.wishes.violates(c.turn) for c in candidates if c.turn.id in pairs
     )
-    if total and told <= met and not open_wishes:
+    if total and not ahead and not open_wishes:
         return End(
             "skipped",
             f"nothing to learn: shown your rules, the base meets {told} of {total} rule checks on "
-            f"your prompts; what serves now ({label}) meets {met}",
+            f"your prompts and no rule more often; what serves now ({label}) meets {met}",
         )
     night.store.runs.add_metric(
         night.run.id, 0, preflight_gap=gap, teacher_checks=told, champion_checks=met
@@ -414,15 +417,19 @@ def _example(night: Night, candidate: Candidate, *, anchor: bool = False) -> Exa
     )
 
 
-def _obedience(night: Night, candidates: list[Candidate]) -> tuple[int, int, int]:
-    """(checks that the teacher meets, that the champion meets, all) on the turns' own prompts."""
-    from align_agent.gate.scores import Exam, ask, count_checks
+def _obedience(night: Night, candidates: list[Candidate]) -> tuple[int, int, int, bool]:
+    """(checks that the teacher meets, that the champion meets, all, whether the teacher meets any
+    one rule more often) on the turns' own prompts.
+
+    Rule by rule: where the champion keeps one rule and misses another, the sums may be the same.
+    """
+    from align_agent.gate.scores import Exam, ask
     from align_agent.models.generation import Sampling
 
     items = [exam.heldout_of(night, candidate) for candidate in candidates]
     asked = [item for item in items if item is not None and item.checks][:PREFLIGHT_PROMPTS]
     if not asked:
-        return 0, 0, 0
+        return 0, 0, 0, False
     told = [replace(item, prompt=with_hindsight(item.prompt, item.hindsight)) for item in asked]
     settings = night.config.model
     sampling = Sampling(
@@ -431,9 +438,25 @@ def _obedience(night: Night, candidates: list[Candidate]) -> tuple[int, int, int
     conditions = Exam(asked, (), sampling)
     _, path = night.champion()
     model = night.model()
-    teacher, total = count_checks(asked, ask(model, None, told, conditions))
-    champion, _ = count_checks(asked, ask(model, path, asked, conditions))
-    return teacher, champion, total
+    teacher = rules_kept(asked, ask(model, None, told, conditions))
+    champion = rules_kept(asked, ask(model, path, asked, conditions))
+    total = sum(len(item.checks) for item in asked)
+    return teacher.total(), champion.total(), total, is_ahead(teacher, champion)
+
+
+def is_ahead(teacher: Counter[str], champion: Counter[str]) -> bool:
+    """Whether the teacher keeps any one rule more often, whatever the sums are."""
+    return any(teacher[rule] > champion[rule] for rule in teacher)
+
+
+def rules_kept(items: list[HeldOut], answers: list[str]) -> Counter[str]:
+    """How often each rule's check is met, by the check's spec."""
+    return Counter(
+        repr(sorted(spec.items()))
+        for item, answer in zip(items, answers, strict=True)
+        for spec in item.checks
+        if run_check(dict(spec), answer)
+    )
 
 
 def _general_anchors(night: Night, lessons: list[Example], own: int) -> list[Example]:

@@ -156,3 +156,13 @@ def test_a_megabyte_of_anything_can_be_checked(text: str) -> None:
 @given(st.text(max_size=200))
 def test_sentences_hold_words(text: str) -> None:
     assert all(any(c.isalnum() or c == "_" for c in part) for part in checks.sentences(text))
+
+
+def test_a_brief_verdict_may_repeat_its_one_equation():
+    answer = (
+        "How lovely! 34 + 29 = 63, the pupil wrote 53, 63 - 53 = 10. Incorrect. "
+        "The mistake is the 53: it should be 34 + 29 = 63. Keep going, you are so close!"
+    )
+    assert run_check({"name": "brief"}, answer)
+    assert not run_check({"name": "steps"}, answer)
+    assert run_check({"name": "steps"}, f"{answer} So 63 - 10 = 53.")
