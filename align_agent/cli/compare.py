@@ -5,18 +5,17 @@ Both versions answer greedily, so that what differs is what was learned and not 
 
 from __future__ import annotations
 
-import difflib
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from align_agent.cli.app import App
 from align_agent.cli.output import columns, note, paint, printable, say, warn, width
 from align_agent.errors import ContextTooLong, InputError
 from align_agent.records import BASE_VERSION, Message, version_label
+from align_agent.web.diff import word_diff
 
 if TYPE_CHECKING:
     from align_agent.adapters.registry import Registry
@@ -25,27 +24,7 @@ if TYPE_CHECKING:
     from align_agent.records import Turn
     from align_agent.store import Store
 
-Mark = Literal["same", "removed", "added"]
 _MIN_COLUMN = 36
-
-
-def word_diff(before: str, after: str) -> list[tuple[Mark, str]]:
-    """The way from `before` to `after` in whole words and runs of space.
-
-    Joined without the added pieces it is `before`, without the removed ones `after`.
-    """
-    old, new = re.findall(r"\s+|\w+|[^\w\s]", before), re.findall(r"\s+|\w+|[^\w\s]", after)
-    pieces: list[tuple[Mark, str]] = []
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
-        if tag == "equal":
-            pieces.append(("same", "".join(old[i1:i2])))
-            continue
-        if i2 > i1:
-            pieces.append(("removed", "".join(old[i1:i2])))
-        if j2 > j1:
-            pieces.append(("added", "".join(new[j1:j2])))
-    return pieces
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def command(app: App) -> None:
 
     Exit code 1 if something fails that the agent cannot work without.
     """
-    from align_agent.cli.checkup import examine
+    from align_agent.checkup import examine
 
     findings = examine(app.home)
 

@@ -110,7 +110,7 @@ def _known(error: Exception) -> AlignAgentError | None:
 
 def _missing(module: str) -> AlignAgentError | None:
     """A package of an extra that was not installed with the command line."""
-    from align_agent.cli.checkup import EXTRAS, required
+    from align_agent.checkup import EXTRAS, required
 
     for extra, purpose in EXTRAS.items():
         if module in {name.lower() for name in required(extra)}:

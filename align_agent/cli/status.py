@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from align_agent.adapters.registry import Registry
     from align_agent.records import Run
     from align_agent.store import Store
-
-_LOSSES = ("dropped", "failed", "failures", "fallbacks", "unread")
 
 
 @click.command()
@@ -40,6 +37,7 @@ def gather(app: App) -> dict[str, Any]:
     Raises ConfigError, StoreError.
     """
     from align_agent.capture.arrivals import arrivals
+    from align_agent.checkup import losses
     from align_agent.schedule import outlook
 
     config = app.config
@@ -103,11 +101,6 @@ def _rules(store: Store) -> dict[str, int]:
     for rule in store.rules.list():
         counts[rule.status] = counts.get(rule.status, 0) + 1
     return counts
-
-
-def losses(counters: Mapping[str, int]) -> dict[str, int]:
-    """Those of the store's counters that count something that should not happen."""
-    return {name: count for name, count in counters.items() if count and name.endswith(_LOSSES)}
 
 
 def _disk(root: Path) -> dict[str, int]:

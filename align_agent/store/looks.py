@@ -78,14 +78,62 @@ class Looks(Nouns):
             [run_id],
         )
 
-    def used(self, run_id: str, use: str, limit: int) -> list[Row]:
-        """Some of the turns that a night put to a use."""
+    def used(self, run_id: str, use: str, limit: int, reason: str | None = None) -> list[Row]:
+        """Some of the turns that a night put to a use, for a reason where one is given."""
         return self.connection.rows(
             f"select {', '.join('t.' + name for name in _SHOWN.split(', '))}, t.mood, r.reason "  # noqa: S608
             "from run_turns r join turns t on t.id = r.turn_id "
-            "where r.run_id = ? and r.use = ? limit ?",
-            [run_id, use, limit],
+            "where r.run_id = ? and r.use = ? and (? is null or coalesce(r.reason, '') = ?) "
+            "limit ?",
+            [run_id, use, reason, reason, limit],
         )
+
+    def runs(self, limit: int, before: str = "") -> list[str]:
+        """The ids of the newest nights, or of those that began before one of them."""
+        rows = self.connection.rows(
+            "select id from runs where ? = '' or (started_at, id) < "
+            "  (select started_at, id from runs where id = ?) "
+            "order by started_at desc, id desc limit ?",
+            [before, before, limit],
+        )
+        return [row["id"] for row in rows]
+
+    def last_metrics(self, run_id: str) -> Row:
+        """The figures of a night's latest step, and the step."""
+        rows = self.connection.rows(
+            "select step, name, value from run_metrics where run_id = ? and step = "
+            "(select max(step) from run_metrics where run_id = ?)",
+            [run_id, run_id],
+        )
+        return {"step": rows[0]["step"], **{r["name"]: r["value"] for r in rows}} if rows else {}
+
+    def trained(self, run_ids: list[str]) -> dict[str, int]:
+        """run id -> the number of turns that it trained on."""
+        marks = ", ".join("?" * len(run_ids))
+        rows = self.connection.rows(
+            f"select run_id, count(*) as number from run_turns where run_id in ({marks}) "  # noqa: S608
+            "and use = 'train' group by run_id",
+            run_ids,
+        )
+        return {row["run_id"]: row["number"] for row in rows}
+
+    def answers(self, version: int, run_id: str) -> dict[str, str]:
+        """prompt -> what a version answered at the gates that asked it.
+
+        It was the candidate of its own night, and the one before in those that began from it; the
+        base was asked in every night, of which the newest count.
+        """
+        found: dict[str, str] = {}
+        for row in self.connection.rows(
+            "select s.prompt, case when s.run_id = ? then s.after when ? = 0 then s.base "
+            "  else s.before end as answer "
+            "from samples s join runs r on r.id = s.run_id "
+            "where s.run_id = ? or ? = 0 or r.parent = ? "
+            "order by r.started_at desc, s.number limit 400",
+            [run_id, version, run_id, version, version],
+        ):
+            found.setdefault(row["prompt"], row["answer"] or "")
+        return found
 
     def rules_behind(self, run_id: str) -> list[str]:
         """The ids of the rules that came from turns which a night trained on."""

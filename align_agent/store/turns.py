@@ -165,6 +165,13 @@ class Turns(Nouns):
         )
         return bool(changed)
 
+    def take_up(self, turn_id: str) -> bool:
+        """Count a turn that was stored aside as the user's own; False when there is none such."""
+        changed = self.connection.execute(
+            "update turns set main = 1 where id = ? and main = 0", [turn_id]
+        )
+        return bool(changed)
+
     def has(self, turn_id: str) -> bool:
         """Whether a turn with exactly that id is stored."""
         return bool(self.connection.value("select 1 from turns where id = ?", [turn_id]))

@@ -15,6 +15,7 @@ from align_agent.feedback.signals import rate
 from align_agent.records import version_label
 from align_agent.server.service import Service
 from align_agent.store import Store
+from align_agent.web import trials
 from align_agent.web.guard import Action, Form, field
 from align_agent.web.words import short
 
@@ -113,6 +114,29 @@ def judge(store: Store, service: Service, form: Form) -> str:
     return f"Noted: {told.get(verdict, 'no opinion of that answer')}."
 
 
+def pin(store: Store, service: Service, form: Form) -> str:
+    registry = Registry(store, service.home)
+    adapter = registry.pin(registry.resolve(field(form, "version")))
+    return f"{adapter.label} is kept for good."
+
+
+def unpin(store: Store, service: Service, form: Form) -> str:
+    registry = Registry(store, service.home)
+    adapter = registry.pin(registry.resolve(field(form, "version")), False)
+    return f"{adapter.label} may be pruned when its time comes."
+
+
+def vote(store: Store, service: Service, form: Form) -> str:
+    trials.vote(store, service, field(form, "trial"), field(form, "vote"))
+    return "Thank you: your vote counts like a rating."
+
+
+async def ask_both(service: Service, form: Form) -> tuple[str, str]:
+    names = field(form, "a"), field(form, "b")
+    trial = await trials.ask_both(service, field(form, "prompt"), names)
+    return trials.address(trial), "Both have answered. Which is better?"
+
+
 ACTIONS: dict[str, Action] = {
     "rollback": _stored(roll_back),
     "promote": _stored(promote),
@@ -127,4 +151,8 @@ ACTIONS: dict[str, Action] = {
     "dismiss": _stored(dismiss),
     "restore": _stored(restore),
     "judge": _stored(judge),
+    "pin": _stored(pin),
+    "unpin": _stored(unpin),
+    "vote": _stored(vote),
+    "try": ask_both,
 }

@@ -25,7 +25,17 @@ from align_agent.server.service import Service
 from align_agent.web import guard
 from align_agent.web.actions import ACTIONS
 from align_agent.web.desk import Page, seated
-from align_agent.web.pages import conversations, morning, rules
+from align_agent.web.live import follow
+from align_agent.web.pages import (
+    conversations,
+    morning,
+    nights,
+    rules,
+    settings,
+    trend,
+    trial,
+    versions,
+)
 from align_agent.web.words import FILTERS, count, lasted, link
 
 log = logging.getLogger(__name__)
@@ -41,6 +51,15 @@ PAGES = (
         conversations.data,
         "/conversations",
     ),
+    Page("/nights", "Nights", "nights.html", nights.data, "/nights"),
+    Page("/versions", "Versions", "versions.html", versions.data, "/versions"),
+    Page("/trend", "Trend", "trend.html", trend.data, "/trend"),
+    Page("/settings", "Settings", "settings.html", settings.data, "/settings"),
+    Page("/night", "Night", "night.html", nights.one, "/nights"),
+    Page("/compare", "Two versions", "compare.html", versions.compare, "/versions"),
+    Page("/try", "Try two versions", "try.html", trial.form, "/versions"),
+    Page("/trial", "Which is better?", "trial.html", trial.one, "/versions"),
+    Page("/doctor", "Doctor", "doctor.html", settings.doctor, "/settings"),
     Page("/conversation", "Conversation", "conversation.html", conversations.one, "/conversations"),
 )
 TABS = tuple(page for page in PAGES if page.path == page.tab)
@@ -68,6 +87,7 @@ def mount(app: FastAPI) -> None:
         app.add_route(page.path, _careful(_page(page)), methods=["GET"])
     for name, action in ACTIONS.items():
         app.add_route(f"/do/{name}", _careful(guard.guarded(action)), methods=["POST"])
+    app.add_route("/night/live", _careful(follow), methods=["GET"])
     app.add_route("/", _home, methods=["GET"])
     app.add_route("/sign-in", _careful(guard.sign_in_page(render)), methods=["GET"])
     app.add_route("/sign-in", _careful(guard.sign_in(render)), methods=["POST"])

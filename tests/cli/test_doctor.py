@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cli_helpers import Cli, Result
 
-from align_agent.cli import checkup
+from align_agent import checkup
 from align_agent.models import pocket
 from align_agent.paths import Home
 

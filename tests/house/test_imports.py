@@ -21,7 +21,7 @@ LEVELS: tuple[set[str], ...] = (
     {"errors", "paths", "records", "prompts", "config", "directions"},
     {"store"},
     {"models", "feedback", "adapters", "capture"},
-    {"distill", "gate", "explain", "export"},
+    {"distill", "gate", "explain", "export", "checkup"},
     {"night"},
     {"privacy"},
     {"schedule", "agent", "server", "openclaw"},

@@ -57,6 +57,15 @@ def say(store: Store, conversation: str, user: str, answer: str, **more: Any) ->
     return turn
 
 
+# What the pages that show one thing are asked for in such a home.
+QUERIES = {
+    "/conversation": {"id": "chat-1"},
+    "/night": {"id": "run-2", "use": "skip", "reason": "fine"},
+    "/compare": {"a": "v1", "b": "v2"},
+    "/trial": {"id": "trial-1"},
+}
+
+
 def furnish(home: Home, model: LocalModel, workshop: Path, extra: Sequence[Rule] = ()) -> None:
     """Fill a home. v1 and v2 were promoted; v2 serves."""
     home.ensure()
@@ -69,6 +78,8 @@ def furnish(home: Home, model: LocalModel, workshop: Path, extra: Sequence[Rule]
         registry = Registry(store, home)
         for number in (1, 2):
             night(store, registry, model, workshop / f"v{number}", number, turns)
+        for side, turn in zip("ab", turns, strict=False):
+            store.links.put("trial", f"trial-1-{side}", turn.id)
 
 
 def night(

@@ -9,6 +9,7 @@ from typing import Any
 
 from align_agent import schedule
 from align_agent.adapters.registry import FALLBACK
+from align_agent.checkup import losses
 from align_agent.errors import InputError, MissingDependency
 from align_agent.feedback.checks import run_check
 from align_agent.feedback.profile import Profile
@@ -128,9 +129,17 @@ def _previous(desk: Desk) -> str:
 
 
 def gates_of(verdict: Mapping[str, Any]) -> tuple[int, int]:
-    """How many of the gate's questions were answered well, of how many that decide."""
-    decided = [gate for gate in verdict.get("gates", ()) if "passed" in gate]
-    return sum(bool(gate["passed"]) for gate in decided), len(decided)
+    """How many gates were passed, of those at which something was measured."""
+    passed: dict[str, bool] = {}
+    for measure in _measured(verdict):
+        gate = measure["gate"]
+        passed[gate] = passed.get(gate, True) and measure["outcome"] != "bad"
+    return sum(passed.values()), len(passed)
+
+
+def _measured(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The gate's measures. Nights of before they were kept have none."""
+    return [m for m in verdict.get("measures", ()) if m["outcome"] != "unmeasured"]
 
 
 # What the gate calls a column, and what a person does; whether more is better (0: neither).
@@ -142,11 +151,28 @@ MEASURES = {
     "distinct": "variety of word pairs",
     "repetition": "phrases repeated",
 }
+WHO = {"memory": "base with rules"}
 _SHARES = ("rule_share", "correct")  # the same as the counts beside them
 
 
 def gate_table(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """Measures down, contestants across."""
+    """Measures down, contestants across, and what the difference says where an interval tells."""
+    measures = _measured(verdict)
+    if measures:
+        who = list(dict.fromkeys(name for measure in measures for name in measure["values"]))
+        return {
+            "who": [WHO.get(name, name) for name in who],
+            "rows": [
+                {
+                    "measure": measure["title"],
+                    "values": [measure["values"].get(name) for name in who],
+                    "difference": measure["difference"],
+                    "interval": [measure["low"], measure["high"]],
+                    "outcome": measure["outcome"],
+                }
+                for measure in measures
+            ],
+        }
     rows = [row for row in verdict.get("table", ()) if isinstance(row, dict)]
     names = [name for row in rows[:1] for name in row if name not in ("who", *_SHARES)]
     return {
@@ -226,7 +252,5 @@ def _complaint(desk: Desk, turn_id: str) -> str:
 
 def _warnings(desk: Desk) -> list[str]:
     """What was lost, in words."""
-    losing = ("dropped", "failed", "failures", "unread")
-    counters = desk.store.counters.all()
-    lost = {name: n for name, n in counters.items() if n and name.endswith(losing)}
+    lost = losses(desk.store.counters.all())
     return [f"{number:,} {name.replace('_', ' ')}" for name, number in lost.items()]

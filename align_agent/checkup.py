@@ -12,7 +12,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +31,7 @@ EXTRAS = {
     "serve": "serve other agents",
 }
 _LOW_DISK = 2e9
+_LOSSES = ("dropped", "failed", "failures", "fallbacks", "unread")
 _REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}"
 _ASK_TORCH = """
 import json, torch
@@ -58,6 +59,11 @@ def examine(home: Home) -> list[Finding]:
 def _python() -> Finding:
     version = ".".join(str(part) for part in sys.version_info[:3])
     return Finding("python", "ok", f"{version} ({sys.executable})")
+
+
+def losses(counters: Mapping[str, int]) -> dict[str, int]:
+    """Those of the store's counters that count something that should not happen."""
+    return {name: count for name, count in counters.items() if count and name.endswith(_LOSSES)}
 
 
 def required(extra: str) -> dict[str, str]:
@@ -183,7 +189,6 @@ def _config(home: Home) -> Finding:
 
 
 def _database(home: Home) -> Finding:
-    from align_agent.cli.status import losses
     from align_agent.store import Store
 
     if not home.database.exists():

@@ -1,0 +1,214 @@
+"""Two versions asked the same, a blind vote, and a night that is watched, on the real engine."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from homes import Dashboard
+
+from align_agent.records import Run
+from align_agent.web.charts import MOST_POINTS, line
+from align_agent.web.diff import word_diff
+from align_agent.web.pages.morning import gate_table, gates_of
+from align_agent.web.pages.nights import changes
+from align_agent.web.pages.trend import by_week, sentence, week_of
+
+
+@pytest.fixture
+def client(dashboard: Dashboard) -> Iterator[Any]:
+    with httpx.Client(base_url=dashboard.url, timeout=60) as found:
+        yield found
+
+
+def post(client: Any, name: str, **fields: str) -> Any:
+    page = client.get("/morning").text
+    found = re.search(r'name="form_token" value="(\w+)"', page)
+    assert found
+    return client.post(f"/do/{name}", data={"form_token": found[1], **fields})
+
+
+def ask(client: Any) -> str:
+    answer = post(client, "try", prompt="Hello there, ada@example.org!", a="base", b="v1")
+    assert answer.status_code == 303, answer.text
+    return str(httpx.URL(answer.headers["location"]).params["id"])
+
+
+def test_both_answers_are_shown_without_saying_whose_they_are(client: Any) -> None:
+    trial = ask(client)
+    data = client.get("/trial.json", params={"id": trial}).json()
+    assert [answer["version"] for answer in data["answers"]] == [None, None]
+    assert data["answers"][0]["text"] != data["answers"][1]["text"]
+    assert "v1" not in client.get("/trial", params={"id": trial}).text.partition("<main")[2]
+
+
+def test_a_prompt_that_was_tried_is_redacted_and_never_learned_from(
+    client: Any, dashboard: Dashboard
+) -> None:
+    ask(client)
+    with dashboard.store() as store:
+        tried = [turn for turn in store.turns.list(limit=-1) if turn.channel == "dashboard"]
+        assert tried and not any(turn.main for turn in tried)
+        assert not any("ada@example.org" in turn.user_text for turn in tried)
+
+
+def test_a_vote_counts_like_two_ratings_and_only_once(client: Any, dashboard: Dashboard) -> None:
+    trial = ask(client)
+    assert post(client, "vote", trial=trial, vote="b").status_code == 303
+    data = client.get("/trial.json", params={"id": trial}).json()
+    assert sorted(answer["version"] for answer in data["answers"]) == [0, 1]
+    with dashboard.store() as store:
+        turns = [store.turns.get(store.links.find("trial", f"{trial}-{side}")) for side in "ab"]
+        said = [store.feedback.for_turn(turn.id) for turn in turns]
+        assert [turn.main for turn in turns] == [True, True]
+    assert [[f.polarity for f in found] for found in said] == [["negative"], ["positive"]]
+    assert post(client, "vote", trial=trial, vote="a").status_code == 400
+
+
+def test_a_draw_teaches_nothing(client: Any, dashboard: Dashboard) -> None:
+    trial = ask(client)
+    post(client, "vote", trial=trial, vote="equal")
+    with dashboard.store() as store:
+        turn = store.turns.get(store.links.find("trial", f"{trial}-a"))
+        assert not turn.main and not store.feedback.for_turn(turn.id)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": "Hi", "a": "v1", "b": "v1"},
+        {"prompt": "Hi", "a": "v1", "b": "v99"},
+        {"prompt": " ", "a": "v1", "b": "v2"},
+        {"prompt": "x" * 5_000, "a": "v1", "b": "v2"},
+    ],
+)
+def test_what_cannot_be_tried_is_told(client: Any, fields: dict[str, str]) -> None:
+    assert post(client, "try", **fields).status_code in (400, 404)
+
+
+def test_a_pinned_version_says_so(client: Any) -> None:
+    post(client, "pin", version="v1")
+    pinned = [v["label"] for v in client.get("/versions.json").json()["versions"] if v["pinned"]]
+    assert pinned == ["v1"]
+    post(client, "unpin", version="v1")
+
+
+def test_the_night_before_is_compared_by_its_settings(client: Any) -> None:
+    data = client.get("/night.json", params={"id": "run-2"}).json()
+    assert data["changes"] == [{"key": "distill.epochs", "before": "1", "after": "2"}]
+
+
+def test_settings_tell_where_each_value_is_from_and_keep_the_token(dashboard: Dashboard) -> None:
+    config = dashboard.service.home.config
+    config.write_text("server:\n  token: hush-hush\n  port: 9000\n")
+    answer = httpx.get(f"{dashboard.url}/settings.json")
+    config.unlink()
+    assert "hush-hush" not in answer.text
+    (server,) = [s for s in answer.json()["sections"] if s["name"] == "server"]
+    found = {row["key"]: (row["value"], row["source"]) for row in server["settings"]}
+    assert found["port"] == (9000, "config.yaml:3")
+    assert found["token"] == ("set", "config.yaml:2")
+    assert found["host"] == ("127.0.0.1", "default")
+
+
+@pytest.fixture
+def running(dashboard: Dashboard) -> Iterator[str]:
+    with dashboard.store() as store:
+        if not any(run.id == "run-now" for run in store.runs.list()):
+            store.runs.create(Run("run-now", "running"))
+        store.runs.update("run-now", status="running", phase="select", started_at="2020-01-01")
+    yield "run-now"
+    with dashboard.store() as store:
+        store.runs.update("run-now", status="failed")
+
+
+def test_a_running_night_is_told_as_it_moves_and_the_stream_ends_with_it(
+    dashboard: Dashboard, running: str
+) -> None:
+    address = f"{dashboard.url}/night/live?id={running}"
+    phases = []
+    with httpx.stream("GET", address, timeout=60) as stream, dashboard.store() as store:
+        event = ""
+        for text in stream.iter_lines():
+            if text.startswith("event: "):
+                event = text
+            elif text.startswith("data: ") and not event:
+                phases.append(json.loads(text[6:])["phase"])
+                if phases[-1] == "select":
+                    store.runs.add_metric(running, 1, loss=0.5)
+                    store.runs.update(running, phase="train")
+                else:
+                    store.runs.update(running, status="failed")
+    assert phases[0] == "select" and "train" in phases
+    assert event == "event: end"
+
+
+def test_a_browser_follows_a_night_without_reloading(
+    dashboard: Dashboard, running: str, browser: Any
+) -> None:
+    page = browser.new_page()
+    page.goto(f"{dashboard.url}/night?id={running}")
+    page.locator("li.now", has_text="select").wait_for()
+    with dashboard.store() as store:
+        store.runs.update(running, phase="gate")
+    page.locator("li.now", has_text="gate").wait_for()
+    page.close()
+
+
+def test_curves_are_drawn_without_and_with_scripts(dashboard: Dashboard, browser: Any) -> None:
+    for scripts, drawn in ((False, "figure polyline"), (True, "figure canvas")):
+        context = browser.new_context(java_script_enabled=scripts)
+        page = context.new_page()
+        page.goto(f"{dashboard.url}/night?id=run-2")
+        page.locator(drawn).first.wait_for()
+        context.close()
+
+
+def test_the_diff_leads_from_one_answer_to_the_other() -> None:
+    pieces = word_diff("The **sum** is 12.", "The sum is 13.")
+    assert "".join(text for mark, text in pieces if mark != "added") == "The **sum** is 12."
+    assert "".join(text for mark, text in pieces if mark != "removed") == "The sum is 13."
+
+
+def test_a_long_curve_is_thinned_to_its_end() -> None:
+    found = line("loss", range(5_000), [float(n) for n in range(5_000)])
+    assert len(found["x"]) <= MOST_POINTS
+    assert found["last"] == 4_999
+
+
+def test_secrets_are_no_change_that_is_shown() -> None:
+    before, after = ({"server": {"token": token, "port": 1}} for token in ("one", "two"))
+    assert changes(before, after) == []
+
+
+def test_weeks_begin_on_monday() -> None:
+    assert week_of("2026-11-25T03:00:00") == "2026-11-23"
+    assert by_week({"2026-11-23": 1, "2026-11-29": 2, "2026-11-30": 4})["2026-11-23"] == 3
+
+
+def test_the_trend_compares_the_first_weeks_with_the_last() -> None:
+    rows = [{"each": n / 4, "corrections": n, "conversations": 4} for n in (8, 4, 2, 1)]
+    assert sentence(rows) == (
+        "You corrected 1.50 times a conversation in the first 2 weeks, 0.38 times in the last."
+    )
+
+
+def test_a_gate_is_passed_unless_something_at_it_was_bad() -> None:
+    def measure(gate: str, outcome: str) -> dict[str, Any]:
+        figures = {"difference": 0.1, "low": None, "high": None, "values": {"base": 1.0}}
+        return {"gate": gate, "outcome": outcome, "title": gate, **figures}
+
+    verdict = {
+        "measures": [
+            measure("own", "good"),
+            measure("ability", "fine"),
+            measure("ability", "bad"),
+            measure("drift", "unmeasured"),
+        ]
+    }
+    assert gates_of(verdict) == (1, 2)
+    assert len(gate_table(verdict)["rows"]) == 3
