@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from align_agent.checkup import losses
 from align_agent.cli.app import App, common
 from align_agent.cli.output import emit, paint, pairs, say, warn, when
 from align_agent.records import version_label
@@ -37,7 +38,6 @@ def gather(app: App) -> dict[str, Any]:
     Raises ConfigError, StoreError.
     """
     from align_agent.capture.arrivals import arrivals
-    from align_agent.checkup import losses
     from align_agent.schedule import outlook
 
     config = app.config

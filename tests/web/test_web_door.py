@@ -22,7 +22,7 @@ VENDORED = [STATIC / "vendor", Path(__file__).parent / "vendor"]
 
 @pytest.fixture
 def client(dashboard: Dashboard) -> Any:
-    with httpx.Client(base_url=dashboard.url) as found:
+    with httpx.Client(base_url=dashboard.url, timeout=60) as found:
         yield found
 
 
