@@ -51,6 +51,15 @@ pocket: $(stamp) ## train the pocket model again from scratch (over an hour on 2
 card: $(stamp) ## measure the pocket model: the table of its model card
 	$(bin)/python benchmarks/pocket_card.py
 
+.PHONY: bench-pages screenshots
+bench-pages: $(stamp) ## how fast the dashboard is with 100,000 turns and 365 versions
+	@scripts/browser
+	$(bin)/python benchmarks/pages.py $(BENCH_ARGS)
+
+screenshots: $(stamp) ## pictures of the dashboard: desktop, phone, dark (SCREENSHOT_ARGS="--home DIR --out DIR")
+	@scripts/browser
+	$(bin)/python scripts/screenshots.py $(SCREENSHOT_ARGS)
+
 bench-serve: $(stamp) ## how fast the server is beside the bare model
 	$(bin)/python benchmarks/serve_speed.py
 

@@ -78,6 +78,13 @@ class Looks(Nouns):
             [run_id],
         )
 
+    def run_uses(self, run_id: str) -> list[Row]:
+        """use and number of the turns that a night looked at."""
+        return self.connection.rows(
+            "select use, count(*) as number from run_turns where run_id = ? group by use",
+            [run_id],
+        )
+
     def used(self, run_id: str, use: str, limit: int, reason: str | None = None) -> list[Row]:
         """Some of the turns that a night put to a use, for a reason where one is given."""
         return self.connection.rows(
@@ -144,27 +151,22 @@ class Looks(Nouns):
         )
         return [row["rule_id"] for row in rows]
 
-    def evidence(self, limit: int) -> dict[str, list[Row]]:
-        """rule id -> what was said that made or confirmed it, the newest `limit` of each."""
-        rows = self.connection.rows(
-            "select rule_id, turn_id, text, conversation_id, about, at from ("
-            "  select u.rule_id, f.source_turn_id as turn_id, f.text, t.conversation_id, "
-            "    f.turn_id as about, f.created_at as at, row_number() over "
-            "    (partition by u.rule_id order by f.created_at desc, f.id) as place "
-            "  from rule_turns u join feedback f on f.turn_id = u.turn_id "
-            "  join turns t on t.id = f.turn_id "
-            "  where f.dismissed = 0 and f.polarity != 'positive' and f.text != '' "
-            # Behind a rule stand the answer and the message that blamed it, the latter perhaps
-            # an answer's question itself: what came after that is no evidence.
-            "  and (f.source_turn_id is null or exists (select 1 from rule_turns o "
-            "    where o.rule_id = u.rule_id and o.turn_id = f.source_turn_id))"
-            ") where place <= ? order by rule_id, place",
-            [limit],
+    def evidence(self, rule_id: str, limit: int) -> list[Row]:
+        """What was said that made or confirmed a rule: turn, words, moment; the newest first.
+
+        Behind a rule stand the answer and the message that blamed it, the latter perhaps an
+        answer's question itself: what came after that is no evidence.
+        """
+        return self.connection.rows(
+            "select f.text, f.turn_id as about, f.created_at as at, t.conversation_id from ("
+            "  select turn_id from rule_turns where rule_id = ? order by rowid desc limit ?"
+            ") u join feedback f on f.turn_id = u.turn_id join turns t on t.id = f.turn_id "
+            "where f.dismissed = 0 and f.polarity != 'positive' and f.text != '' "
+            "and (f.source_turn_id is null or exists (select 1 from rule_turns o "
+            "  where o.rule_id = ? and o.turn_id = f.source_turn_id)) "
+            "order by f.created_at desc, f.id limit ?",
+            [rule_id, 8 * limit, rule_id, limit],
         )
-        found: dict[str, list[Row]] = {}
-        for row in rows:
-            found.setdefault(row["rule_id"], []).append(row)
-        return found
 
     def days(self) -> tuple[dict[str, int], dict[str, int]]:
         """(conversations begun, turns found fault with) for each UTC day that has any."""
@@ -182,12 +184,14 @@ class Looks(Nouns):
             {row["day"]: row["number"] for row in faulted},
         )
 
-    def rule_days(self) -> list[Row]:
+    def rule_days(self, since: str) -> list[Row]:
         """rule_id, day and number of turns found fault with that stand behind the rule."""
         return self.connection.rows(
-            "select u.rule_id, substr(t.created_at, 1, 10) as day, count(*) as number "
-            "from rule_turns u join turns t on t.id = u.turn_id "
-            "where t.main = 1 and t.mood = 'negative' group by u.rule_id, day"
+            "select u.rule_id, t.day, count(*) as number from ("
+            "  select id, substr(created_at, 1, 10) as day from turns "
+            "  where main = 1 and mood = 'negative' and created_at >= ?"
+            ") t join rule_turns u on u.turn_id = t.id group by u.rule_id, t.day",
+            [since],
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from align_agent.records import Feedback, Message, Turn
@@ -26,6 +26,7 @@ def mood(store: Store) -> str:
     return str(store.looks.turns()[0]["mood"])
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from(["negative", "positive", "neutral"]), st.booleans())))
 def test_the_mood_beside_a_turn_is_that_of_its_feedback(tmp_path_factory, opinions) -> None:
     with Store.open(tmp_path_factory.mktemp("m") / "align.db") as store:

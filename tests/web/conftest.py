@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from homes import Dashboard, furnish
+from furnished import Dashboard, furnish
 
 from align_agent.config import Config, ServerConfig
 from align_agent.models.local import LocalModel

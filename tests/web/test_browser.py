@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from homes import QUERIES, Dashboard, say
+from furnished import QUERIES, Dashboard, say
 
 from align_agent.adapters.registry import Registry
 from align_agent.records import Rule

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from homes import Dashboard
+from furnished import Dashboard
 
 from align_agent.records import Run
 from align_agent.web.charts import MOST_POINTS, line

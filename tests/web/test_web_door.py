@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from homes import QUERIES, Dashboard
+from furnished import QUERIES, Dashboard
 
 from align_agent.cli import main
 from align_agent.server.sessions import Sessions

@@ -77,7 +77,7 @@ def _facts(desk: Desk, run: Run | None, rules: Sequence[Rule]) -> Facts:
     store, registry = desk.store, desk.registry
     champion = registry.champion()
     moved = next((r for r in store.adapters.history(100) if r["name"] == "champion"), {})
-    uses = store.looks.uses(run.id) if run else []
+    uses = _uses(desk, run)
     behind = set(store.looks.rules_behind(run.id)) if run else set()
     due, forbids = _due(desk)
     return Facts(
@@ -85,7 +85,7 @@ def _facts(desk: Desk, run: Run | None, rules: Sequence[Rule]) -> Facts:
         since=str(moved.get("at", "")),
         moved_by=str(moved.get("who", "")),
         run=run,
-        trained=sum(row["number"] for row in uses if row["use"] == "train"),
+        trained=uses.get("train", 0),
         rules=sum(rule.status == "declared" or rule.id in behind for rule in rules),
         gates=gates_of(run.verdict) if run else (0, 0),
         waiting=_waiting(desk),
@@ -94,9 +94,23 @@ def _facts(desk: Desk, run: Run | None, rules: Sequence[Rule]) -> Facts:
         due=due,
         forbids=forbids,
         scheduler=NightLock(desk.home.scheduler_lock).busy(),
-        turns=store.turns.count(),
-        corrected=store.turns.count_corrected(desk.config.feedback.min_confidence),
+        **({} if run else _unread(desk)),
     )
+
+
+def _unread(desk: Desk) -> dict[str, int]:
+    """What waits for the first night."""
+    sure = desk.config.feedback.min_confidence
+    turns = desk.store.turns
+    return {"turns": turns.count(), "corrected": turns.count_corrected(sure)}
+
+
+def _uses(desk: Desk, run: Run | None) -> dict[str, int]:
+    """use -> the number of turns that a night put to it."""
+    found: dict[str, int] = {}
+    for row in desk.store.looks.run_uses(run.id) if run else ():
+        found[row["use"]] = row["number"]
+    return found
 
 
 def _due(desk: Desk) -> tuple[str, tuple[str, ...]]:
@@ -226,9 +240,7 @@ def _met(specs: Sequence[Mapping[str, Any]], answer: str) -> int:
 def _learned(desk: Desk, run: Run | None) -> dict[str, Any]:
     if run is None:
         return {"uses": [], "turns": []}
-    uses: dict[str, int] = {}
-    for row in desk.store.looks.uses(run.id):
-        uses[row["use"]] = uses.get(row["use"], 0) + row["number"]
+    uses = _uses(desk, run)
     turns = desk.store.looks.used(run.id, "train", LEARNED)
     return {
         "uses": [{"use": use, "number": uses[use]} for use in uses],

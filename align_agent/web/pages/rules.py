@@ -21,8 +21,8 @@ GROUPS = (
 def data(desk: Desk) -> dict[str, Any]:
     """The rules by state, each with the newest words behind it."""
     profile = Profile(desk.store, desk.config)
+    profile.sync_declared(desk.config.preferences)
     in_force = {rule.id for rule in profile.rules()}
-    evidence = desk.store.looks.evidence(EVIDENCE)
     rules = desk.store.rules.list()
     rules.sort(key=lambda rule: rule.last_seen, reverse=True)
     return {
@@ -32,7 +32,11 @@ def data(desk: Desk) -> dict[str, Any]:
                 "title": title,
                 "about": about,
                 "rules": [
-                    rule_row(rule, evidence.get(rule.id, []), rule.id in in_force)
+                    rule_row(
+                        rule,
+                        desk.store.looks.evidence(rule.id, EVIDENCE),
+                        rule.id in in_force,
+                    )
                     for rule in rules
                     if rule.status == status
                 ],

@@ -53,11 +53,11 @@ def _shown(value: Any) -> Any:
 def disk(desk: Desk) -> dict[str, Any]:
     """Bytes of each part of the home, and what is left on its disk."""
     parts: dict[str, int] = {}
-    for path in desk.home.root.rglob("*"):
-        if path.is_file():
-            first = path.relative_to(desk.home.root).parts[0]
-            name = "align.db" if first.startswith("align.db") else first
-            parts[name] = parts.get(name, 0) + path.stat().st_size
+    for found in desk.home.root.iterdir():
+        name = "align.db" if found.name.startswith("align.db") else found.name
+        inside = found.rglob("*") if found.is_dir() else [found]
+        size = sum(path.stat().st_size for path in inside if path.is_file())
+        parts[name] = parts.get(name, 0) + size
     return {
         "parts": [
             {"name": name, "bytes": parts[name]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 from align_agent.records import version_label
@@ -26,7 +27,7 @@ def data(desk: Desk) -> dict[str, Any]:
         names = served.setdefault(week_of(move["at"]), [])
         if label not in names:
             names.append(label)
-    rules = _rules(desk)
+    rules = _rules(desk, weeks[0]) if weeks else []
     rows = [
         {
             "week": week,
@@ -48,7 +49,12 @@ def data(desk: Desk) -> dict[str, Any]:
 
 def week_of(moment: str) -> str:
     """The Monday of a moment's week, as a date."""
-    day = date.fromisoformat(moment[:10])
+    return _monday(moment[:10])
+
+
+@lru_cache(4_000)  # a year of days comes once for every rule
+def _monday(text: str) -> str:
+    day = date.fromisoformat(text)
     return (day - timedelta(days=day.weekday())).isoformat()
 
 
@@ -59,10 +65,10 @@ def by_week(days: Mapping[str, int]) -> Counter[str]:
     return weeks
 
 
-def _rules(desk: Desk) -> list[tuple[Any, Counter[str]]]:
+def _rules(desk: Desk, since: str) -> list[tuple[Any, Counter[str]]]:
     """The rules that were behind most corrections, each with its corrections a week."""
     weeks: dict[str, Counter[str]] = {}
-    for row in desk.store.looks.rule_days():
+    for row in desk.store.looks.rule_days(since):
         weeks.setdefault(row["rule_id"], Counter())[week_of(row["day"])] += row["number"]
     known = {rule.id: rule for rule in desk.store.rules.list()}
     most = sorted(weeks, key=lambda rule: (-weeks[rule].total(), rule))[:RULES]
