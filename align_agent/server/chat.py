@@ -107,9 +107,17 @@ class Reply:
 
     async def events(self, answers: Answers) -> AsyncIterator[bytes]:
         """Server-sent events, one for each piece."""
+        # With the first of them: a trip of its own to the client would only delay it.
+        opening = b"".join(
+            self._chunk(index, {"role": "assistant", "content": ""})
+            for index in range(self._ask.choices)
+        )
+        async for part in self._pieces(answers):
+            yield opening + part
+            opening = b""
+
+    async def _pieces(self, answers: Answers) -> AsyncIterator[bytes]:
         generations: list[Generation] = []
-        for index in range(self._ask.choices):
-            yield self._chunk(index, {"role": "assistant", "content": ""})
         async for index, found in answers.events():
             if isinstance(found, Piece):
                 logprobs = self._logprobs(found.tokens)
