@@ -168,7 +168,7 @@ def test_the_async_client_is_answered_many_times_at_once(either: Any) -> None:
 
 
 def test_a_closed_stream_ends_the_answer(either: Any, slowly: None) -> None:
-    asked: Any = {"model": "align", "messages": SUM, "temperature": 2.0, "max_tokens": 400}
+    asked: Any = {"model": "align", "messages": SUM, "temperature": 2.0, "max_tokens": 100}
     stream = client(either).chat.completions.create(**asked, stream=True)
     next(stream)
     stream.close()
@@ -176,7 +176,7 @@ def test_a_closed_stream_ends_the_answer(either: Any, slowly: None) -> None:
 
 
 def test_a_client_out_of_patience_ends_the_answer(either: Any, slowly: None) -> None:
-    asked: Any = {"model": "align", "messages": SUM, "temperature": 2.0, "max_tokens": 400}
+    asked: Any = {"model": "align", "messages": SUM, "temperature": 2.0, "max_tokens": 100}
     with pytest.raises(openai.APITimeoutError):
         client(either, timeout=0.5).chat.completions.create(**asked)
     ended(either, "aborted")
@@ -187,7 +187,7 @@ def test_our_own_limit_of_time_is_an_error_of_the_server(
     behind: Any, slowly: None, stream: bool
 ) -> None:
     door = behind(timeout_seconds=0.4)
-    asked: Any = {"model": "align", "messages": SUM, "temperature": 2.0, "max_tokens": 400}
+    asked: Any = {"model": "align", "messages": SUM, "temperature": 2.0, "max_tokens": 100}
     with pytest.raises(openai.APIError) as caught:
         made = client(door).chat.completions.create(**asked, stream=stream)
         list(made) if stream else None  # type: ignore[arg-type]
@@ -282,3 +282,12 @@ def test_what_is_not_offered_is_not_found(either: Any) -> None:
     with pytest.raises(openai.NotFoundError):
         client(either).responses.retrieve("resp_1")
     assert httpx.post(f"{either.url}/v1/completions", json={}).status_code == 404
+
+
+def test_a_client_who_does_not_read_holds_nobody_up(either: Any) -> None:
+    body = {"messages": HELLO, "stream": True, "n": 8, "logprobs": True, "top_logprobs": 20}
+    body |= {"temperature": 2.0, "max_tokens": 100}
+    with httpx.stream("POST", f"{either.url}/v1/chat/completions", json=body, timeout=60):
+        # Nobody reads on: what is written for it waits in the server.
+        made = client(either, timeout=60).chat.completions.create(**ASK)
+        assert made.choices[0].message.content == SAID
