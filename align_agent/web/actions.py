@@ -12,12 +12,14 @@ from align_agent.adapters.registry import Registry
 from align_agent.errors import InputError
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.signals import rate
+from align_agent.privacy.forget import forget as forget_for_good
+from align_agent.privacy.wanted import Kind, meant
 from align_agent.records import version_label
 from align_agent.server.service import Service
 from align_agent.store import Store
 from align_agent.web import trials
 from align_agent.web.guard import Action, Form, field
-from align_agent.web.words import short
+from align_agent.web.words import count, link, short
 
 WHY = "asked for on the dashboard"
 
@@ -88,6 +90,22 @@ def include(store: Store, service: Service, form: Form) -> str:
     return "That turn may be learned from again."
 
 
+def forget(store: Store, service: Service, form: Form) -> tuple[str, str]:
+    """A turn or a whole conversation, for good."""
+    kind: Kind = "turn" if form.get("turn") else "conversation"
+    wanted = meant(store, field(form, kind), kind)
+    conversation = (
+        wanted.what if kind == "conversation" else store.turns.get(wanted.what).conversation_id
+    )
+    done = forget_for_good(service.home, wanted)
+    said = f"Forgotten: {count(len(done.turns), 'turn')}, in every file of the home."
+    if done.tainted:
+        names = ", ".join(version_label(version) for version in done.tainted)
+        said += f" {names} learned from that; the next night learns anew without it."
+    left = store.turns.list(limit=1, conversation=conversation)
+    return (link("/conversation", {"id": conversation}) if left else "/conversations"), said
+
+
 def dismiss(store: Store, service: Service, form: Form) -> str:
     store.feedback.dismiss(field(form, "feedback"))
     return "Noted: that was no opinion of the answer."
@@ -148,6 +166,7 @@ ACTIONS: dict[str, Action] = {
     "rule-add": _stored(add_rule),
     "exclude": _stored(exclude),
     "include": _stored(include),
+    "forget": _stored(forget),
     "dismiss": _stored(dismiss),
     "restore": _stored(restore),
     "judge": _stored(judge),

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from furnished import Dashboard
+from furnished import Dashboard, say
 
 from align_agent.records import Run
 from align_agent.web.charts import MOST_POINTS, line
@@ -88,6 +88,21 @@ def test_a_draw_teaches_nothing(client: Any, dashboard: Dashboard) -> None:
 )
 def test_what_cannot_be_tried_is_told(client: Any, fields: dict[str, str]) -> None:
     assert post(client, "try", **fields).status_code in (400, 404)
+
+
+def test_a_turn_and_a_conversation_are_forgotten_for_good(
+    client: Any, dashboard: Dashboard
+) -> None:
+    with dashboard.store() as store:
+        turns = [say(store, "chat-9", f"My cat is called Zanzibar {n}", "Nice.") for n in range(3)]
+    answer = post(client, "forget", turn=turns[0].id)
+    assert answer.headers["location"] == "/conversation?id=chat-9"
+    assert client.get("/conversations.json?q=Zanzibar").json()["total"] == 2
+    answer = post(client, "forget", conversation="chat-9")
+    assert answer.headers["location"] == "/conversations"
+    files = [p for p in dashboard.service.home.root.rglob("*") if p.is_file()]
+    assert not [path for path in files if b"Zanzibar" in path.read_bytes()]
+    assert post(client, "forget", conversation="chat-9").status_code == 404
 
 
 def test_a_pinned_version_says_so(client: Any) -> None:
