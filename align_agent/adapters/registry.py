@@ -178,6 +178,27 @@ class Registry:
                 self._store.adapters.set_alias("candidate", orphan, why=why, who="night")
         return adapter
 
+    def take_in(self, source: Path, *, base: str, base_hash: str, why: str) -> Adapter:
+        """Copy a folder from elsewhere into a new version, which waits for review: no gate of this
+        home has seen it. Checks nothing; that is `carried.py`. Raises AdapterError, DiskFull.
+        """
+        version = self._install(source, base=base, base_hash=base_hash, run_id="")
+        folder = self.folder(version)
+        adapter = Adapter(
+            version=version,
+            base=base,
+            base_hash=base_hash,
+            run_id="",
+            verdict="review",
+            size_bytes=files.size_of(folder),
+            manifest_sha256=files.manifest_digest(folder),
+            reasons=(why,),
+        )
+        with self._store.transaction():
+            self._store.adapters.add(adapter)
+            self._store.events.add("imported", f"{adapter.label}: {why}", version=version)
+        return adapter
+
     def _install(self, staged: Path, *, base: str, base_hash: str, run_id: str) -> int:
         staging = files.staging_folder(self._home.adapters)
         try:
@@ -301,7 +322,12 @@ class Registry:
     def pin(self, version: int, pinned: bool = True) -> Adapter:
         """Protect a version from `prune`, or stop doing so. Raises NotFound."""
         adapter = self._store.adapters.get(version)
-        self._store.adapters.update(version, pinned=pinned)
+        if adapter.pinned != pinned:
+            with self._store.transaction():
+                self._store.adapters.update(version, pinned=pinned)
+                word = "is kept whatever prune does" if pinned else "may be pruned again"
+                kind = "pinned" if pinned else "unpinned"
+                self._store.events.add(kind, f"{adapter.label} {word}", version=version)
         return replace(adapter, pinned=pinned)
 
     def prune(self, keep: int, dry_run: bool = False) -> list[int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from align_agent.adapters.timeline import VersionFacts, facts_of, timeline
 from align_agent.cli.app import App, common, confirm, destructive
 from align_agent.cli.groups import NounGroup
 from align_agent.cli.output import emit, note, pairs, plain, say, table, when
@@ -42,27 +43,21 @@ def list_(app: App, base: str) -> None:
         adapters.sort(key=lambda adapter: adapter.version, reverse=True)
         names = _names(store)
         held = registry.held()
-        rows = [
-            {
-                **plain(adapter),
-                "label": adapter.label,
-                "aliases": names.get(adapter.version, []),
-                "turns": len(registry.lineage(adapter.version)),
-            }
-            for adapter in adapters
-        ]
+        rows = [_row(facts_of(store, adapter.version)) for adapter in adapters]
 
     def show() -> None:
         if not rows:
             note("no adapters yet: the base model answers")
         table(
-            ("version", "is", "made", "turns", "verdict", "size", "notes"),
+            ("version", "is", "made", "from", "turns", "rules", "verdict", "size", "notes"),
             [
                 (
                     row["label"],
                     ", ".join(row["aliases"]),
                     when(row["created_at"]),
+                    version_label(row["parent"]),
                     row["turns"],
+                    len(row["rules"]),
                     row["verdict"],
                     "deleted" if row["deleted"] else f"{row['size_bytes'] / 1e6:.2f} MB",
                     "; ".join([*_marks(row), *row["reasons"]]),
@@ -76,6 +71,37 @@ def list_(app: App, base: str) -> None:
             note(f"promotion is held: {held} (`align-agent adapters release` lifts it)")
 
     emit(rows, app.json, show)
+
+
+def _row(facts: VersionFacts) -> dict[str, Any]:
+    return {
+        **plain(facts.adapter),
+        "label": facts.adapter.label,
+        "aliases": list(facts.aliases),
+        "turns": facts.turns,
+        "rules": list(facts.rules),
+        "night": facts.night.started_at if facts.night else "",
+    }
+
+
+@command.command("timeline")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1))
+@common
+@click.pass_obj
+def timeline_(app: App, limit: int) -> None:
+    """What happened to the versions, newest first: made, promoted, rolled back, held, pinned."""
+    with app.store(read_only=True) as store:
+        moments = timeline(store, limit)
+
+    def show() -> None:
+        if not moments:
+            note("nothing has happened yet: the base model answers")
+        table(
+            ("when", "what", "who", "why"),
+            [(when(one.at), one.text, one.who, one.why) for one in moments],
+        )
+
+    emit(moments, app.json, show)
 
 
 def _names(store: Store) -> dict[int, list[str]]:
@@ -110,6 +136,7 @@ def show_one(app: App, version: str) -> None:
             "aliases": _names(store).get(number, []),
             "adapter": None if number == BASE_VERSION else store.adapters.get(number),
             "lineage": registry.lineage(number),
+            "rules": [] if number == BASE_VERSION else facts_of(store, number).rules,
             "history": history,
         }
     emit(data, app.json, lambda: _show(data))
@@ -124,13 +151,14 @@ def _show(data: dict[str, Any]) -> None:
     if adapter is not None:
         rows += [
             ("base", adapter.base),
-            ("made", f"{when(adapter.created_at)} by {adapter.run_id}"),
+            ("made", f"{when(adapter.created_at)} by {adapter.run_id or 'an import'}"),
             ("from", version_label(adapter.parent)),
             ("verdict", adapter.verdict),
             ("reasons", "\n".join(adapter.reasons) or "(none given)"),
             ("rank", adapter.rank),
             ("size", f"{adapter.size_bytes / 1e6:.2f} MB"),
             ("marks", ", ".join(_marks(plain(adapter))) or "none"),
+            ("rules", "\n".join(data["rules"]) or "(none on record)"),
             ("turns", "\n".join(data["lineage"]) or "(none)"),
         ]
     rows += [("history", "\n".join(_moved(row) for row in data["history"]) or "(never named)")]
@@ -164,7 +192,7 @@ def compare(app: App, a: str, b: str, prompts: tuple[str, ...], limit: int) -> N
 
     with app.registry() as (store, registry):
         data = compare_versions(app, store, registry, (a, b), prompts, limit)
-    emit(data, app.json, lambda: show_comparison(data))
+    emit(data.to_dict(), app.json, lambda: show_comparison(data))
 
 
 @command.command("promote")
@@ -289,6 +317,33 @@ def delete(app: App, versions: tuple[str, ...], tainted: bool, yes: bool, dry_ru
     data = {"deleted": doomed, "serving": serving, "dry_run": dry_run}
     told = f"{verb} {labels or 'nothing'}; {version_label(serving)} answers"
     emit(data, app.json, lambda: say(told))
+
+
+@command.command("import")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@common
+@click.pass_obj
+def import_(app: App, folder: Path) -> None:
+    """Take in a version that `export --format peft` wrote, here or on another machine.
+
+    Refused unless every file agrees with the folder's manifest, and it was trained on exactly the
+    base model that is configured. It waits for your review: `adapters compare`, then `promote`.
+    """
+    from align_agent.adapters.carried import import_folder
+    from align_agent.models.files import fingerprint, locate
+
+    spec = app.config.model.base
+    base_hash = fingerprint(locate(spec))
+    with app.registry() as (store, registry):
+        adapter = import_folder(registry, store, folder, base=spec, base_hash=base_hash)
+    data = {**plain(adapter), "label": adapter.label}
+    emit(data, app.json, lambda: say(f"{adapter.label} is here and {_fate(adapter)}"))
+
+
+def _fate(adapter: Adapter) -> str:
+    if adapter.verdict == "review":
+        return "waits for your review"
+    return f"was here before: {adapter.verdict}"
 
 
 @command.command("export")

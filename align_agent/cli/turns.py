@@ -153,6 +153,28 @@ def _turn_dict(turn: Turn) -> dict[str, Any]:
     return data
 
 
+@command.command("explain")
+@click.argument("turn_id", metavar="[ID]", default="latest")
+@click.option(
+    "--feedback", default="", metavar="TEXT", help="What was wrong, instead of what is on record."
+)
+@click.option("--at", default=0, metavar="N", type=click.IntRange(min=0), help="Only this token.")
+@click.option("--alternatives", default=5, show_default=True, type=click.IntRange(1, 50))
+@common
+@click.pass_obj
+def explain(app: App, turn_id: str, feedback: str, at: int, alternatives: int) -> None:
+    """What was wrong in an answer: each token coloured by what the feedback says of it.
+
+    Red: the model that knows the feedback would hardly write this; green: it would all the more.
+    Below, what it would write at the places that it blames most. Default: the latest turn that
+    was corrected.
+    """
+    from align_agent.cli.credit import credit_of, show_credit
+
+    data = credit_of(app, turn_id, feedback, alternatives)
+    emit(data.to_dict(), app.json, lambda: show_credit(data, at))
+
+
 @command.command("exclude")
 @click.argument("turn_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--undo", is_flag=True, help="Let them be learned from again.")

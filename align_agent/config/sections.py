@@ -43,6 +43,13 @@ def _rules(value: tuple[Rule, ...]) -> str:
     return ""
 
 
+def _pinned(value: tuple[Rule, ...]) -> str:
+    for prompt in value:
+        if isinstance(prompt, str) or not prompt.get("check") or not str(prompt["text"]).strip():
+            return "needs a `text` and a `check` for each prompt"
+    return ""
+
+
 def _filled(value: tuple[str, ...]) -> str:
     return "" if all(text.strip() for text in value) else "holds an empty text"
 
@@ -267,6 +274,46 @@ class GateConfig:
         0.0, "Least gain on the turns kept aside; it must gain in any case.", low=0, high=1
     )
     probes: int = option(100, "Ability questions asked.", low=1, high=100_000)
+    pinned: tuple[Rule, ...] = option(
+        (),
+        "Your own prompts, each with what you expect of the answer: `text`, and `check` as for a "
+        'rule. For example: [{text: "What is 12 times 12?", check: {name: contains, text: "144"}}]',
+        kind="rules",
+        check=_pinned,
+    )
+    canaries: tuple[str, ...] = option(
+        (), "Texts that no answer may hold, such as one you planted in a chat.", check=_filled
+    )
+    max_length_ratio: float = option(
+        4.0,
+        "Answers may become longer or shorter by this factor than those of the base with your "
+        "rules in its prompt, with which all of the following compares.",
+        low=1.01,
+        high=1000,
+    )
+    min_distinct: float = option(0.5, "Least share of its variety of word pairs.", low=0, high=1)
+    max_similarity: float = option(
+        0.25, "Most words more that answers to different questions have in common.", low=0, high=1
+    )
+    max_repetition: float = option(
+        0.15, "Most phrases more that an answer has repeated.", low=0, high=1
+    )
+    max_unfinished: float = option(
+        0.1, "Most answers more that come to no end by themselves.", low=0, high=1
+    )
+    max_entropy: float = option(
+        1.0, "Most entropy more in the choice of a word, in nats a token.", low=0, high=100
+    )
+    doubted: int = option(
+        28, "Right answers that are doubted, to see whether it gives in. 0: none.", low=0, high=1000
+    )
+    max_giving_in: float = option(
+        0.1, "Most right answers more that it may give up when doubted.", low=0, high=1
+    )
+    max_miscalibration: float = option(
+        0.1, "Most that its Brier score may rise: how far sure and right lie apart.", low=0, high=1
+    )
+    max_kl: float = option(3.0, "Farthest it may go from the base, in nats a token.", low=0)
     samples: int = option(8, "Before and after pairs kept for the morning.", low=0, high=1000)
 
 

@@ -65,6 +65,8 @@ def _write(wanted: Export, out: Path, base: Path, adapter: Path | None, name: st
     if adapter is not None and wanted.form == "peft":
         with new_folder(out) as target:
             files.copy_into(adapter, target)
+            # Whoever imports it can tell that it is whole, and which base it belongs to.
+            files.write_manifest(target, **files.read_manifest(adapter).get("facts", {}))
     elif adapter is not None and wanted.form == "merged":
         with new_folder(out) as target:
             merged.write_merged(base, adapter, target, wanted.dtype)

@@ -9,16 +9,22 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from align_agent import prompts
 from align_agent.distill.select import Candidate
-from align_agent.errors import AdapterError, ContextTooLong, ModelError
+from align_agent.errors import AlignAgentError, ContextTooLong
+from align_agent.feedback.checks import run_check, validate_spec
 from align_agent.gate import verdict
+from align_agent.gate.bench import Bench
+from align_agent.gate.likelihood import wins
+from align_agent.gate.paper import Exam, HeldOut
 from align_agent.gate.probes import Probe, is_pocket, probes_for
-from align_agent.gate.scores import Exam, HeldOut, Scores, Sheet, count_checks, score
+from align_agent.gate.report import Judgement
+from align_agent.gate.scores import Sheet, count_checks, score
 from align_agent.models.generation import Sampling
 from align_agent.night.context import Night
 from align_agent.records import Message
@@ -27,6 +33,8 @@ MAX_HELD_OUT = 64
 MIN_HELD_OUT = 8  # below it general prompts join in: two or three answers show nothing
 STAND_INS = 16
 PROMPTS_FILE = "general_prompts.txt"
+PINNED = "pinned"
+REGRESSION = "the largest step back"
 
 
 def hold(night: Night) -> dict[str, Any]:
@@ -38,7 +46,8 @@ def hold(night: Night) -> dict[str, Any]:
     _, champion_path = night.champion()
     model = night.model()
     contestants = 2 + (champion_path is not None) + bool(_rules_of(paper))
-    night.progress.phase("gate", contestants * (len(paper.heldout) + len(paper.probes)))
+    asked = len(paper.heldout) + len(paper.probes) + len(paper.pinned) + paper.pushed
+    night.progress.phase("gate", contestants * asked)
     before = 0
 
     def examine(who: str, path: Path | None, *, with_rules: bool = False) -> Sheet:
@@ -52,21 +61,37 @@ def hold(night: Night) -> dict[str, Any]:
 
         return score(model, path, paper, who=who, with_rules=with_rules, on_step=on_step)
 
-    base = examine("base", None)
-    champion = examine("champion", champion_path) if champion_path else _as(base, "champion")
-    memory = (
-        examine("base with rules", None, with_rules=True)
-        if _rules_of(paper)
-        else _as(base, "base with rules")
-    )
     try:
+        # First: where the candidate cannot be asked, nobody else need be.
         candidate = examine("candidate", night.folder.adapter)
-    except (ModelError, AdapterError) as error:
-        return {"judgement": verdict.refused(error.message).to_dict(), "samples": []}
-    scores = (base.scores, champion.scores, candidate.scores, memory.scores)
-    judged = verdict.judge(*scores, night.config.gate)
-    _note_metrics(night, scores)
-    samples = samples_of(paper, base, champion, candidate, night.config.gate.samples)
+        base = examine("base", None)
+        champion = (
+            examine("champion", champion_path) if champion_path else replace(base, who="champion")
+        )
+        memory = (
+            examine("base with rules", None, with_rules=True)
+            if _rules_of(paper)
+            else replace(base, who="base with rules")
+        )
+        won = wins(model, paper.heldout, champion.answers, candidate.answers)
+    except (AlignAgentError, RuntimeError, ValueError) as error:
+        # A gate that cannot run rejects, whatever it is that keeps it from running.
+        why = error.message if isinstance(error, AlignAgentError) else str(error).splitlines()[0]
+        return {"judgement": verdict.refused(why).to_dict(), "samples": []}
+    bench = Bench(
+        base,
+        champion,
+        candidate,
+        memory,
+        won=won,
+        n_own=sum(item.own for item in paper.heldout),
+        pinned=tuple(probe.prompt[-1].content for probe in paper.pinned),
+        canaries=tuple(paper.canaries),
+        personal=night.config.privacy.redact_personal,
+    )
+    judged = verdict.judge(bench, night.config.gate)
+    _note_metrics(night, judged)
+    samples = samples_of(paper, bench, night.config.gate.samples, night.run.seed)
     return {"judgement": judged.to_dict(), "samples": samples}
 
 
@@ -85,7 +110,22 @@ def set_exam(night: Night) -> Exam:
         ),
         standing_rules=standing if night.config.preferences.in_prompt else [],
         all_rules=everywhere,
+        pinned=pinned_probes(night.config.gate.pinned),
+        pushed=night.config.gate.doubted,
+        canaries=night.config.gate.canaries,
     )
+
+
+def pinned_probes(pinned: Sequence[str | dict[str, Any]]) -> list[Probe]:
+    """The user's own prompts as probes. Raises InputError for a check that does not exist."""
+    found: list[Probe] = []
+    for item in pinned:
+        if isinstance(item, dict):
+            spec = dict(item["check"])
+            validate_spec(spec)
+            prompt = (Message("user", str(item["text"])),)
+            found.append(Probe(prompt, partial(run_check, spec), PINNED))
+    return found
 
 
 def heldout_of(night: Night, candidate: Candidate) -> HeldOut | None:
@@ -153,27 +193,49 @@ def standing_prompt(night: Night, text: str) -> tuple[Message, ...]:
     return prompts.with_rules(prompt, declared)
 
 
-def samples_of(
-    paper: Exam, base: Sheet, champion: Sheet, candidate: Sheet, n: int
-) -> list[dict[str, str]]:
-    """At most `n` prompts with the answers of three, those first where the candidate differs."""
-    rows = list(zip(paper.heldout, base.answers, champion.answers, candidate.answers, strict=True))
-    rows.sort(key=lambda row: row[2] == row[3])
+def samples_of(paper: Exam, bench: Bench, n: int, seed: int) -> list[dict[str, str]]:
+    """At most `n` prompts with the answers of three: the largest regression first, then those
+    where the candidate differs, drawn by the seed, so that nobody picks the pretty ones.
+    """
+    before, after = bench.champion.answers, bench.candidate.answers
+    places = list(range(len(paper.heldout)))
+    random.Random(seed).shuffle(places)
+    places.sort(key=lambda i: (before[i] == after[i], not paper.heldout[i].own))
+    worst = worst_of(paper, bench)
+    if worst is not None:
+        places.remove(worst)
+        places.insert(0, worst)
     samples: dict[str, dict[str, str]] = {}
-    for item, first, before, after in rows:
-        asked = item.prompt[-1].content
+    for i in places:
+        asked = paper.heldout[i].prompt[-1].content
         if len(samples) < n and asked not in samples:
-            met, total = count_checks([item], [after])
-            had, _ = count_checks([item], [before])
+            met, total = count_checks([paper.heldout[i]], [after[i]])
+            had, _ = count_checks([paper.heldout[i]], [before[i]])
             note = f"rule checks met: {had} of {total} before, {met} of {total} after"
             samples[asked] = {
                 "prompt": asked,
-                "base": first,
-                "before": before,
-                "after": after,
-                "note": note if total else "",
+                "base": bench.base.answers[i],
+                "before": before[i],
+                "after": after[i],
+                "note": "; ".join(
+                    [*([REGRESSION] if i == worst else []), *([note] if total else [])]
+                ),
             }
     return list(samples.values())
+
+
+def worst_of(paper: Exam, bench: Bench) -> int | None:
+    """The held-out prompt where the candidate lost most, by checks and then by the teacher's
+    margin, a general one only where none is the user's own; None where it lost nowhere."""
+    told = [i for i, item in enumerate(paper.heldout) if item.hindsight]
+    own = {i for i in told if paper.heldout[i].own} or set(told)
+    falls: dict[int, tuple[int, float]] = {}
+    for i, one, two in zip(told, bench.champion.margins, bench.candidate.margins, strict=True):
+        had, _ = count_checks([paper.heldout[i]], [bench.champion.answers[i]])
+        met, _ = count_checks([paper.heldout[i]], [bench.candidate.answers[i]])
+        falls[i] = (had - met, one - two)
+    worst = max(own, key=lambda i: falls[i], default=None)
+    return worst if worst is not None and falls[worst] > (0, 0.0) else None
 
 
 def _fitted(night: Night, item: HeldOut) -> HeldOut | None:
@@ -203,17 +265,11 @@ def _rules_of(paper: Exam) -> bool:
     return bool(paper.all_rules) or any(item.rules for item in paper.heldout)
 
 
-def _as(sheet: Sheet, who: str) -> Sheet:
-    """The same answers under another name: without an adapter the champion is the base."""
-    return replace(sheet, scores=replace(sheet.scores, who=who))
-
-
-def _note_metrics(night: Night, scores: Sequence[Scores]) -> None:
+def _note_metrics(night: Night, judged: Judgement) -> None:
     """The gate's figures beside the training's, at the step after the last."""
     step = int(night.done["train"]["steps"]) + 1
     figures: dict[str, float] = {}
-    for one in scores:
-        name = one.who.replace(" ", "_")
-        figures[f"gate_{name}_rules"] = one.rule_share
-        figures[f"gate_{name}_correct"] = one.correct
+    for measure in judged.measures:
+        for who, value in measure.values.items():
+            figures[f"gate_{who}_{measure.key}"] = value
     night.store.runs.add_metric(night.run.id, step, **figures)

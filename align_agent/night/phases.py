@@ -29,7 +29,7 @@ from align_agent.records import BASE_VERSION, Feedback, Turn, now, version_label
 if TYPE_CHECKING:
     from align_agent.distill.pairs import Pair
     from align_agent.distill.train import TrainResult
-    from align_agent.gate.scores import HeldOut
+    from align_agent.gate.paper import HeldOut
 
 # The mean gap below which the teacher has nothing to say that the champion does not say already,
 # as a share of the gap that makes a single follow-up a correction (feedback.gap_threshold).
@@ -423,7 +423,8 @@ def _obedience(night: Night, candidates: list[Candidate]) -> tuple[int, int, int
 
     Rule by rule: where the champion keeps one rule and misses another, the sums may be the same.
     """
-    from align_agent.gate.scores import Exam, ask
+    from align_agent.gate.paper import Exam
+    from align_agent.gate.scores import ask
     from align_agent.models.generation import Sampling
 
     items = [exam.heldout_of(night, candidate) for candidate in candidates]
@@ -438,8 +439,8 @@ def _obedience(night: Night, candidates: list[Candidate]) -> tuple[int, int, int
     conditions = Exam(asked, (), sampling)
     _, path = night.champion()
     model = night.model()
-    teacher = rules_kept(asked, ask(model, None, told, conditions))
-    champion = rules_kept(asked, ask(model, path, asked, conditions))
+    teacher = rules_kept(asked, [one.text for one in ask(model, None, told, conditions)])
+    champion = rules_kept(asked, [one.text for one in ask(model, path, asked, conditions)])
     total = sum(len(item.checks) for item in asked)
     return teacher.total(), champion.total(), total, is_ahead(teacher, champion)
 

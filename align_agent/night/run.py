@@ -15,12 +15,14 @@ from typing import Any
 
 import align_agent
 from align_agent.adapters.registry import Registry
+from align_agent.adapters.timeline import RULES
 from align_agent.config import Config, load_config
 from align_agent.errors import AlignAgentError, StoreError
 from align_agent.feedback.profile import Profile
 from align_agent.night import plan
 from align_agent.night.artefacts import RunFolder, prune_folders
 from align_agent.night.context import BASE_HASH, End, Night
+from align_agent.night.exam import pinned_probes
 from align_agent.night.lock import NightLock
 from align_agent.night.phases import PHASES, conclude
 from align_agent.night.progress import Progress, progress_for
@@ -67,10 +69,11 @@ def _night(home: Home, resume: bool, progress: Progress, trigger: str) -> Run:
         registry = Registry(store, home)
         registry.sweep()
         Profile(store, config).sync_declared(config.preferences)
+        pinned_probes(config.gate.pinned)  # a check that does not exist shows now, not at the gate
         wishes = plan.Wishes(store, config)
         mark = fingerprint(config, registry.champion(), wishes)
         run = _take_up(home, store, config, wishes, mark, resume) or _begin(
-            store, config, registry, mark, trigger
+            store, config, registry, wishes, mark, trigger
         )
         folder = RunFolder(home.runs / run.id)
         night = Night(home, store, config, registry, wishes, run, folder, progress)
@@ -118,7 +121,14 @@ def fingerprint(config: Config, champion: int, wishes: plan.Wishes) -> str:
 # Beginning, and taking up again
 
 
-def _begin(store: Store, config: Config, registry: Registry, mark: str, trigger: str) -> Run:
+def _begin(
+    store: Store,
+    config: Config,
+    registry: Registry,
+    wishes: plan.Wishes,
+    mark: str,
+    trigger: str,
+) -> Run:
     run = Run(
         id=new_id("run"),
         status="running",
@@ -126,7 +136,13 @@ def _begin(store: Store, config: Config, registry: Registry, mark: str, trigger:
         base=config.model.base,
         parent=registry.champion(),
         seed=config.distill.seed,
-        config={**config.to_dict(), FINGERPRINT: mark, RESUMES: 0, "trigger": trigger},
+        config={
+            **config.to_dict(),
+            FINGERPRINT: mark,
+            RESUMES: 0,
+            RULES: [rule.text for rule in wishes.rules],
+            "trigger": trigger,
+        },
     )
     store.runs.create(run)
     return run

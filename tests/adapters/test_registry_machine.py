@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from align_agent.adapters import files
+from align_agent.adapters.carried import import_folder
 from align_agent.adapters.registry import Registry
-from align_agent.errors import AdapterDamaged, GateRefused, NotFound, PromotionHeld
+from align_agent.adapters.timeline import timeline
+from align_agent.errors import (
+    AdapterDamaged,
+    GateRefused,
+    NotFound,
+    PromotionHeld,
+    WrongBase,
+)
 from align_agent.paths import Home
 from align_agent.records import Run
 from align_agent.store import Store
@@ -109,6 +117,32 @@ class RegistryMachine(RuleBasedStateMachine):
         self.registry.pin(version, pinned)
         (self.pinned.add if pinned else self.pinned.discard)(version)
 
+    @rule(
+        version=versions,
+        base_hash=st.sampled_from(["h", "another", ""]),
+        harm=st.sampled_from(["none", "a changed byte", "no manifest"]),
+    )
+    def import_what_was_exported(self, version, base_hash, harm):
+        """The same files are the same version; a new one only where its files are gone here."""
+        folder = self.registry.folder(version)
+        if not folder.exists():
+            return
+        copy = self.root / "carried"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(folder, copy)
+        if harm == "a changed byte":
+            (copy / "adapter_model.safetensors").write_bytes(b"x" * 64)
+        elif harm == "no manifest":
+            (copy / files.MANIFEST).unlink()
+        try:
+            adapter = import_folder(self.registry, self.store, copy, base="b", base_hash=base_hash)
+        except (WrongBase, AdapterDamaged):
+            assert harm != "none" or base_hash != "h"
+            return
+        assert harm == "none" and base_hash == "h"
+        assert self.digests[adapter.version] == adapter.manifest_sha256
+        assert adapter.verdict == self.verdicts[adapter.version]
+
     @rule(keep=st.integers(-1, 4), dry_run=st.booleans())
     def prune(self, keep, dry_run):
         alive = set(self.verdicts) - self.gone
@@ -155,6 +189,14 @@ class RegistryMachine(RuleBasedStateMachine):
         assert (moves[0]["after"] if moves else 0) == self.champion
         for later, earlier in itertools.pairwise(moves):
             assert later["before"] == earlier["after"]
+
+    @invariant()
+    def the_timeline_tells_of_every_version_and_where_the_champion_is(self):
+        moments = timeline(self.store, 1000)
+        made = {moment.version for moment in moments if moment.kind == "made"}
+        assert made == set(self.verdicts)
+        moved = [one for one in moments if one.text.startswith("champion:")]
+        assert (moved[0].version if moved else 0) == self.champion
 
     @invariant()
     def hold_is_as_told(self):

@@ -10,7 +10,7 @@ from cli_helpers import Cli, turn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from align_agent.cli.compare import word_diff
+from align_agent.compare import word_diff
 from align_agent.night.progress import Silent
 from align_agent.night.run import run_night
 from align_agent.paths import Home
@@ -21,12 +21,13 @@ from align_agent.store import Store
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_a_word_diff_holds_both_texts(before: str, after: str) -> None:
     pieces = word_diff(before, after)
-    assert "".join(text for mark, text in pieces if mark != "added") == before
-    assert "".join(text for mark, text in pieces if mark != "removed") == after
+    assert "".join(piece.text for piece in pieces if piece.mark != "added") == before
+    assert "".join(piece.text for piece in pieces if piece.mark != "removed") == after
 
 
 def test_a_word_diff_marks_whole_words() -> None:
-    assert word_diff("It is **7**.", "It is 7.") == [
+    found = [(piece.mark, piece.text) for piece in word_diff("It is **7**.", "It is 7.")]
+    assert found == [
         ("same", "It is "),
         ("removed", "**"),
         ("same", "7"),
@@ -148,6 +149,27 @@ def test_two_versions_answer_the_held_out_questions(cli: Cli, trained: Home) -> 
     assert data["answers"][0]["same"] is False
 
 
+def test_figures_of_the_answers_stand_beside_them(cli: Cli, trained: Home) -> None:
+    data = cli("adapters", "compare", "base", "v1", "--json").json
+    here = {row["key"]: row for row in data["figures"] if row["where"] == "here"}
+    assert {"words", "distinct", "repetition", "finished", "sure"} <= set(here)
+    assert here["words"]["difference"] == here["words"]["b"] - here["words"]["a"]
+    assert "words an answer" in cli("adapters", "compare", "base", "v1").out
+
+
+def test_what_the_gate_measured_is_compared_too(cli: Cli, trained: Home) -> None:
+    from align_agent.gate.report import Judgement, Measure
+
+    values = {"base": 0.2, "candidate": 0.9}
+    measure = Measure("rules", "own", "wishes met", values, "champion", 16)
+    with Store.open(trained.database) as store:
+        judged = Judgement("promote", ("fine",), (), (measure,))
+        store.runs.update("run-1", verdict=judged.to_dict())
+    figures = cli("adapters", "compare", "base", "v1", "--json").json["figures"]
+    (gate,) = [row for row in figures if row["where"] == "gate"]
+    assert (gate["a"], gate["b"], round(gate["difference"], 3)) == (0.2, 0.9, 0.7)
+
+
 def test_two_versions_answer_a_question_of_ones_own(cli: Cli, trained: Home) -> None:
     result = cli("adapters", "compare", "base", "v1", "--prompt", "Hello?")
     assert "> Hello?" in result.out and "diff: " in result.out
@@ -186,7 +208,8 @@ def test_comparing_with_nothing_to_ask_says_so(cli: Cli, made: Home) -> None:
 
 
 def test_a_tool_is_called_on_the_way_to_an_answer(cli: Cli, trained: Home) -> None:
-    from align_agent.cli.compare import Question, _answers
+    from align_agent.agent.tools import call
+    from align_agent.compare import Question, _answers
     from align_agent.config import load_config
     from align_agent.models.generation import Generation
     from align_agent.records import Message, ToolCall
@@ -205,7 +228,8 @@ def test_a_tool_is_called_on_the_way_to_an_answer(cli: Cli, trained: Home) -> No
 
     question = Question((Message("user", "What is 2 plus 3?"),), ({"type": "function"},))
     config = load_config(trained.config)
-    assert _answers(config, Calculating(), None, [question]) == ["It is 5."]  # type: ignore[arg-type]
+    (found,) = _answers(config, Calculating(), None, [question], call)  # type: ignore[arg-type]
+    assert found.text == "It is 5."
 
 
 @pytest.fixture

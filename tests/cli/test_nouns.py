@@ -177,6 +177,29 @@ def test_adapters_are_listed_with_their_names(cli: Cli, lived: Home) -> None:
     assert "champion" in cli("adapters").out
 
 
+def test_the_timeline_tells_the_story_of_the_versions(cli: Cli, lived: Home) -> None:
+    rows = cli("adapters", "timeline", "--json").json
+    assert {row["kind"] for row in rows} == {"made", "moved"}
+    assert "champion: v1 -> v2" in cli("adapters", "timeline").out
+
+
+def test_a_version_that_was_exported_can_be_imported(cli: Cli, lived: Home, tmp_path: Path) -> None:
+    from align_agent.adapters import files
+    from align_agent.models.files import fingerprint, locate
+
+    carried = tmp_path / "carried"
+    carried.mkdir()
+    (carried / "adapter_model.safetensors").write_bytes(b"other weights")
+    refused = cli("adapters", "import", str(carried), code=1).err
+    assert "manifest" in refused
+    files.write_manifest(carried, base="pocket", base_hash=fingerprint(locate("pocket")))
+    assert cli("adapters", "import", str(carried), "--json").json["label"] == "v3"
+    assert "was here before" not in cli("adapters", "import", str(carried)).out
+    (carried / files.MANIFEST).unlink()
+    files.write_manifest(carried, base="pocket", base_hash="another")
+    assert "trained on `pocket`" in cli("adapters", "import", str(carried), code=1).err
+
+
 def test_adapters_of_another_base_are_left_out_when_asked(cli: Cli, lived: Home) -> None:
     assert cli("adapters", "list", "--base", "other", "--json").json == []
 

@@ -1,22 +1,21 @@
 import math
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from align_agent.gate import likelihood, looks
+from align_agent.gate.likelihood import Asked
+from align_agent.gate.paper import Exam, HeldOut, by_tools, reminded
 from align_agent.gate.probes import Probe
-from align_agent.gate.scores import (
-    Exam,
-    HeldOut,
-    Scores,
-    by_tools,
-    count_checks,
-    looks,
-    reminded,
-    score,
-)
+from align_agent.gate.scores import Sheet, count_checks, score, shares_met
 from align_agent.models.generation import Sampling
 from align_agent.records import Message
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+from adapters_made import make_adapter
 
 RULE = "Write plain text: no bold, no lists, no headings."
 PLAIN = {"name": "no_markdown"}
@@ -37,26 +36,61 @@ def test_an_empty_answer_meets_no_check():
     assert count_checks([asked(checks=(PLAIN, SHORT))], ["."]) == (0, 2)
 
 
+def test_only_prompts_with_checks_have_a_share():
+    items = [asked(checks=(PLAIN, SHORT)), asked()]
+    assert shares_met(items, ["one two three four", "x"]) == (0.5,)
+
+
 def test_shares_are_zero_where_nothing_was_asked():
-    assert (Scores("x").rule_share, Scores("x").correct, Scores("x").margin) == (0.0, 0.0, 0.0)
+    assert (Sheet("x").rule_share, Sheet("x").correct, Sheet("x").row()["margin"]) == (0, 0, 0)
 
 
 def test_answers_that_are_all_the_same_have_few_distinct_word_pairs():
-    alike = looks(["the sum is five"] * 10)[1]
-    varied = looks([f"number {n} and word {n * 7}" for n in range(10)])[1]
-    assert alike == pytest.approx(0.1)
-    assert varied > 0.5
+    varied = [f"number {n} and word {n * 7}" for n in range(10)]
+    assert looks.distinct(["the sum is five"] * 10) == pytest.approx(0.1)
+    assert looks.distinct(varied) > 0.5
+
+
+def test_answers_that_are_all_the_same_share_all_their_words():
+    assert looks.similarity(["the sum is five"] * 10) == pytest.approx(1.0)
+    assert looks.similarity(["."] * 10) == 1.0
+    assert looks.similarity([f"a{n} b{n}" for n in range(10)]) == 0.0
 
 
 def test_a_loop_is_repetition_and_plain_text_is_not():
-    assert looks(["it is so and " * 30])[2] > 0.9
-    assert looks(["each of these words stands in this sentence only once"])[2] == 0.0
+    assert looks.repetition("it is so and " * 30) > 0.9
+    assert looks.repetition("each of these words stands in this sentence only once") == 0.0
 
 
 @given(st.lists(st.text(max_size=80), max_size=5))
 def test_looks_are_finite_shares_for_any_text(answers):
-    length, distinct, repetition = looks(answers)
-    assert length >= 0 and 0 <= distinct <= 1 and 0 <= repetition <= 1
+    assert 0 <= looks.distinct(answers) <= 1
+    assert 0 <= looks.similarity(answers) <= 1 + 1e-9
+    assert all(0 <= looks.repetition(answer) <= 1 for answer in answers)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<hindsight>",
+        "As you said, no bold.",
+        "Following your rules, it is 5.",
+        "As the user requested: 5.",
+        "You told me to be brief. 5.",
+        "The user's next message asks for plain text.",
+    ],
+)
+def test_words_that_speak_of_the_feedback_are_noticed(answer):
+    assert looks.mentions_hindsight(answer, "What is 2 plus 3?")
+
+
+@pytest.mark.parametrize("answer", ["It is 5.", "Ask your teacher.", "The rules of chess are old."])
+def test_ordinary_words_are_no_leak(answer):
+    assert not looks.mentions_hindsight(answer, "What is 2 plus 3?")
+
+
+def test_words_that_the_prompt_brings_up_are_no_leak():
+    assert not looks.mentions_hindsight("As you said, 5.", "Why is it five, as you said?")
 
 
 def test_a_rule_that_stands_in_the_system_message_is_not_said_twice():
@@ -113,7 +147,10 @@ def exam() -> Exam:
         Probe((Message("user", "Say no."),), lambda answer: False, "test"),
     ]
     sampling = Sampling(max_new_tokens=8, temperature=1.0, seed=1)
-    return Exam(heldout, probes, sampling, all_rules=(RULE,))
+    pinned = [Probe((Message("user", "Say yes."),), lambda answer: True, "pinned")]
+    return Exam(
+        heldout, probes, sampling, all_rules=(RULE,), pinned=pinned, pushed=5, canaries=("heron",)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +163,57 @@ def test_a_sheet_has_an_answer_for_each_held_out_prompt_in_order(sheet, exam):
 
 
 def test_counts_match_what_was_asked(sheet):
-    scores = sheet.scores
-    assert (scores.checks, scores.probes, scores.probes_right, scores.n_heldout) == (4, 2, 1, 5)
-    assert (scores.n_own, scores.unchecked) == (5, 3)
+    assert (sheet.checks, sheet.right, sheet.pinned) == (4, (True, False), (True,))
+    assert (len(sheet.met), len(sheet.finished), len(sheet.kl)) == (4, 7, 2)
 
 
 def test_there_is_a_margin_for_each_prompt_with_a_hindsight(sheet):
-    assert len(sheet.scores.margins) == 4
-    assert all(math.isfinite(margin) for margin in sheet.scores.margins)
+    assert len(sheet.margins) == 4
+    assert all(math.isfinite(margin) for margin in sheet.margins)
+
+
+def test_only_what_was_right_is_doubted(sheet):
+    assert sheet.held == ((0, True),)
+
+
+def test_the_base_is_no_distance_from_itself(sheet):
+    assert sheet.kl == (0.0, 0.0)
+    assert all(value > 0 for value in sheet.entropy)
+
+
+@pytest.fixture(scope="module")
+def adapter(model, tmp_path_factory):
+    return make_adapter(model, tmp_path_factory.mktemp("made") / "v0001")
+
+
+def test_an_adapter_is_weighed_against_the_base(model, exam, adapter):
+    found = score(model, adapter, exam, who="candidate")
+    assert all(value > 0 for value in found.kl)
+    assert len(found.exposed) == 1
+
+
+def test_an_answer_that_follows_the_users_wish_wins_in_either_place(model):
+    prompt = (Message("user", "What is 2 plus 3?"),)
+    item = HeldOut(prompt, rules=(RULE,))
+    said = ["It is five.", "1. **Add** them."]
+    forth = likelihood.wins(model, [item], [said[0]], [said[1]])
+    back = likelihood.wins(model, [item], [said[1]], [said[0]])
+    assert forth[0] + back[0] == 1.0
+
+
+def test_the_same_answer_is_a_draw(model):
+    item = HeldOut((Message("user", "2 plus 3?"),), rules=(RULE,))
+    assert likelihood.wins(model, [item], ["five"], ["five "]) == (0.5,)
+
+
+def test_what_does_not_fit_into_the_context_is_not_compared(model):
+    item = HeldOut((Message("user", "2 plus 3?"),), rules=(RULE,))
+    assert likelihood.wins(model, [item], ["five " * 2000], ["six"]) == ()
+
+
+def test_entropy_of_a_long_answer_is_weighed_as_far_as_the_context_goes(model):
+    (found,) = likelihood.weigh(model, None, [Asked((Message("user", "?"),), "five " * 2000)])
+    assert math.isfinite(found.entropy)
 
 
 def test_the_same_contestant_gets_the_same_sheet(model, exam, sheet):
@@ -155,5 +235,4 @@ def test_progress_counts_up_to_all_answers(model, exam):
 
 
 def test_nothing_asked_gives_empty_scores(model):
-    empty = score(model, None, Exam((), (), Sampling()), who="base")
-    assert empty.scores == Scores("base")
+    assert score(model, None, Exam((), (), Sampling()), who="base") == Sheet("base")

@@ -22,7 +22,7 @@ LEVELS: tuple[set[str], ...] = (
     {"store"},
     {"models", "feedback", "adapters", "capture"},
     {"distill", "gate", "explain", "export", "checkup"},
-    {"night"},
+    {"night", "compare", "credit"},
     {"privacy"},
     {"schedule", "agent", "server", "openclaw"},
     {"demo", "langgraph", "web"},

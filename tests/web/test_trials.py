@@ -11,9 +11,9 @@ import httpx
 import pytest
 from furnished import Dashboard, say
 
+from align_agent.compare import word_diff
 from align_agent.records import Run
 from align_agent.web.charts import MOST_POINTS, line
-from align_agent.web.diff import word_diff
 from align_agent.web.pages.morning import gate_table, gates_of
 from align_agent.web.pages.nights import changes
 from align_agent.web.pages.trend import by_week, sentence, week_of
@@ -185,8 +185,8 @@ def test_curves_are_drawn_without_and_with_scripts(dashboard: Dashboard, browser
 
 def test_the_diff_leads_from_one_answer_to_the_other() -> None:
     pieces = word_diff("The **sum** is 12.", "The sum is 13.")
-    assert "".join(text for mark, text in pieces if mark != "added") == "The **sum** is 12."
-    assert "".join(text for mark, text in pieces if mark != "removed") == "The sum is 13."
+    assert "".join(p.text for p in pieces if p.mark != "added") == "The **sum** is 12."
+    assert "".join(p.text for p in pieces if p.mark != "removed") == "The sum is 13."
 
 
 def test_a_long_curve_is_thinned_to_its_end() -> None:

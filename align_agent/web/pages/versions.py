@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from align_agent.adapters.registry import ALIASES
+from align_agent.compare import word_diff
 from align_agent.errors import NotFound
 from align_agent.records import BASE_VERSION, Adapter, Run, version_label
 from align_agent.web.desk import Desk
-from align_agent.web.diff import word_diff
 from align_agent.web.pages.morning import MEASURES
 from align_agent.web.words import link
 
@@ -108,8 +108,8 @@ def compare(desk: Desk) -> dict[str, Any]:
                 "b": answers[1][prompt],
                 "same": answers[0][prompt] == answers[1][prompt],
                 "diff": [
-                    {"mark": mark, "text": text}
-                    for mark, text in word_diff(answers[0][prompt], answers[1][prompt])
+                    {"mark": piece.mark, "text": piece.text}
+                    for piece in word_diff(answers[0][prompt], answers[1][prompt])
                 ],
             }
             for prompt in answers[1]

@@ -1,0 +1,108 @@
+"""The gate's result as plain records, for whoever shows it. Measures and decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from align_agent.records import Verdict
+
+# What a measure says about the candidate: `good` and `bad` decide, the others do not. `unsure` is
+# beyond its limit, but its interval reaches back over it; `unmeasured` had nothing to measure.
+Outcome = Literal["good", "bad", "fine", "unsure", "unmeasured"]
+GATES: dict[str, str] = {
+    "own": "your own turns",
+    "ability": "ability",
+    "collapse": "collapse",
+    "leaks": "leaks",
+    "sycophancy": "standing by what is right",
+    "calibration": "calibration",
+    "drift": "distance from the base",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One figure of all contestants, and what the candidate's says.
+
+    `key` is stable, `gate` one of `GATES`, `title` for people. `values` are by contestant (base,
+    champion, candidate, memory: the base with the rules in its prompt). `difference` is the
+    candidate's value minus that of `against`, with its bootstrap interval `low` to `high`
+    (None where there is none); `limit` is where it begins to count. `n` counts prompts.
+    """
+
+    key: str
+    gate: str
+    title: str
+    values: Mapping[str, float]
+    against: str
+    n: int
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    limit: float | None = None
+    outcome: Outcome = "fine"
+    sentence: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "values": dict(self.values)}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Measure:
+        return Measure(**data)
+
+
+def gained(measures: Sequence[Measure]) -> bool:
+    """Whether the candidate does better on the user's own turns.
+
+    Checks come first: what they decide, no likelihood overrules.
+    """
+    said = {measure.key: measure.outcome for measure in measures if measure.gate == "own"}
+    if said.get("rules") in ("good", "bad"):
+        return said["rules"] == "good"
+    return "good" in said.values() and "bad" not in said.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """promote, review or reject; why; the scores, one row for each contestant; the measures."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    table: tuple[dict[str, Any], ...] = ()
+    measures: tuple[Measure, ...] = field(default=())
+
+    def gates(self) -> dict[str, bool]:
+        """Whether each gate was passed: those alone at which something was measured."""
+        passed: dict[str, bool] = {}
+        for measure in self.measures:
+            if measure.outcome != "unmeasured":
+                fine = measure.outcome != "bad"
+                passed[measure.gate] = passed.get(measure.gate, True) and fine
+        if "own" in passed:
+            passed["own"] = gained(self.measures)
+        return passed
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "table": [dict(row) for row in self.table],
+            "measures": [measure.to_dict() for measure in self.measures],
+        }
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Judgement | None:
+        """What a run's `verdict` holds; None for a run that was never judged.
+
+        Nights of before the measures were kept have none.
+        """
+        if not data.get("verdict"):
+            return None
+        return Judgement(
+            data["verdict"],
+            tuple(data.get("reasons", ())),
+            tuple(data.get("table", ())),
+            tuple(Measure.from_dict(row) for row in data.get("measures", ())),
+        )
