@@ -129,7 +129,7 @@ class Life:
 
     def _log(self, session: Session, serving: Serving) -> None:
         """Store the session's turns and read each message as the follow-up that it is."""
-        moment = FIRST_DAY + timedelta(hours=session.number)
+        moment = FIRST_DAY + timedelta(hours=6 * session.number)  # four a day
         with Store.open(self.home.database) as store:
             for place, answer in enumerate(session.answers):
                 turn = Turn(
