@@ -19,16 +19,22 @@ def command() -> None:
 
 @command.command("plan")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=0))
+@click.option("--probe", is_flag=True, help="Also foretell time and memory: loads the model.")
 @common
 @click.pass_obj
-def plan(app: App, limit: int) -> None:
+def plan(app: App, limit: int, probe: bool) -> None:
     """What the next night would learn from, and why every other turn is left out.
 
-    --limit bounds the table of turns; the counts and `--json` are always complete.
+    --limit bounds the table of turns; the counts and `--json` are always complete. --probe tries a
+    few answers and steps on this machine, and says how long the night will take.
     """
     from align_agent.night.plan import plan as make_plan
 
     data: dict[str, Any] = plain(make_plan(app.require_home()))
+    if probe and data["ready"]:
+        from align_agent.night.estimate import estimate
+
+        data["estimate"] = plain(estimate(app.require_home()))
     emit(data, app.json, lambda: _show(data, limit))
 
 
@@ -44,6 +50,16 @@ def _show(data: dict[str, Any], limit: int) -> None:
             ("rules", "\n".join(data["rules"]) or "(none)"),
         ]
     )
+    if found := data.get("estimate"):
+        by_phase = ", ".join(f"{name} {value:.0f} s" for name, value in found["seconds"].items())
+        pairs(
+            [
+                ("answers", found["answers"]),
+                ("steps", found["steps"]),
+                ("minutes", f"about {found['minutes']:.1f} ({by_phase})"),
+                ("memory", f"about {found['memory_gb']:.1f} GB"),
+            ]
+        )
     if data["turns"] and limit:
         say()
     table(

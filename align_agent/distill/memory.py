@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import resource
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,6 +61,14 @@ def bytes_per_token(student: Any) -> float:
         parameter.grad = None
     # The backward pass holds a layer's gradients beside what was kept.
     return 1.25 * sum(kept.values()) / _PROBE
+
+
+def peak_gb(device: torch.device) -> float:
+    """The most that this process has held so far: on the card, or of the machine's memory."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device)) / 2**30
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)
 
 
 def ran_out(error: BaseException) -> bool:

@@ -1,0 +1,166 @@
+"""How long the next night will take, from a probe on this machine: a few answers, a few steps.
+
+The counts follow the phases; what one answer and one example cost is measured with the real code on
+the real turns. Writes nothing that lasts.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from align_agent.adapters.registry import Registry
+from align_agent.config import Config, load_config
+from align_agent.distill.hindsight import Example, example_of
+from align_agent.distill.select import Selection
+from align_agent.errors import InputError
+from align_agent.models.load import load_model
+from align_agent.night import plan
+from align_agent.paths import Home
+from align_agent.store import Store
+
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
+
+_PROBE = 16  # turns that are tried
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a night does, phase by phase: answers that are generated, examples and steps."""
+
+    preflight: int
+    draft: int
+    draft_steps: int
+    rollouts: int
+    examples: int
+    steps: int
+    gate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds: one answer, the teacher's side of one example, one example in one step."""
+
+    answer: float
+    teacher: float
+    example: float
+    memory_gb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the next night will take. `seconds` by phase, `memory_gb` of the whole process."""
+
+    answers: int
+    steps: int
+    minutes: float
+    memory_gb: float
+    seconds: dict[str, float]
+
+
+def estimate(home: Home) -> Estimate:
+    """Probe this machine with the next night's own turns.
+
+    Raises ConfigError, StoreError, ModelError, and InputError when there is nothing to learn.
+    """
+    config = load_config(home.config)
+    with Store.open(home.database) as store:
+        wishes = plan.Wishes(store, config)
+        chosen = plan.choose(store, config, wishes)
+        problem = plan.too_little(chosen, config.distill.min_turns)
+        if problem:
+            raise InputError(problem, hint="there is no night to foretell: see the plan")
+        model = load_model(config.model)
+        version, _ = Registry(store, home).serving(config.model.base, model.base_hash)
+        counts = count(config, chosen, wishes, champion=version > 0)
+        lessons = [
+            example_of(c.turn, wishes.for_turn(c.turn), c.follow_up) for c in chosen.train[:_PROBE]
+        ]
+    return foretell(config, counts, probe(model, config, lessons))
+
+
+def count(config: Config, chosen: Selection, wishes: plan.Wishes, *, champion: bool) -> Counts:
+    """The work of a night over these turns; see `phases` and `exam` for what each phase does."""
+    from align_agent.night.exam import MAX_HELD_OUT, MIN_HELD_OUT, STAND_INS
+    from align_agent.night.phases import MIN_ANCHORS, PREFLIGHT_PROMPTS
+
+    settings = config.distill
+    n, own = len(chosen.train), len(chosen.anchors)
+    share = settings.anchors
+    wanted = max(round(share / (1 - share) * n), MIN_ANCHORS) if share else 0
+    general = max(wanted - own, 0)
+    checked = sum(bool(wishes.checks_for(c.turn)) for c in chosen.train)
+    drafted = settings.rollouts != "logged" and settings.draft_epochs > 0
+    half = max(1, settings.batch_size // 2)
+    fresh = 0 if settings.rollouts == "logged" else n + own
+    examples = general + n + own + (n + own if settings.rollouts == "both" else 0)
+    held = min(len(chosen.heldout), MAX_HELD_OUT)
+    held = held if held >= MIN_HELD_OUT else held + STAND_INS
+    contestants = 2 + champion + bool(wishes.rules)
+    return Counts(
+        preflight=2 * min(checked, PREFLIGHT_PROMPTS),
+        draft=n if drafted else 0,
+        draft_steps=settings.draft_epochs * math.ceil(n / half) if drafted else 0,
+        rollouts=fresh + general,
+        examples=examples,
+        steps=settings.epochs * math.ceil(examples / settings.batch_size),
+        gate=contestants * (held + config.gate.probes),
+    )
+
+
+def foretell(config: Config, counts: Counts, costs: Costs) -> Estimate:
+    """Counts times costs."""
+    n = counts.draft
+    settings = config.distill
+    seconds = {
+        "preflight": counts.preflight * costs.answer + 2 * n * costs.teacher,
+        "draft": n * (costs.answer + costs.teacher + settings.draft_epochs * costs.example),
+        "rollouts": counts.rollouts * costs.answer,
+        "train": counts.examples * (costs.teacher + settings.epochs * costs.example),
+        "gate": counts.gate * costs.answer,
+    }
+    seconds["train"] = min(seconds["train"], 60.0 * settings.max_minutes)
+    return Estimate(
+        answers=counts.preflight + counts.draft + counts.rollouts + counts.gate,
+        steps=counts.draft_steps + counts.steps,
+        minutes=round(sum(seconds.values()) / 60, 2),
+        memory_gb=round(costs.memory_gb, 2),
+        seconds={name: round(value, 1) for name, value in seconds.items()},
+    )
+
+
+def probe(model: LocalModel, config: Config, lessons: list[Example]) -> Costs:
+    """Answer the lessons' prompts, then train two passes over them; what each cost."""
+    from align_agent.distill.memory import peak_gb
+    from align_agent.distill.train import train
+    from align_agent.models.generation import Sampling
+
+    tokens = max(1, min(config.model.max_new_tokens, model.context // 2))
+    begun = time.monotonic()
+    model.generate_batch(
+        [model.fit(lesson.prompt, reserve=tokens, tools=lesson.tools) for lesson in lessons],
+        sampling=Sampling(tokens, config.model.temperature, config.model.top_p, seed=0),
+    )
+    answer = (time.monotonic() - begun) / len(lessons)
+    ends: list[float] = []
+    settings = replace(config.distill, epochs=2)
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.monotonic()
+        result = train(
+            model,
+            lessons,
+            settings,
+            seed=0,
+            out_dir=Path(folder),
+            on_step=lambda *_: ends.append(time.monotonic()),
+        )
+    first, steps = ends[0] - begun, len(ends)
+    example = (ends[-1] - ends[0]) / (steps - 1) * steps / (2 * result.examples)
+    own = min(settings.batch_size, result.examples)
+    teacher = max(0.0, first - example * own) / result.examples
+    return Costs(answer, teacher, example, peak_gb(model.device))
