@@ -11,7 +11,7 @@ malloc_env := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=171798691
 test_env := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check cov test-openclaw test-llama pocket card bench-serve bench-proxy bench-engine bench-personalization clean
+.PHONY: help setup demo test check cov test-openclaw test-llama pocket card bench-serve bench-proxy bench-engine bench-personalization bench-reader reader clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -76,6 +76,12 @@ bench-redaction: $(stamp) ## what redaction finds, and how often it strikes what
 bench-personalization: $(stamp) ## does it learn a person, beside seven other ways (BENCH_ARGS="--minutes 20")
 	$(bin)/python -c 'import matplotlib' 2>/dev/null || $(bin)/pip install --quiet '.[bench]'
 	OMP_NUM_THREADS=1 $(malloc_env) PYTHONPATH=benchmarks $(bin)/python -m personalization $(BENCH_ARGS)
+
+bench-reader: $(stamp) ## how well your messages are read as feedback (real rows in ../shared/data)
+	$(bin)/python benchmarks/reader.py
+
+reader: $(stamp) ## train the words layer of that reading again
+	$(bin)/python benchmarks/reader_train.py
 
 clean: ## remove caches and build output, keep .venv
 	rm -rf build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo

@@ -109,7 +109,9 @@ class Feedback:
     """What one signal says about one turn. Kept beside the turn, never written over it.
 
     `kind` names the signal (follow_up, retry, rating, edit, gap, ...), `detector` the code that
-    saw it. `source_turn_id` is the later turn whose message carried it, if there is one.
+    saw it. `source_turn_id` is the later turn whose message carried it, if there is one. `layers`
+    says what each layer of a detector thought (from 0 to 1; the lexicon's praise below 0), `review`
+    why a person should look before anything is learned from it; empty once that is settled.
     """
 
     turn_id: str
@@ -125,6 +127,8 @@ class Feedback:
     dismissed: bool = False
     id: str = field(default_factory=lambda: new_id("fb"))
     created_at: str = field(default_factory=now)
+    layers: dict[str, float] = field(default_factory=dict)
+    review: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
 from align_agent.cli.output import emit, note, pairs, say, table, when
+
+if TYPE_CHECKING:
+    from align_agent.records import Feedback
 
 
 @click.group(cls=NounGroup)
@@ -23,16 +28,22 @@ def command() -> None:
     default=None,
     help="Only this kind of opinion.",
 )
+@click.option("--review", is_flag=True, help="Only what waits for your look.")
 @common
 @click.pass_obj
-def list_(app: App, limit: int, polarity: str | None) -> None:
+def list_(app: App, limit: int, polarity: str | None, review: bool) -> None:
     """The newest opinions first."""
     with app.store(read_only=True) as store:
-        opinions = store.feedback.list(limit, polarity or "")
+        if review:
+            opinions = [
+                o for o in store.feedback.to_review(limit) if polarity in (None, o.polarity)
+            ]
+        else:
+            opinions = store.feedback.list(limit, polarity or "")
 
     def show() -> None:
         if not opinions:
-            note("no feedback yet")
+            note("nothing waits for your look" if review else "no feedback yet")
         table(
             ("id", "turn", "when", "polarity", "category", "sure", "text"),
             [
@@ -40,7 +51,7 @@ def list_(app: App, limit: int, polarity: str | None) -> None:
                     opinion.id[:12],
                     opinion.turn_id[:12],
                     when(opinion.created_at),
-                    opinion.polarity + (" (dismissed)" if opinion.dismissed else ""),
+                    opinion.polarity + _state(opinion),
                     opinion.category,
                     f"{opinion.confidence:.2f}",
                     opinion.text[:300],
@@ -49,7 +60,16 @@ def list_(app: App, limit: int, polarity: str | None) -> None:
             ],
         )
 
+        if any(opinion.review and not opinion.dismissed for opinion in opinions):
+            note("(look?): `align-agent feedback show ID`, then `accept ID` or `dismiss ID`")
+
     emit(opinions, app.json, show)
+
+
+def _state(opinion: Feedback) -> str:
+    if opinion.dismissed:
+        return " (dismissed)"
+    return " (look?)" if opinion.review else ""
 
 
 @command.command("show")
@@ -73,6 +93,8 @@ def show_one(app: App, feedback_id: str) -> None:
                 ("read as", f"{opinion.polarity}, {opinion.category}"),
                 ("sure", f"{opinion.confidence:.2f}, strength {opinion.strength:.2f}"),
                 ("because", opinion.evidence or "(nothing noted)"),
+                ("layers", ", ".join(f"{n} {v:.2f}" for n, v in opinion.layers.items()) or "(one)"),
+                ("waits for you", opinion.review or "no"),
                 ("seen by", f"{opinion.kind}, {opinion.detector}"),
             ]
         )
@@ -90,6 +112,19 @@ def dismiss(app: App, feedback_id: str) -> None:
         opinion = store.feedback.get(feedback_id)
         store.feedback.dismiss(opinion.id)
     emit({"id": opinion.id, "dismissed": True}, app.json, lambda: say(f"{opinion.id} dismissed"))
+
+
+@command.command("accept")
+@click.argument("feedback_id", metavar="ID")
+@common
+@click.pass_obj
+def accept(app: App, feedback_id: str) -> None:
+    """Yes, that was meant as it was read: learn from it."""
+    from align_agent.feedback.signals import accept as take
+
+    with app.store() as store:
+        opinion = take(store, store.feedback.get(feedback_id).id, app.config)
+    emit(opinion, app.json, lambda: say(f"{opinion.id} accepted"))
 
 
 @command.command("add")

@@ -31,7 +31,7 @@ NOUNS = {
     "turns": "What was said: list, search, import, exclude.",
     "forget": "Take a turn, a conversation or some words out for good.",
     "feedback": "What you thought of the answers, as far as it was understood.",
-    "rules": "Your wishes, as rules: list, add, accept, edit, retire.",
+    "rules": "Your wishes, as rules: list, explain, add, accept, edit, retire.",
     "distill": "Learn now, or see what the next night would learn from.",
     "runs": "The nights so far, and how each one ended.",
     "adapters": "The versions: compare, promote, roll back.",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import emit, note, pairs, say, table, when
+from align_agent.cli.output import emit, note, pairs, printable, say, table, when
 
 if TYPE_CHECKING:
     from align_agent.feedback.profile import Profile
@@ -96,14 +96,88 @@ def show_one(app: App, rule_id: str) -> None:
     emit({"rule": rule, "turns": turns}, app.json, show)
 
 
-@command.command("add")
-@click.argument("text")
+@command.command("explain")
+@click.argument("rule_id", metavar="ID", required=False)
 @common
 @click.pass_obj
-def add(app: App, text: str) -> None:
+def explain(app: App, rule_id: str | None) -> None:
+    """The words behind a rule, and what it replaced; without an ID, of all rules in force."""
+    with _profile(app) as (store, profile):
+        rules = [store.rules.get(rule_id)] if rule_id else profile.rules()
+        told = [_explained(app, store, profile, rule) for rule in rules]
+
+    def show() -> None:
+        if not told:
+            note("no rules in force: `align-agent rules list` shows all there are")
+        for number, facts in enumerate(told):
+            if number:
+                say("")
+            _show_explained(facts)
+
+    emit(told, app.json, show)
+
+
+def _explained(app: App, store: Store, profile: Profile, rule: Rule) -> dict[str, Any]:
+    from align_agent.feedback.fading import weight
+    from align_agent.records import now
+
+    behind = store.rules.turns_of(rule.id)
+    because = []
+    for turn in map(store.turns.get, behind):
+        heard = [
+            opinion.text
+            for opinion in store.feedback.for_turn(turn.id)
+            if opinion.text and not opinion.dismissed and opinion.source_turn_id in ("", *behind)
+        ]
+        if heard:
+            said = {"turn": turn.id, "you_asked": turn.user_text, "answer": turn.answer}
+            because.append({**said, "then": heard})
+    half_life = app.config.feedback.half_life_days
+    return {
+        "rule": rule,
+        "weight": round(weight(rule, now(), half_life), 2),
+        "because": because,
+        "contrary": profile.contrary(rule),
+    }
+
+
+def _show_explained(facts: dict[str, Any]) -> None:
+    rule = facts["rule"]
+    state = rule.status + (f" ({rule.reason})" if rule.reason else "")
+    say(f"{printable(rule.text)}  [{rule.id[:12]}, {state}]")
+    origin = "declared in config.yaml" if rule.status == "declared" else f"asked for {rule.count}x"
+    say(f"  {origin}, last {when(rule.last_seen)}; counts for: {rule.scope}")
+    for reason in facts["because"]:
+        say(f"  you asked   {_short(reason['you_asked'])}")
+        say(f"  answer      {_short(reason['answer'])}")
+        for text in reason["then"]:
+            say(f"  then        {_short(text)}")
+    if not facts["because"]:
+        say("  no conversation behind it: you wrote it yourself")
+    for other in facts["contrary"]:
+        why = f" ({other.reason})" if other.reason else ""
+        say(f"  against it  {printable(other.text)}  [{other.id[:12]}, {other.status}{why}]")
+
+
+def _short(text: str) -> str:
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= 90 else f"{line[:89]}…"
+
+
+@command.command("add")
+@click.argument("text")
+@click.option(
+    "--scope",
+    default="everything",
+    show_default=True,
+    help="everything, code, channel:NAME, or words like topic:mail,letter.",
+)
+@common
+@click.pass_obj
+def add(app: App, text: str, scope: str) -> None:
     """Say a wish outright. It counts from the next night on."""
     with _profile(app) as (_, profile):
-        rule = profile.add(text)
+        rule = profile.add(text, scope)
     _told(app, rule, "added")
 
 

@@ -62,6 +62,7 @@ def gather(app: App) -> dict[str, Any]:
                 "alarm": arrived.told() if arrived.alarming else "",
             },
             "feedback": store.feedback.count(),
+            "to_review": len(store.feedback.to_review()),
             "rules": _rules(store),
             "held": registry.held(),
             "forgotten": {
@@ -129,6 +130,10 @@ def _show(data: dict[str, Any]) -> None:
         ]
     )
     _warn_of_forgotten(data["forgotten"], champion["version"])
+    if data["to_review"]:
+        say(
+            f"{data['to_review']} opinions wait for your look: `align-agent feedback list --review`"
+        )
     if data["losses"]:
         warn(f"something went wrong: {_counted(data['losses'])} (`align-agent doctor`)")
     if data["arrivals"]["alarm"]:

@@ -135,8 +135,17 @@ class FeedbackConfig:
         low=0,
         high=100,
     )
+    threshold: float = option(
+        0.3, "A message counts as a complaint from this calibrated score on.", low=0.01, high=1
+    )
     min_confidence: float = option(
         0.6, "Feedback read with less confidence is kept, but not trained on.", low=0, high=1
+    )
+    half_life_days: float = option(
+        90,
+        "A proposed rule counts half after so many days; one that has faded is given up.",
+        low=1,
+        high=10_000,
     )
     auto_accept: bool = option(
         True, "Rules that are clear become active at once; false proposes them for your yes."

@@ -109,9 +109,10 @@ def select(
 def correction(feedback: Iterable[Feedback], min_confidence: float) -> tuple[bool, str]:
     """Whether the user found fault with a turn, and their words for it, if there are any.
 
-    A person's own rating outweighs what a detector read.
+    A person's own rating outweighs what a detector read. What waits for a look counts for nothing.
     """
-    heard = [f for f in feedback if not f.dismissed and f.confidence >= min_confidence]
+    valid = [f for f in feedback if not f.dismissed and not f.review]
+    heard = [f for f in valid if f.confidence >= min_confidence]
     ratings = [f for f in heard if f.kind == "rating" and f.polarity != "neutral"]
     if ratings and ratings[-1].polarity == "positive":
         return False, ""
@@ -137,6 +138,8 @@ def _judge(
         return None, "no user message"
     corrected, words = correction(feedback, min_confidence)
     if not corrected and not violates(turn):
+        if any(f.polarity == "negative" and not f.dismissed for f in feedback):
+            return None, "a doubtful complaint: neither learned from nor held up as good"
         return _Usable(turn.id, turn.conversation_id, "fine", ""), ""
     if not words and not rules_for(turn):
         return None, "no hindsight: no rule applies and the complaint has no words"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from align_agent.errors import InputError
+from align_agent.feedback import contents
 from align_agent.feedback.patterns import alternatives
 
 # Far beyond any answer that a person reads; keeps a check's time bounded.
@@ -49,6 +50,11 @@ _EMOJI = re.compile(
     "[\U0001f300-\U0001faff\U0001f1e6-\U0001f1ff\u2600-\u2712\u2719-\u2767\u2795-\u2797"
     "\u231a\u231b\u23e9-\u23f3\u25fd\u25fe\u2b1b\u2b1c\u2b50\u2b55\u303d\u3297\u3299]"
 )
+_SHORTCODE = re.compile(
+    r"(?<![:\w]):(?:smil(?:e|ey)|grin\w*|joy|heart\w*|wink|tada|fire|rocket|star2?|sparkles|thumbsup|\+1|pray"
+    r"|clap|blush|wave|sunglasses|thinking|sob|cry|laughing|slight_smile|100|ok_hand|eyes|sweat_smile"
+    r"|white_check_mark|muscle|raised_hands|party_popper):(?![:\w])"
+)
 _WARM = re.compile(
     alternatives(
         r"""
@@ -75,15 +81,9 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*")
 _QUOTED = re.compile(
     r"\"[^\"\n]{1,200}\"|\u201c[^\u201d\n]{1,200}\u201d|\u00ab[^\u00bb\n]{1,200}\u00bb"
 )
-_FUNCTION_WORDS = {
-    "en": "the and of to is in that it you for with this are not be on as your",
-    "de": "der die das und ist nicht ein eine zu den mit sie ich es auf für von im dem",
-    "fr": "le la les et est un une des pas que pour dans vous je il ce du avec sur",
-    "es": "el la los las y es un una de que para no en con por se su lo como",
-    "it": "il lo la gli e è un una di che per non in con si sono del della come",
-    "pt": "o a os as e é um uma de que para não em com por se do da no na",
-    "nl": "de het een en is niet van te dat op in voor met zijn je ik aan er",
-}
+
+
+_LANGUAGES = (*contents.FUNCTION_WORDS, *contents.SCRIPTS)
 
 
 def prose(answer: str) -> str:
@@ -127,7 +127,8 @@ def has_markdown(answer: str) -> bool:
 
 
 def has_emoji(answer: str) -> bool:
-    return bool(_EMOJI.search(answer))
+    """Emoji, also by the names that chats turn into pictures (":smile:")."""
+    return bool(_EMOJI.search(answer) or _SHORTCODE.search(prose(answer)))
 
 
 def is_warm(answer: str) -> bool:
@@ -190,38 +191,24 @@ def _neutral(answer: str) -> bool:
     return not is_warm(answer) and "!" not in prose(answer)
 
 
-def _only_code(answer: str) -> bool:
-    return bool(_FENCE.search(answer)) and not prose(answer).strip()
-
-
 def _listed(text: Any) -> list[str]:
-    return [str(part).casefold() for part in (text if isinstance(text, list | tuple) else [text])]
-
-
-def _contains(answer: str, text: Any) -> bool:
-    return all(part in answer.casefold() for part in _listed(text))
-
-
-def _avoids(answer: str, text: Any) -> bool:
-    return not any(part in answer.casefold() for part in _listed(text))
+    return [str(part) for part in (text if isinstance(text, list | tuple) else [text])]
 
 
 def _starts_with(answer: str, text: Any) -> bool:
-    return answer.lstrip().casefold().startswith(tuple(_listed(text)))
+    return contents.visible(answer).startswith(tuple(map(contents.visible, _listed(text))))
 
 
 def _ends_with(answer: str, text: Any) -> bool:
-    return answer.rstrip().casefold().endswith(tuple(_listed(text)))
+    return contents.visible(answer).endswith(tuple(map(contents.visible, _listed(text))))
 
 
-def _language(answer: str, code: str) -> bool:
-    """Whether the function words of `code` are the most frequent. Short answers pass on a tie."""
-    found = [word.casefold() for word in words(prose(answer))]
-    counts = {
-        name: sum(word in common.split() for word in found)
-        for name, common in _FUNCTION_WORDS.items()
-    }
-    return counts[code] == max(counts.values())
+def _max_sentences(answer: str, n: int) -> bool:
+    return contents.count_sentences([len(words(part)) for part in sentences(answer)]) <= n
+
+
+def _reading_level(answer: str, grade: int) -> bool:
+    return contents.grade([words(part) for part in sentences(answer)]) <= grade
 
 
 CHECKS: dict[str, Callable[..., bool]] = {
@@ -232,9 +219,10 @@ CHECKS: dict[str, Callable[..., bool]] = {
     "no_bold": lambda answer: not has_bold(answer),
     "no_list": lambda answer: not has_list(answer),
     "no_heading": lambda answer: not has_heading(answer),
-    "max_sentences": lambda answer, n: len(sentences(answer)) <= n,
-    "max_words": lambda answer, n: len(words(prose(answer))) <= n,
-    "min_words": lambda answer, n: len(words(prose(answer))) >= n,
+    "max_sentences": _max_sentences,
+    "max_words": lambda answer, n: contents.count_words(words(prose(answer))) <= n,
+    "min_words": lambda answer, n: contents.enough_words(words(prose(answer)), n),
+    "max_paragraphs": lambda answer, n: contents.paragraphs(answer) <= n,
     "brief": _brief,
     "steps": shows_steps,
     "warm": is_warm,
@@ -243,16 +231,30 @@ CHECKS: dict[str, Callable[..., bool]] = {
     "not_specific": lambda answer: not is_specific(answer),
     "starts_with": _starts_with,
     "ends_with": _ends_with,
-    "contains": _contains,
-    "avoids": _avoids,
+    "contains": lambda answer, text: contents.contains(answer, _listed(text), words(answer)),
+    "avoids": lambda answer, text: contents.avoids(answer, _listed(text)),
     "no_exclamation": lambda answer: "!" not in prose(answer),
-    "code_block_only": _only_code,
-    "language": _language,
+    "no_apology": contents.no_apology,
+    "no_question": contents.no_question,
+    "code_block_only": contents.only_code,
+    "json": contents.is_json,
+    "language": lambda answer, code: contents.in_language(words(prose(answer)), code),
+    "reading_level": _reading_level,
+    "polite": lambda answer: contents.is_polite(prose(answer), words(prose(answer))),
+    "answer_first": lambda answer, asked="": contents.answers_first(
+        sentences(answer), answer, asked
+    ),
+    "numbers_kept": lambda answer, asked="": contents.keeps_numbers(answer, asked),
 }
+# These also look at what was asked.
+_OF_THE_QUESTION = frozenset({"answer_first", "numbers_kept"})
 _PARAMETERS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "max_sentences": {"n": int},
     "max_words": {"n": int},
     "min_words": {"n": int},
+    "max_paragraphs": {"n": int},
+    "reading_level": {"grade": int},
+    "json": {"keys": (str, list)},
     "brief": {"max_words": int, "max_sentences": int},
     "starts_with": {"text": (str, list)},
     "ends_with": {"text": (str, list)},
@@ -260,7 +262,7 @@ _PARAMETERS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "avoids": {"text": (str, list)},
     "language": {"code": str},
 }
-_OPTIONAL = frozenset({"brief"})
+_OPTIONAL = frozenset({"brief", "json"})
 
 
 def validate_spec(spec: Mapping[str, Any]) -> None:
@@ -280,13 +282,21 @@ def validate_spec(spec: Mapping[str, Any]) -> None:
     for key, value in given.items():
         if not isinstance(value, wanted[key]) or isinstance(value, bool):
             raise InputError(f"check {name}: {key} has the wrong type", hint=f"it is {value!r}")
-    if name == "language" and spec["code"] not in _FUNCTION_WORDS:
-        known = ", ".join(_FUNCTION_WORDS)
+    if any(key in ("n", "grade") and value < 1 for key, value in given.items()):
+        raise InputError(f"check {name} needs a number above 0", hint=f"its spec is {dict(spec)!r}")
+    if any(not contents.visible(text) for text in _listed(given.get("text", "x"))):
+        raise InputError(
+            f"check {name} needs words in its text", hint=f"its spec is {dict(spec)!r}"
+        )
+    if name == "language" and spec["code"] not in _LANGUAGES:
+        known = ", ".join(_LANGUAGES)
         raise InputError(f"check language knows no {spec['code']!r}", hint=f"it knows {known}")
 
 
-def run_check(spec: Mapping[str, Any], answer: str) -> bool:
+def run_check(spec: Mapping[str, Any], answer: str, *, asked: str = "") -> bool:
     """Whether the answer passes the check, for example `{"name": "max_words", "n": 40}`.
+
+    `asked` is the message that it answers; without it the checks that compare with it pass.
 
     An answer without a single letter or digit (empty, ".") passes none; of an endless one only
     the first 20,000 characters count. Raises InputError for a
@@ -297,4 +307,6 @@ def run_check(spec: Mapping[str, Any], answer: str) -> bool:
     if not re.search(r"\w", answer):
         return False
     parameters = {key: value for key, value in spec.items() if key != "name"}
+    if spec["name"] in _OF_THE_QUESTION:
+        parameters["asked"] = asked[:MAX_CHECKED]
     return bool(CHECKS[str(spec["name"])](answer, **parameters))

@@ -16,8 +16,10 @@ from align_agent.config import Config, PreferencesConfig
 from align_agent.directions import DIRECTIONS, axis_of, direction_of_text
 from align_agent.errors import InputError, UsageError
 from align_agent.feedback.checks import validate_spec
+from align_agent.feedback.fading import FADED, has_faded
 from align_agent.feedback.guard import CONTRADICTED, held_back
 from align_agent.feedback.reader import Reading, read
+from align_agent.feedback.scope import EVERYTHING, applies, checked_scope, scope_of
 from align_agent.feedback.text import key_of
 from align_agent.feedback.wishes import check_for, is_private
 from align_agent.records import Feedback, Rule, RuleStatus, Turn, now
@@ -25,13 +27,12 @@ from align_agent.records import Feedback, Rule, RuleStatus, Turn, now
 if TYPE_CHECKING:
     from align_agent.store import Store
 
-EVERYTHING = "everything"
 MAX_RULE = 400
 BY_USER = "retired by you"
 UNDECLARED = "no longer in config.yaml"
 OUTVOTED = "config.yaml declares the opposite"
 
-_OPEN: tuple[RuleStatus, ...] = ("active", "declared", "proposed")
+__all__ = ["EVERYTHING", "Profile", "applies"]
 
 
 class Profile:
@@ -86,7 +87,8 @@ class Profile:
                 )
                 learned.append(self._take(_of_direction(direction), status, feedback.created_at))
             if reading.wish and not reading.directions and not is_private(reading.wish):
-                rule = Rule(text=_tidy(reading.wish), status="proposed")
+                wish = _tidy(reading.wish)
+                rule = Rule(text=wish, status="proposed", scope=scope_of(wish))
                 learned.append(self._take(rule, "proposed", feedback.created_at))
             for rule in learned:
                 for turn_id in (feedback.turn_id, feedback.source_turn_id):
@@ -125,11 +127,25 @@ class Profile:
                     self._store.rules.update(loser.id, status="proposed", reason=OUTVOTED)
         return list(wanted.values())
 
+    def fade(self, moment: str) -> list[Rule]:
+        """Retire the proposals that nobody accepted or asked for again in a long time."""
+        half_life = self._config.feedback.half_life_days
+        return [
+            self._store.rules.update(rule.id, status="retired", reason=FADED)
+            for rule in self._store.rules.list(("proposed",))
+            if has_faded(rule, moment, half_life)
+        ]
+
+    def contrary(self, rule: Rule) -> list[Rule]:
+        """The rules that say the opposite, in whatever state they are."""
+        return self._opponents(rule, ())
+
     # The user's own hand
 
-    def add(self, text: str) -> Rule:
+    def add(self, text: str, scope: str = EVERYTHING) -> Rule:
         """Take a rule from the user; active at once. Raises InputError for an unusable text."""
-        return self._take(_of_text(_checked(text)), "active", now(), by_user=True)
+        rule = replace(_of_text(_checked(text)), scope=checked_scope(scope))
+        return self._take(rule, "active", now(), by_user=True)
 
     def accept(self, rule_id: str) -> Rule:
         """Make a proposed or retired rule active. Raises NotFound; UsageError if declared."""
@@ -235,21 +251,6 @@ class Profile:
             self._store.rules.update(loser.id, status="retired", reason=reason)
 
 
-def applies(rule: Rule, turn: Turn) -> bool:
-    """Whether a rule's scope covers a turn.
-
-    `everything`; `channel:NAME`; else words parted by commas, one of which the message must hold.
-    """
-    scope = rule.scope.strip()
-    if scope in ("", EVERYTHING):
-        return True
-    if scope.startswith("channel:"):
-        return turn.channel == scope.removeprefix("channel:").strip()
-    said = f" {key_of(turn.user_text)} "
-    words = [key_of(word) for word in scope.split(",")]
-    return any(f" {word} " in said for word in words if word)
-
-
 def _weight(rule: Rule) -> tuple[bool, str, str]:
     return rule.status == "declared", rule.last_seen, rule.id
 
@@ -257,7 +258,7 @@ def _weight(rule: Rule) -> tuple[bool, str, str]:
 def _same(rule: Rule, other: Rule) -> bool:
     if rule.direction or other.direction:
         return rule.direction == other.direction and rule.scope == other.scope
-    return key_of(rule.text) == key_of(other.text)
+    return key_of(rule.text) == key_of(other.text) and rule.scope == other.scope
 
 
 def _one(direction: str) -> tuple[str, ...]:

@@ -1,244 +1,165 @@
-"""Reads a follow-up: what does the user's next message say about the answer before it?
+"""Reads a follow-up in two layers, and says what they mean together.
 
-A general reader of words and patterns; no model. Precision first: what is not clearly a complaint
-or praise is neutral. The parts: `text` (own words, clauses), `lexicon` and `stance` (wishes about
-style), `complaints` (everything else), and here the verdict on the whole message.
+`lexical` knows what people say and names the wish; `words` is a trained classifier that also hears
+what no list holds. One calibrated score comes out of both: the probability that the message finds
+fault with the answer before it. Where the layers contradict each other, the reading is marked for
+review, and nothing is learned from it before the user has looked.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from align_agent.directions import DIRECTIONS, axis_of
-from align_agent.feedback.checks import is_warm, prose, run_check, words
-from align_agent.feedback.complaints import (
-    Finding,
-    code_changes_in,
-    complaints_in,
-    praises,
-)
+from align_agent.feedback import lexical, words
 from align_agent.feedback.faults import Category
-from align_agent.feedback.patterns import compiled
-from align_agent.feedback.stance import Wish, wishes_in
-from align_agent.feedback.text import Clause, clauses, own_words
-from align_agent.feedback.vocabulary import STANDING
-from align_agent.records import Polarity
+from align_agent.feedback.lexical import NOTHING, Reading
+from align_agent.feedback.text import CODE, QUOTE, clauses, normalise, own_words
+from align_agent.feedback.words import WordsScore, logistic, shipped
 
-MAX_WISH = 200
-# Longer messages after a program are new tasks, not changes to it.
-MAX_CHANGE_WORDS = 14
-# A longer message brings its own matter; a complaint can only stand at its start or its end.
-LONG_MESSAGE_CLAUSES = 8
+__all__ = ["NOTHING", "THRESHOLD", "Reading", "read"]
 
-_CATEGORY_OF_AXIS: dict[str, Category] = {
-    "format": "format",
-    "tone": "tone",
-    "emoji": "format",
-    "detail": "tone",
-}
+# From this score on a message counts as a complaint; `feedback.min_confidence` sets another.
+THRESHOLD = 0.3
+# The classifier contradicts the lexicon: all but sure of the opposite.
+SURE_NO, SURE_YES = 0.02, 0.75
+STRONG = 0.8
+_SEEN = 2_000
+_BARE_PRAISE = 4
+
+# "My mistake, I meant June": the user corrects themself, not the answer.
+_OWN_FAULT = re.compile(
+    r"(?<!\S)(?:my (?:mistake|fault|bad|error|typo)|let me correct myself|correct myself"
+    r"|i (?:mistyped|misspelled|misread|misspoke|mixed (?:it|that|them) up)"
+    r"|i (?:made|had) (?:a|an) (?:\w+ )?(?:mistake|typo|error)"
+    r"|i (?:was|got it|gave you the) wrong(?: numbers?| data| file| one| date)?"
+    r"|typo on my (?:side|end|part)|i should have (?:said|written|mentioned))(?!\S)"
+)
+_SORRY = re.compile(r"(?<!\S)(?:sorry|oops|ups|whoops) ?[,!:]? ?i (?:meant|forgot|mean)(?!\S)")
+# Praise that is none: "Great, another list", "Brilliant, now nothing works", "thanks for nothing".
+_MOCKS = re.compile(
+    r"(?<!\S)(?:for nothing|(?:yet )?another|even more|now (?:nothing|none|everything|it)"
+    r"|(?:not|never|none|nothing|no) .*(?:works?|pass|helps?|again)|genius|one more time"
+    r"|(?:asked|told|begged) you not|why did not i)(?!\S)"
+)
+_YOURS = re.compile(r"(?<!\S)(?:you|your|yours)(?!\S)")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What a follow-up says about the answer before it.
+class Combined:
+    """The score of both layers, and whether they contradict each other."""
 
-    `confidence` is 0 to 1; `strength` 1.0 for an outright complaint, 0.5 for a mild one.
-    `direction` is the clearest known wish, `directions` all of them. `wish` holds a general wish
-    in the user's own words where no direction fits. `evidence` quotes the words it rests on.
-    `standing` says that the wish is for all answers to come ("never", "from now on"): it counts
-    as a rule even where this answer met it already.
+    score: float
+    conflict: str = ""
+
+
+def read(
+    follow_up: str, *, answer: str = "", previous_user: str = "", threshold: float = THRESHOLD
+) -> Reading:
+    """Read one follow-up. Never fails on any text.
+
+    The reading's `confidence` is the calibrated probability of its polarity where that is
+    negative; `layers` holds what each layer thought.
     """
+    found = lexical.read(follow_up, answer=answer, previous_user=previous_user)
+    if not _speaks(own_words(follow_up, answer=answer, previous_user=previous_user)):
+        return found  # code and quotations alone are nobody's opinion
+    if found.polarity == "positive" and mocks(follow_up):
+        found = NOTHING
+    heard = words.score(follow_up, answer=answer, previous_user=previous_user)
+    both = combine(found, heard)
+    if found.polarity == "positive" and len(follow_up.split()) <= _BARE_PRAISE:
+        both = Combined(min(both.score, threshold / 2))  # it says nothing else
+    if corrects_themself(follow_up):
+        both = Combined(min(both.score, threshold / 2))
+        found = NOTHING if found.polarity == "negative" else found
+    layers = {
+        "lexicon": _signed(found),
+        "words": round(heard.probability, 3),
+        "combined": round(both.score, 3),
+    }
+    settled = found.polarity == "neutral" and found.directions  # a wish that is met already
+    praised = found.polarity == "positive" and heard.probability < SURE_YES
+    if settled or praised or both.score < threshold:
+        return _no_complaint(found, both, layers)
+    return _complaint(found, heard, both, layers)
 
-    polarity: Polarity
-    category: Category
-    confidence: float
-    strength: float
-    direction: str = ""
-    evidence: str = ""
-    directions: tuple[str, ...] = ()
-    wish: str = ""
-    standing: bool = False
+
+def _speaks(own: str) -> bool:
+    said = " ".join(part.text for part in clauses(own)).split()
+    return any(word[0].isalnum() and word not in (CODE, QUOTE) for word in said)
 
 
-NOTHING = Reading("neutral", "none", 0.5, 0.0)
+def combine(found: Reading, heard: WordsScore) -> Combined:
+    """One probability out of both layers, and what they disagree on."""
+    table = shipped().facts["combine"]
+    said = inputs(found, heard.logit)
+    logit = table["bias"] + sum(
+        weight * value for weight, value in zip(table["weights"], said, strict=True)
+    )
+    conflict = ""
+    if found.polarity == "negative" and heard.probability < SURE_NO:
+        conflict = "the lexicon reads a complaint, the classifier none"
+    if found.polarity == "positive" and heard.probability >= SURE_YES:
+        conflict = "the lexicon reads praise, the classifier a complaint"
+    return Combined(logistic(logit), conflict)
 
 
-def read(follow_up: str, *, answer: str = "", previous_user: str = "") -> Reading:
-    """Read one follow-up. Never raises, whatever the text holds."""
-    own = own_words(follow_up, answer=answer, previous_user=previous_user)
-    parts = clauses(own)
-    if len(parts) > LONG_MESSAGE_CLAUSES:
-        parts = [*parts[:2], *parts[-2:]]
-    if not parts:
-        return NOTHING
-    code = _is_code(answer)
-    wishes = [
-        wish
-        for part in parts
-        for wish in wishes_in(part)
-        if not _praised(part, wish) and not (code and _is_about_code(part, wish))
+def inputs(found: Reading, logit: float) -> list[float]:
+    """What the score is made of: the classifier's logit, and what the lexicon found."""
+    negative = found.polarity == "negative"
+    return [
+        logit,
+        float(negative),
+        negative * found.confidence,
+        float(found.polarity == "positive"),
+        float(negative and bool(found.direction)),
+        float(negative and found.strength >= 1.0),
     ]
-    open_wishes = _without_contradictions([w for w in wishes if not _is_met(w, answer)])
-    praise = any(praises(part) for part in parts)
-    if open_wishes:
-        return _of_wishes(open_wishes)
-    if wishes:
-        met = _without_contradictions(wishes)
-        directions = tuple(wish.direction for wish in met)
-        standing = any(STANDING.search(part.text) for part in parts)
-        return Reading(
-            "neutral", "none", 0.7, 0.0, directions[0], met[0].evidence, directions, "", standing
-        )
-    findings = [found for part in parts for found in complaints_in(part, answer=answer)]
-    if code and not findings and len(own.split()) <= MAX_CHANGE_WORDS:
-        findings = [found for part in parts for found in code_changes_in(part)]
-    if findings:
-        return _of_findings(findings, parts, praise)
-    general = _general_wish(parts)
-    if general:
-        return Reading("negative", "not_as_asked", 0.65, 0.5, evidence=general, wish=general)
-    if praise and any(_takes_back(part) for part in parts):
-        evidence = next(part.original for part in parts if _takes_back(part))
-        return Reading("negative", "praise_but", 0.65, 0.5, evidence=evidence[:MAX_WISH])
-    if praise:
-        evidence = next(part.original for part in parts if praises(part))
-        return Reading("positive", "praise", 0.85, 1.0, evidence=evidence[:MAX_WISH])
-    return NOTHING
 
 
-_CODE_START = re.compile(
-    r"\A\s*(?:```|~~~|def |class |import |from \w+ import |#!|function |const )"
-)
-_ABOUT_ANSWER = re.compile(
-    r"(?<!\S)(?:bold|bullets?|bullet points?|markdown|headings?|format\w*|explain\w*|explanations?"
-    r"|comments?|verbose|concise|wordy|text|answers?|short\w*|long\w*|brief\w*|words?)(?!\S)"
-)
-
-
-def _is_code(answer: str) -> bool:
-    """Whether the answer is mainly a program."""
-    code_like = _CODE_START.match(answer) is not None
-    return code_like and len(prose(answer).split()) <= max(40, len(answer.split()) // 2)
-
-
-def _is_about_code(clause: Clause, wish: Wish) -> bool:
-    """ "Make it a list", said about a program, means its result and not the answer's format."""
-    named = _ABOUT_ANSWER.search(clause.text) is not None
-    return axis_of(wish.direction) in ("format", "length") and not named
-
-
-def _praised(clause: Clause, wish: Wish) -> bool:
-    """ "Nice and short", "I like that it is brief": the word stands in praise."""
-    return (
-        not wish.reported
-        and not wish.relative
-        and praises(clause)
-        and not STANDING.search(clause.text)
-        and not re.search(
-            r"(?<!\S)(?:please|next|use|write|make|give|can|could)(?!\S)", clause.text
-        )
+def corrects_themself(follow_up: str) -> bool:
+    """Whether the user takes the blame, in clauses that do not speak of the answer."""
+    own = own_words(follow_up)
+    if _SORRY.search(normalise(own[:_SEEN])):
+        return True
+    return any(
+        _OWN_FAULT.search(part.text) and not _YOURS.search(part.text.replace("gave you", "gave"))
+        for part in clauses(own)
     )
 
 
-_TAKES_BACK = compiled(
-    r"""
-    i (?:would|was|wanted|want|need|need(?:ed)?) .* | (?:can|could|would) you .* | are you .* |
-    seriously .* | not .* | too .* | .* (?:instead|another|different|more)(?:\s.*)?
-    """
-)
+def mocks(follow_up: str) -> bool:
+    """Whether what sounds like praise goes on like a complaint."""
+    return _MOCKS.search(normalise(own_words(follow_up)[:_SEEN])) is not None
 
 
-def _takes_back(clause: Clause) -> bool:
-    """ "That's great, but could you ...": what follows the "but" is what the user wants."""
-    return clause.contrast and _TAKES_BACK.match(clause.text) is not None
+def _no_complaint(found: Reading, both: Combined, layers: dict[str, float]) -> Reading:
+    if found.polarity == "negative":
+        # The lexicon stands alone: kept for a look, never learned from.
+        return replace(found, confidence=round(both.score, 3), layers=layers, review=both.conflict)
+    return replace(found, layers=layers, review=both.conflict)
 
 
-def _is_met(wish: Wish, answer: str) -> bool:
-    """Whether the answer already did what the wish asks for, so that it is no complaint.
-
-    Only where a check can tell; a fault that was reported, or a comparison, is never met.
-    """
-    if not answer.strip() or wish.reported or wish.relative:
-        return False
-    if wish.direction == "length:brief":
-        return len(words(prose(answer))) <= 25 and run_check(
-            DIRECTIONS[wish.direction].check, answer
-        )
-    if wish.direction == "tone:neutral":
-        return not is_warm(answer) and "!" not in answer
-    if axis_of(wish.direction) == "detail":
-        return False
-    return run_check(DIRECTIONS[wish.direction].check, answer)
-
-
-def _without_contradictions(wishes: Sequence[Wish]) -> list[Wish]:
-    """One wish an axis: the surer one, the later one where they are equally sure."""
-    best: dict[str, Wish] = {}
-    for wish in wishes:
-        axis = axis_of(wish.direction)
-        if axis not in best or wish.confidence >= best[axis].confidence:
-            best[axis] = wish
-    return sorted(best.values(), key=lambda wish: -wish.confidence)
-
-
-def _of_wishes(wishes: Sequence[Wish]) -> Reading:
-    first = wishes[0]
-    category: Category
-    if axis_of(first.direction) == "length":
-        category = "too_long" if first.direction == "length:brief" else "too_short"
-    else:
-        category = _CATEGORY_OF_AXIS[axis_of(first.direction)]
+def _complaint(
+    found: Reading, heard: WordsScore, both: Combined, layers: dict[str, float]
+) -> Reading:
+    confidence = round(both.score, 3)
+    if found.polarity == "negative":
+        return replace(found, confidence=confidence, layers=layers, review=both.conflict)
+    category: Category = "praise_but" if found.polarity == "positive" else heard.category  # type: ignore[assignment]
     return Reading(
         "negative",
         category,
-        first.confidence,
-        1.0 if first.reported else 0.8,
-        first.direction,
-        first.evidence,
-        tuple(wish.direction for wish in wishes),
+        confidence,
+        1.0 if both.score >= STRONG else 0.5,
+        evidence=heard.evidence,
+        layers=layers,
+        review=both.conflict,
     )
 
 
-def _of_findings(findings: Sequence[Finding], parts: Sequence[Clause], praise: bool) -> Reading:
-    first = max(findings, key=lambda found: (found.confidence, found.strength))
-    confidence, category = first.confidence, first.category
-    if praise:
-        confidence -= 0.1
-        category = "praise_but" if first.strength < 1.0 else category
-    wish = _general_wish(parts)
-    return Reading(
-        "negative", category, round(confidence, 2), first.strength, "", first.evidence, (), wish
-    )
-
-
-_WISH_START = compiled(
-    r"""
-    i (?:would )?(?:prefer|like|want|hate) | do not | never | always | stop \w+ing | use | write |
-    keep | make | give | answer | start | end | speak | talk | call | avoid | be | try | no more |
-    next time | from now on | in (?:the )?future | every time | when(?:ever)? (?:i|you) | less |
-    fewer | more | you (?:should|must|need to|can) (?:always|never) | simpler |
-    in (?:english|german|french|spanish)
-    """
-)
-_POLITE = re.compile(r"^(?:(?:please|ok|and|also|just|,) )+")
-_FOR_LATER = compiled(r"please | from now on | next time | in (?:the )?future | every time")
-_REGISTER = re.compile(
-    r"(?<!\S)(?:jargon|simpler words|simple words|technical terms|big words)(?!\S)"
-)
-
-
-def _general_wish(parts: Sequence[Clause]) -> str:
-    """A wish for all answers to come, in the user's own words; empty where there is none."""
-    for part in parts:
-        text = part.text.strip(" ,!?")
-        standing = STANDING.search(text) or re.match(
-            r"^(?:please )?(?:stop|quit) \w+ing(?!\S)", text
-        )
-        meant = part.opens or _FOR_LATER.search(text)
-        if standing and meant and _WISH_START.match(_POLITE.sub("", text)):
-            return part.original[:MAX_WISH]
-        if _REGISTER.search(text):
-            return part.original[:MAX_WISH]
-    return ""
+def _signed(found: Reading) -> float:
+    """The lexicon's own confidence: above 0 for a complaint, below for praise, 0 for neither."""
+    sign = {"negative": 1, "positive": -1, "neutral": 0}[found.polarity]
+    return round(sign * found.confidence, 3)

@@ -1,7 +1,8 @@
 """What a stored turn says about the one before it: follow-up, retry, rating. Writes Feedback.
 
-Reading the words is `reader`'s work, condensing them into rules `profile`'s. Observing a turn
-twice adds nothing: a signal's id follows from what it is about.
+Reading the words is `reader`'s work, what was done without words `structure`'s, and condensing
+them into rules `profile`'s. Observing a turn twice adds nothing: a signal's id follows from what it
+is about.
 """
 
 from __future__ import annotations
@@ -10,21 +11,23 @@ import difflib
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from align_agent.config import Config
 from align_agent.errors import InputError
+from align_agent.feedback import lexical, structure
 from align_agent.feedback.owner import is_stranger
 from align_agent.feedback.patterns import word_set
 from align_agent.feedback.profile import Profile
-from align_agent.feedback.reader import Reading, read
+from align_agent.feedback.reader import NOTHING, Reading, read
 from align_agent.feedback.text import key_of
 from align_agent.records import Feedback, Turn, now
 
 if TYPE_CHECKING:
     from align_agent.store import Store
 
-READER = "reader-1"
+READER = "reader-2"
 RETRY = "retry-1"
 RATING = "rating-1"
 
@@ -42,26 +45,32 @@ _POLITE = word_set(
 
 
 def observe(store: Store, turn: Turn, config: Config | None = None) -> list[Feedback]:
-    """Read a turn that was just stored as the follow-up of the turn before it.
+    """Read a turn that was just stored: what it shows, and what it says of the turn before it.
 
-    Returns the feedback that was added, none when the turn begins a conversation, is side traffic,
-    was observed before, or was said by somebody else than the owner. Raises StoreError.
+    Returns the feedback that was added, none when the turn is side traffic, was observed before, or
+    was said by somebody else than the owner. Raises StoreError.
     """
     if not turn.main or is_stranger(store, turn.id):
         return []
+    config = config or Config()
     previous = store.turns.previous_of(turn)
-    if previous is None or not previous.answer.strip():
-        return []
-    reading = read(turn.user_text, answer=previous.answer, previous_user=previous.user_text)
-    found = _follow_up(turn, previous, reading) or _retry(turn, previous)
-    if found is None:
-        return []
+    told = structure.seen_in(turn, previous)
+    reading, said = NOTHING, None
+    if previous is not None and previous.answer.strip():
+        reading = read(
+            turn.user_text,
+            answer=previous.answer,
+            previous_user=previous.user_text,
+            threshold=config.feedback.threshold,
+        )
+        said = _follow_up(turn, previous, reading) or _retry(turn, previous)
     with store.transaction():
-        if not store.feedback.add(found):
-            return []
-        if found.kind == "follow_up":
-            Profile(store, config or Config()).learn(found, reading)
-    return [found]
+        found = [one for one in told if store.feedback.add(one)]
+        if said is not None and store.feedback.add(said):
+            found.append(said)
+            if said.kind == "follow_up" and not said.review:
+                Profile(store, config).learn(said, reading)
+    return found
 
 
 def rate(
@@ -104,6 +113,17 @@ def rate(
     return feedback
 
 
+def accept(store: Store, feedback_id: str, config: Config | None = None) -> Feedback:
+    """Take feedback that waited for a look as read rightly, and learn from it. Raises NotFound."""
+    with store.transaction():
+        found = store.feedback.settle(feedback_id)
+        if found.kind == "follow_up" and found.source_turn_id:
+            turn = store.turns.get(found.turn_id)
+            reading = lexical.read(found.text, answer=turn.answer, previous_user=turn.user_text)
+            Profile(store, config or Config()).learn(replace(found, confidence=1.0), reading)
+    return found
+
+
 def is_retry(text: str, earlier: str) -> bool:
     """Whether a message asks for the same as an earlier one, in the same or nearly the same words.
 
@@ -135,7 +155,7 @@ def _all_known(words: Sequence[str], others: Sequence[str]) -> bool:
 
 
 def _follow_up(turn: Turn, previous: Turn, reading: Reading) -> Feedback | None:
-    if reading.polarity == "neutral" and not reading.standing:
+    if reading.polarity == "neutral" and not reading.standing and not reading.review:
         return None
     return Feedback(
         turn_id=previous.id,
@@ -150,6 +170,8 @@ def _follow_up(turn: Turn, previous: Turn, reading: Reading) -> Feedback | None:
         strength=reading.strength,
         id=_id("follow_up", previous.id, turn.id),
         created_at=turn.created_at,
+        layers=reading.layers,
+        review=reading.review,
     )
 
 

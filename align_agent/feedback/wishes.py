@@ -62,7 +62,9 @@ _PRIVATE = re.compile(
     r"\b(?:call me|my (?:name|address|street|phone|number|mail|e-?mail|birthday|age|salary|password"
     r"|wife|husband|son|daughter|mother|father|mom|mum|dad|brother|sister|boss|doctor|bank|account|"
     r"illness|diagnosis|medication|partner|girlfriend|boyfriend|employer|company)|i (?:live|work) "
-    r"(?:in|at|for)|born)\b",
+    r"(?:in|at|for)|born|diabet\w+|cancer|depress\w+|anxiety|adhd|autis\w+|asthma|allerg\w+"
+    r"|pregnan\w+|therap\w+|medicines?|medications?|pills?|insulin|hiv|disab\w+|surgery|symptoms?"
+    r"|illness\w*|disease\w*|disorder|salary|debts?|religio\w+|divorc\w+)\b",
     re.I,
 )
 

@@ -21,6 +21,7 @@ from align_agent.errors import ModelError, PromotionHeld
 from align_agent.feedback.checks import run_check
 from align_agent.feedback.owner import STRANGER
 from align_agent.feedback.signals import observe
+from align_agent.feedback.structure import left
 from align_agent.night import exam, plan
 from align_agent.night.context import BASE_HASH, End, Night
 from align_agent.prompts import with_hindsight
@@ -379,13 +380,26 @@ def _unjudged(night: Night) -> list[tuple[Turn, Turn]]:
         after = night.store.turns.follow_up_of(turn)
         if after is not None and after.id in strangers:
             continue
-        if after is not None and not heard:  # by day the reader may have been killed or failed
-            heard = observe(night.store, after, night.config)
+        if after is not None and not any(f.source_turn_id for f in heard):
+            # By day the reader may have been killed or failed.
+            heard += [f for f in observe(night.store, after, night.config) if f.turn_id == turn.id]
+        _note_left(night, turn, after)
         if any(f.kind == "gap" or (not f.dismissed and f.confidence >= sure) for f in heard):
             continue
+        if any(f.review and not f.dismissed for f in heard):
+            continue  # its layers contradict each other: the user decides
         if after is not None and after.user_text.strip():
             found.append((turn, after))
     return found[-night.config.distill.max_turns :][::-1]
+
+
+def _note_left(night: Night, turn: Turn, after: Turn | None) -> None:
+    """Note a conversation that the user left after an answer to a complaint."""
+    if after is not None:
+        return
+    blamed = any(f.polarity == "negative" for f in night.store.feedback.from_turn(turn.id))
+    if found := left(turn, blamed, after, now()):
+        night.store.feedback.add(found)
 
 
 def _gap_feedback(turn: Turn, after: Turn, gap: float, night: Night) -> Feedback:

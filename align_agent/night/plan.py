@@ -77,7 +77,10 @@ class Wishes:
         """Whether the logged answer fails a check. An answer without words fails none."""
         if not turn.answer.strip():
             return False
-        return any(not run_check(dict(spec), turn.answer) for spec in self.checks_for(turn))
+        return any(
+            not run_check(dict(spec), turn.answer, asked=turn.user_text)
+            for spec in self.checks_for(turn)
+        )
 
     def general(self) -> list[Rule]:
         """The rules that apply to any prompt whatever."""

@@ -68,7 +68,9 @@ def _night(home: Home, resume: bool, progress: Progress, trigger: str) -> Run:
     with Store.open(home.database) as store:
         registry = Registry(store, home)
         registry.sweep()
-        Profile(store, config).sync_declared(config.preferences)
+        profile = Profile(store, config)
+        profile.sync_declared(config.preferences)
+        profile.fade(now())
         pinned_probes(config.gate.pinned)  # a check that does not exist shows now, not at the gate
         wishes = plan.Wishes(store, config)
         mark = fingerprint(config, registry.champion(), wishes)

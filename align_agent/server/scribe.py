@@ -26,6 +26,7 @@ from align_agent.errors import StoreError
 from align_agent.feedback.owner import note_speaker
 from align_agent.feedback.reactions import asked_anew
 from align_agent.feedback.signals import observe
+from align_agent.feedback.structure import note_edit
 from align_agent.models.generation import Generation
 from align_agent.paths import Home
 from align_agent.records import Message, Turn
@@ -216,6 +217,8 @@ class Scribe:
         self.counts["main" if request.main else "side"] += 1
         if match.known and _is_anew(request) and self._answers.is_whole(match.turn_id):
             self.later(lambda: self._asked_anew(match.turn_id))
+        if match.branched_at and request.main:
+            self.later(lambda: self._edited(match.branched_at, request.user_text))
         if request.reactions:
             self.later(lambda: self._react(match.conversation_id, request.reactions))
 
@@ -224,6 +227,10 @@ class Scribe:
         store = self._opened()
         if store.turns.has(turn_id) and asked_anew(store, turn_id):
             self.counts["asked_anew"] += 1
+
+    def _edited(self, last_shared: str, text: str) -> None:
+        self.recorder.flush()
+        self.counts["edited"] += note_edit(self._opened(), last_shared, text)
 
     def _react(self, conversation: str, reactions: Sequence[Reaction]) -> None:
         self.recorder.flush()

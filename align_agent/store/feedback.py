@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from align_agent.errors import NotFound
 from align_agent.records import Feedback
-from align_agent.store.base import Nouns
+from align_agent.store.base import Nouns, dumps, loads
 from align_agent.store.connection import ConstraintError, Row
 
 
@@ -42,40 +44,64 @@ class FeedbackTable(Nouns):
                 f"feedback on a turn that does not exist: `{feedback.turn_id}`",
                 hint="`align-agent turns list` shows those there",
             ) from error
+        if added and (feedback.layers or feedback.review):
+            self.connection.insert(
+                "feedback_layers",
+                {
+                    "feedback_id": feedback.id,
+                    "layers": dumps(feedback.layers),
+                    "review": feedback.review,
+                },
+            )
         return added == 1
 
     def get(self, wanted: str) -> Feedback:
         """The feedback with that id, or the only one whose id begins so. Raises NotFound."""
-        return _feedback(self._find("feedback", "feedback", "fb-", wanted))
+        found = self._find("feedback", "feedback", "fb-", wanted)
+        return self._read("where f.id = ?", [found["id"]])[0]
 
     def for_turn(self, turn_id: str) -> list[Feedback]:
         """All that was said about one turn, the oldest first, dismissed ones too."""
-        rows = self.connection.rows(
-            "select * from feedback where turn_id = ? order by created_at, id", [turn_id]
-        )
-        return [_feedback(row) for row in rows]
+        return self._read("where turn_id = ? order by created_at, id", [turn_id])
 
     def from_turn(self, turn_id: str) -> builtins.list[Feedback]:
         """All that one turn's message said about the turn before it, dismissed ones too."""
-        rows = self.connection.rows(
-            "select * from feedback where source_turn_id = ? order by created_at, id", [turn_id]
-        )
-        return [_feedback(row) for row in rows]
+        return self._read("where source_turn_id = ? order by created_at, id", [turn_id])
 
     def list(self, limit: int = 50, polarity: str = "") -> list[Feedback]:
         """The newest first. `limit` below 0 means all."""
-        rows = self.connection.rows(
-            "select * from feedback where polarity = ? or ? = '' "
-            "order by created_at desc, id limit ?",
+        return self._read(
+            "where polarity = ? or ? = '' order by created_at desc, id limit ?",
             [polarity, polarity, limit],
         )
-        return [_feedback(row) for row in rows]
+
+    def to_review(self, limit: int = -1) -> builtins.list[Feedback]:
+        """What waits for a person's look, the newest first. `limit` below 0 means all."""
+        return self._read(
+            "where dismissed = 0 and l.review != '' order by created_at desc, id limit ?", [limit]
+        )
+
+    def settle(self, wanted: str) -> Feedback:
+        """Mark it as looked at and read rightly. Raises NotFound."""
+        feedback = self.get(wanted)
+        self.connection.execute(
+            "update feedback_layers set review = '' where feedback_id = ?", [feedback.id]
+        )
+        return replace(feedback, review="")
 
     def dismiss(self, wanted: str, dismissed: bool = True) -> Feedback:
         """Mark it as read wrongly, so that nothing is learned from it. Raises NotFound."""
         feedback = self.get(wanted)
         self.connection.update("feedback", "id", feedback.id, {"dismissed": int(dismissed)})
         return replace(feedback, dismissed=dismissed)
+
+    def _read(self, rest: str, parameters: Sequence[Any]) -> builtins.list[Feedback]:
+        rows = self.connection.rows(
+            "select f.*, l.layers, l.review from feedback f "  # noqa: S608
+            f"left join feedback_layers l on l.feedback_id = f.id {rest}",
+            list(parameters),
+        )
+        return [_feedback(row) for row in rows]
 
     def count(self) -> dict[str, int]:
         """polarity -> number, without the dismissed ones."""
@@ -92,5 +118,7 @@ def _feedback(row: Row) -> Feedback:
             **row,
             "source_turn_id": row["source_turn_id"] or "",
             "dismissed": bool(row["dismissed"]),
+            "layers": loads(row["layers"]) or {},
+            "review": row["review"] or "",
         }
     )

@@ -357,6 +357,18 @@ def m010_forgotten(db: Database) -> None:
     db.table("forgettings").create_index(["asked_at"])
 
 
+def m011_layers(db: Database) -> None:
+    """What each layer of a detector thought, and why a person should look at it."""
+    db.executescript("""
+        create table feedback_layers (
+          feedback_id text primary key references feedback (id) on delete cascade,
+          layers text not null,
+          review text not null
+        );
+        create index feedback_layers_review on feedback_layers (review);
+    """)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_conversations_and_turns,
     m002_messages,
@@ -368,6 +380,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m008_links,
     m009_moods,
     m010_forgotten,
+    m011_layers,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -185,7 +185,8 @@ class Turns(Nouns):
             self.connection.value(
                 "select count(*) from turns t where main = 1 and excluded = 0 and answer != '' "
                 "and exists (select 1 from feedback f where f.turn_id = t.id and dismissed = 0 "
-                "and polarity = 'negative' and confidence >= ?)",
+                "and polarity = 'negative' and confidence >= ? and not exists (select 1 from "
+                "feedback_layers l where l.feedback_id = f.id and l.review != ''))",
                 [min_confidence],
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from align_agent.directions import DIRECTIONS
 from align_agent.errors import InputError
-from align_agent.feedback import checks
+from align_agent.feedback import checks, contents
 from align_agent.feedback.checks import CHECKS, run_check, validate_spec
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -22,6 +23,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "contains": {"text": "a"},
     "avoids": {"text": "a"},
     "language": {"code": "en"},
+    "max_paragraphs": {"n": 2},
+    "reading_level": {"grade": 6},
 }
 SPECS = [{"name": name, **PARAMETERS.get(name, {})} for name in CHECKS]
 
@@ -58,6 +61,24 @@ SPECS = [{"name": name, **PARAMETERS.get(name, {})} for name in CHECKS]
         ("not_specific", "Please check the work again.", 'The word "their" is wrong.'),
         ("no_exclamation", "Fine.", "Fine!"),
         ("code_block_only", "```python\nx = 1\n```", "Here:\n```python\nx = 1\n```"),
+        ("code_block_only", "~~~\nx\n~~~", "```python\n```"),
+        ("no_emoji", "At 10:30 or 11:45, see std::fire:: in C++", "Done :tada:"),
+        ("json", '{"a": [1, 2]}', "Here it is: {}"),
+        ("json", '```json\n[{"a": 1}]\n```', '"a string"'),
+        ("json", "[1]", "{}"),
+        ("json", '{"a": null}', '{"a": 1, "a": 2}'),
+        ("json", '{"a": 1.5}', '{"a": NaN}'),
+        ("no_apology", "It is 3.", "I apologize, it is 3."),
+        ("no_apology", "That is a pity.", "so\u200brry, no"),
+        ("no_question", "Is it 3? Yes.", "It is 3. Shall I go on?"),
+        ("no_question", "It is 3.", "It is 3. Let me know if you need more!"),
+        ("polite", "Thank you for asking: it is 3 o'clock.", "It is 3."),
+        ("polite", "Please take the second road on the left.", "Please."),
+        ("polite", "You are welcome, it starts at noon.", "Please do not be so stupid about it."),
+        ("answer_first", "It is 3, since 1 + 2 = 3.", "Great question! It is 3."),
+        ("answer_first", "Paris.", "Let me think about that. It is Paris."),
+        ("answer_first", "No: it boils at 100.", "Here is the answer:\nNo."),
+        ("answer_first", "Sure signs are fever and a cough.", "Sure, here you go. Fever."),
     ],
 )
 def test_a_check_tells_good_from_bad(name: str, good: str, bad: str) -> None:
@@ -79,6 +100,41 @@ def test_a_check_tells_good_from_bad(name: str, good: str, bad: str) -> None:
         ({"name": "avoids", "text": ["certainly", "of course"]}, "Yes.", "Of Course!"),
         ({"name": "language", "code": "de"}, "Das ist nicht der Weg", "This is not the way"),
         ({"name": "language", "code": "en"}, "This is not the way", "Das ist nicht der Weg"),
+        ({"name": "language", "code": "ru"}, "Это хорошо", "This is good"),
+        ({"name": "language", "code": "zh"}, "这是一本书", "これは本です"),
+        ({"name": "language", "code": "ja"}, "これは本です", "这是一本书"),
+        ({"name": "language", "code": "en"}, "42", "这是一本书"),
+        ({"name": "language", "code": "en"}, "Fine.", "Хорошо."),
+        (
+            {"name": "max_words", "n": 3},
+            "well-known fact indeed",
+            "this_is_a_very_long_way_to_talk",
+        ),
+        ({"name": "max_words", "n": 3}, "这是书", "这是一本非常好的书"),
+        ({"name": "max_sentences", "n": 1}, "word " * 40, "word; " * 100),
+        (
+            {"name": "min_words", "n": 20},
+            "every word of this one is new and says a little more than "
+            "the one that stood before it did, mostly",
+            "word " * 50,
+        ),
+        ({"name": "contains", "text": "metric"}, "In metric units, 3 km.", "metric"),
+        ({"name": "avoids", "text": "delve"}, "Dig deeper.", "de\u200blve"),
+        ({"name": "avoids", "text": "of course"}, "Yes.", "of\u00a0 course"),
+        ({"name": "avoids", "text": "bad"}, "Good.", "ｂａｄ"),
+        ({"name": "json", "keys": ["name"]}, '{"name": "Ann"}', '{"name": ""}'),
+        ({"name": "json", "keys": "name"}, '[{"name": 1}]', "[1, 2]"),
+        ({"name": "max_paragraphs", "n": 1}, "one\ntwo", "one\n\ntwo"),
+        (
+            {"name": "reading_level", "grade": 5},
+            "The cat sat on the mat. It was warm.",
+            "Notwithstanding considerable institutional heterogeneity, implementation proceeded.",
+        ),
+        (
+            {"name": "reading_level", "grade": 5},
+            "We go home now.",
+            "Notwithstanding. Considerable. Institutional. Heterogeneity. Proceeded. Immediately.",
+        ),
         ({"name": "brief", "max_words": 5}, "It is 16.", "It is 16 or so, I think."),
     ],
 )
@@ -107,6 +163,12 @@ def test_an_answer_without_a_word_passes_nothing(spec: dict[str, Any], answer: s
         {"name": "no_emoji", "n": 1},
         {"name": "contains", "text": 5},
         {"name": "language", "code": "xx"},
+        {"name": "max_words", "n": 0},
+        {"name": "max_sentences", "n": -3},
+        {"name": "reading_level", "grade": "six"},
+        {"name": "json", "keys": 3},
+        {"name": "contains", "text": " "},
+        {"name": "avoids", "text": ["fine", ""]},
     ],
 )
 def test_a_wrong_spec_is_refused_with_a_hint(spec: dict[str, Any]) -> None:
@@ -166,3 +228,92 @@ def test_a_brief_verdict_may_repeat_its_one_equation():
     assert run_check({"name": "brief"}, answer)
     assert not run_check({"name": "steps"}, answer)
     assert run_check({"name": "steps"}, f"{answer} So 63 - 10 = 53.")
+
+
+# Checks that know the question
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ("She pays 1000 euros for 3 nights.", True),
+        ("She pays 1,000 euros for 3 nights.", True),
+        ("She pays a lot for 3 nights.", False),
+        ("1000 3", False),
+        ("For 3 nights she paid 1,000 euros", False),
+        ("She pays 10003 euros.", False),
+    ],
+)
+def test_numbers_are_kept_by_saying_something_with_them(answer: str, kept: bool) -> None:
+    asked = "For 3 nights she paid 1,000 euros"
+    assert run_check({"name": "numbers_kept"}, answer, asked=asked) is kept
+
+
+def test_without_the_question_no_number_is_missed() -> None:
+    assert run_check({"name": "numbers_kept"}, "Fine.")
+
+
+def test_an_echo_of_the_question_is_no_answer() -> None:
+    spec, asked = {"name": "answer_first"}, "What is the capital of France?"
+    assert not run_check(spec, "The capital of France. Well, Paris.", asked=asked)
+    assert run_check(spec, "The capital of France is Paris.", asked=asked)
+
+
+# What must hold whatever the text
+
+
+WORDS = st.lists(st.sampled_from("a to the house runs 12 far-off it's".split()), max_size=60)
+
+
+@given(WORDS, st.integers(1, 60))
+def test_more_room_never_makes_a_text_too_long(words: list[str], n: int) -> None:
+    text = " ".join(words)
+    for name in ("max_words", "max_sentences", "max_paragraphs"):
+        if run_check({"name": name, "n": n}, text):
+            assert run_check({"name": name, "n": n + 1}, text)
+
+
+@given(WORDS, WORDS, st.integers(1, 60))
+def test_adding_words_never_makes_a_long_text_short(one: list[str], two: list[str], n: int) -> None:
+    text, longer = " ".join(one), " ".join([*one, *two])
+    if run_check({"name": "max_words", "n": n}, longer) and any(c.isalnum() for c in text):
+        assert run_check({"name": "max_words", "n": n}, text)
+
+
+@given(st.lists(st.sampled_from(["good", "red", "house", "tree"]), min_size=4, max_size=60))
+def test_repeating_the_same_words_adds_little(words: list[str]) -> None:
+    assert not run_check({"name": "min_words", "n": 17}, " ".join(words))
+
+
+@given(st.text(max_size=80), st.text(min_size=1, max_size=12))
+def test_a_text_never_both_contains_and_avoids(text: str, phrase: str) -> None:
+    if not contents.visible(phrase):
+        return
+    both = [run_check({"name": name, "text": phrase}, text) for name in ("contains", "avoids")]
+    assert both != [True, True]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+        max_leaves=8,
+    )
+)
+def test_json_is_what_json_reads(value: Any) -> None:
+    text = json.dumps(value)
+    good = isinstance(value, dict | list) and bool(value) and any(c.isalnum() for c in text)
+    assert run_check({"name": "json"}, text) is good
+    assert not run_check({"name": "json"}, f"{text} and more")
+
+
+@given(st.text(alphabet="абвгдежз ", min_size=1, max_size=40).filter(str.strip))
+def test_another_script_is_another_language(text: str) -> None:
+    assert not run_check({"name": "language", "code": "en"}, text)
+    assert run_check({"name": "language", "code": "ru"}, text)
+
+
+@given(st.text(max_size=60), st.sampled_from(["no_apology", "avoids"]))
+def test_invisible_characters_hide_nothing(text: str, name: str) -> None:
+    spec = {"name": name} | ({"text": "sorry"} if name == "avoids" else {})
+    assert not run_check(spec, f"{text} s\u200bor\u00adry, no")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from align_agent.config import Config, PreferencesConfig
 from align_agent.directions import DIRECTIONS, axis_of
 from align_agent.errors import InputError, UsageError
+from align_agent.feedback.fading import FADED, has_faded
 from align_agent.feedback.profile import BY_USER, OUTVOTED, Profile
+from align_agent.feedback.scope import applies, scope_of
 from align_agent.feedback.signals import observe
 from align_agent.feedback.wishes import check_for, is_private
 from align_agent.records import Rule
@@ -293,6 +296,9 @@ def test_odd_characters_in_a_rule_are_stored(store: Store, profile: Profile) -> 
         ("python, apples", True),
         ("python", False),
         ("apple", False),
+        ("topic:apples", True),
+        ("topic:mail, letter", False),
+        ("code", False),
     ],
 )
 def test_a_scope_decides_by_channel_or_words(
@@ -301,6 +307,64 @@ def test_a_scope_decides_by_channel_or_words(
     store.rules.add(Rule("Be kind.", "active", scope=scope))
     turn = say("How many apples?")
     assert profile.texts_for(turn) == (["Be kind."] if applies else [])
+
+
+@pytest.mark.parametrize("text", ["Write a function.", "fix this: ```x```", "Explain the SQL"])
+def test_a_rule_for_code_counts_where_code_is_meant(say: Say, text: str) -> None:
+    assert applies(Rule("Use type hints.", "active", scope="code"), say(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "scope"),
+    [
+        ("In emails, never use my first name.", "topic:email, e-mail, mail, emails, mails"),
+        ("When you write code, always add type hints.", "code"),
+        ("Always use metric units for recipes", "topic:recipe, recipes"),
+        ("Never apologize.", "everything"),
+        ("Use simple words in summaries", "topic:summary, summarize, summarise, summaries"),
+    ],
+)
+def test_a_wish_names_its_own_scope(text: str, scope: str) -> None:
+    assert scope_of(text) == scope
+
+
+@pytest.mark.parametrize("scope", ["channel:", "topic: ,", "a" * 300, ",", "?"])
+def test_a_scope_that_names_nothing_is_refused(profile: Profile, scope: str) -> None:
+    with pytest.raises(InputError):
+        profile.add("Be kind.", scope)
+
+
+def test_one_wish_in_two_scopes_is_two_rules(store: Store, profile: Profile) -> None:
+    profile.add("Sign with a dash.", "channel:mail")
+    profile.add("Sign with a dash.", "channel:chat")
+    assert len(store.rules.list()) == 2
+
+
+@given(st.integers(0, 400), st.integers(1, 9), st.sampled_from(["proposed", "active", "declared"]))
+def test_only_proposals_fade_and_the_often_asked_for_last(days: int, count: int, status) -> None:
+    seen = datetime(2026, 1, 1, tzinfo=UTC)
+    rule = Rule("x", status, count=count, last_seen=seen.isoformat())
+    faded = has_faded(rule, (seen + timedelta(days=days)).isoformat(), 90)
+    assert faded == (status == "proposed" and count * 0.5 ** (days / 90) < 0.25)
+
+
+def test_a_proposal_that_faded_is_retired_and_comes_back_when_asked_for(
+    store: Store, say: Say, profile: Profile
+) -> None:
+    say("How many apples?")
+    observe(store, say("Never apologize."))
+    assert profile.fade("2026-01-02T00:00:00+00:00") == []
+    (gone,) = profile.fade("2027-01-02T00:00:00+00:00")
+    assert (gone.status, gone.reason) == ("retired", FADED)
+    say("How many pears?")
+    observe(store, say("Never apologize!"))
+    assert [rule.status for rule in store.rules.list()] == ["proposed"]
+
+
+def test_both_sides_of_a_contradiction_are_shown(store: Store, profile: Profile) -> None:
+    old, new = profile.add("No emoji."), profile.add("Use emoji.")
+    assert profile.contrary(new) == [store.rules.get(old.id)]
+    assert profile.contrary(store.rules.get(old.id)) == [new]
 
 
 def test_the_order_of_rules_does_not_depend_on_the_order_of_learning(
@@ -366,6 +430,8 @@ def test_a_wish_that_a_program_can_verify_gets_its_check(
         ("Never use 3 words", True),
         ("mail me at a@b.de", True),
         ("always link to www.example.org", True),
+        ("never mention my diabetes", True),
+        ("remember that she is pregnant", True),
     ],
 )
 def test_private_wishes_are_told(text: str, private: bool) -> None:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from align_agent.distill.select import correction
 from align_agent.errors import InputError, NotFound
-from align_agent.feedback.signals import is_retry, observe, rate
+from align_agent.feedback.signals import accept, is_retry, observe, rate
+from align_agent.feedback.words import WordsScore
 from align_agent.store import Store
 
 Say = Any
@@ -92,6 +94,46 @@ def test_a_retry_makes_no_rule(store: Store, say: Say) -> None:
 )
 def test_retries_are_told_from_the_next_exercise(first: str, second: str, same: bool) -> None:
     assert is_retry(second, first) is same
+
+
+def test_the_layers_of_a_reading_are_kept_beside_it(store: Store, say: Say) -> None:
+    say("How many apples?")
+    (found,) = observe(store, say("No bold please."))
+    kept = store.feedback.get(found.id)
+    assert kept.layers == found.layers
+    assert set(kept.layers) == {"lexicon", "words", "combined"}
+
+
+@pytest.fixture
+def contradiction(store: Store, say: Say, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Feedback on the first turn whose layers contradict each other."""
+    first = say("How many apples?")
+    certain_no = WordsScore(-8.0, "none", "")
+    monkeypatch.setattr("align_agent.feedback.words.score", lambda *a, **k: certain_no)
+    (found,) = observe(store, say("No bold please."))
+    assert found.turn_id == first.id
+    return found
+
+
+def test_layers_that_contradict_each_other_wait_for_a_look(store: Store, contradiction) -> None:
+    assert contradiction.review
+    assert store.feedback.to_review() == [contradiction]
+    assert store.rules.list() == []
+    assert correction([contradiction], 0.0) == (False, "")
+    assert store.turns.count_corrected(0.0) == 0
+
+
+def test_what_the_user_accepts_is_learned(store: Store, contradiction) -> None:
+    accept(store, contradiction.id)
+    assert store.feedback.to_review() == []
+    assert [rule.direction for rule in store.rules.list(["active"])] == ["format:plain"]
+    assert store.turns.count_corrected(0.0) == 1
+
+
+def test_what_the_user_dismisses_waits_no_longer(store: Store, contradiction) -> None:
+    store.feedback.dismiss(contradiction.id)
+    assert store.feedback.to_review() == []
+    assert store.rules.list() == []
 
 
 @given(st.text(max_size=80), st.text(max_size=80))

@@ -48,6 +48,19 @@ def test_the_next_message_joins_its_conversation_and_is_read_as_feedback(server:
     assert heard.polarity == "negative"
 
 
+def test_a_message_edited_and_sent_again_is_noted_on_the_answer_it_had(server: Any) -> None:
+    answer = ask(server, HELLO)
+    words = "Write a poem about the sea and the wind."
+    ask(server, [*HELLO, answer, {"role": "user", "content": words}])
+    shorter = {"role": "user", "content": words.replace("a poem", "a short poem")}
+    ask(server, [*HELLO, answer, shorter])
+    first, replaced, anew = logged(server)
+    with Store.open(server.service.home.database) as store:
+        (heard,) = store.feedback.for_turn(replaced.id)
+        assert (heard.kind, heard.polarity) == ("edited", "negative")
+        assert store.feedback.for_turn(first.id) == store.feedback.for_turn(anew.id) == []
+
+
 def test_a_tool_call_and_its_result_are_one_turn(server: Any) -> None:
     asked: Any = [{"role": "user", "content": "7*6?"}]
     call = ask(server, asked, tools=[CALCULATOR])
