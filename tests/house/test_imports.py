@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A room may import rooms of a lower level, and itself. Rooms of one level do not know each other.
 LEVELS: tuple[set[str], ...] = (
     {"errors", "paths", "records", "prompts", "config", "directions"},
-    {"store"},
+    {"store", "sandbox"},
     {"models", "feedback", "adapters", "capture"},
     {"distill", "gate", "explain", "export", "checkup"},
     {"night", "compare", "credit"},

@@ -1,0 +1,1 @@
+"""Runs code that nobody vouches for: apart, offline, limited, gone afterwards. Judges nothing."""

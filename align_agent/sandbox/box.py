@@ -1,0 +1,181 @@
+"""One box: started, talked to line by line, and taken down with everything that it started.
+
+`Box` is a context manager; when its block ends nothing of it runs and nothing of it is on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+from align_agent.sandbox.levels import (
+    Limits,
+    command,
+    environment,
+    order_of,
+    other_user,
+    wall,
+)
+
+
+class BoxError(Exception):
+    """The code in the box ended, hung or said too much. The message is for people."""
+
+
+class Box:
+    """Code behind a wall. `role` and its arguments are those of `inner.py`."""
+
+    def __init__(self, role: str, limits: Limits | None = None, **arguments: Any) -> None:
+        self.limits = limits or Limits()
+        self._order = {"role": role, **arguments}
+        self._buffer = b""
+        self._said = 0
+
+    def __enter__(self) -> Box:
+        name, self.level = wall()
+        self._folder = tempfile.mkdtemp(prefix="align-box-")
+        try:
+            uid = other_user()
+            if uid is not None:
+                os.chown(self._folder, uid, uid)
+            self._deadline = time.monotonic() + self.limits.seconds
+            self._process = subprocess.Popen(
+                command(name, self.limits),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=self._folder,
+                env=environment(self._folder),
+                start_new_session=True,
+                bufsize=0,
+            )
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        try:
+            self._write(order_of(name, self.limits, self._folder, uid, **self._order))
+            self.held: list[str] = self.read()["held"]
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def close(self) -> None:
+        """End everything in the box, and take away its folder."""
+        # One signal for all: the box cannot leave its process group, and behind bubblewrap and in
+        # namespaces the end of the first process is the end of every other.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+        self._process.wait()
+        end = time.monotonic() + 1
+        with suppress(ProcessLookupError, PermissionError):
+            while time.monotonic() < end:  # what was killed takes a moment to be gone
+                os.killpg(self._process.pid, signal.SIGKILL)
+                time.sleep(0.002)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Write one line to the box. Raises BoxError when it does not listen."""
+        self._write(json.dumps(message).encode() + b"\n")
+
+    def read(self) -> dict[str, Any]:
+        """The next line from the box. Raises BoxError: it ended, hung, or said what is no JSON
+        object or too long."""
+        while b"\n" not in self._buffer:
+            chunk = self._chunk()
+            if not chunk:
+                raise BoxError(self._how_it_ended())
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise BoxError("the answer is not readable") from error
+        if not isinstance(message, dict):
+            raise BoxError("the answer is not readable")
+        return message
+
+    def finish(self) -> tuple[int | None, str, str]:
+        """All that it prints until its end: (exit status, text, what stopped it or "").
+
+        The status is None when it was stopped, negative for a signal.
+        """
+        text, self._buffer = bytearray(self._buffer), b""
+        try:
+            while chunk := self._chunk():
+                text += chunk
+            status = self._process.wait(max(0.1, self._deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return None, text.decode(errors="replace"), self._too_slow()
+        except BoxError as error:
+            return None, bytes(text[: self.limits.output]).decode(errors="replace"), str(error)
+        return status, text.decode(errors="replace"), ""
+
+    def _chunk(self) -> bytes:
+        left = self._deadline - time.monotonic()
+        stream = self._process.stdout
+        assert stream is not None
+        if left <= 0 or not select.select([stream], [], [], left)[0]:
+            raise BoxError(self._too_slow())
+        chunk: bytes = os.read(stream.fileno(), 65536)
+        self._said += len(chunk)
+        if self._said > self.limits.output:
+            raise BoxError(f"too much output: more than {self.limits.output:,} bytes")
+        return chunk
+
+    def _write(self, data: bytes) -> None:
+        stream = self._process.stdin
+        assert stream is not None
+        os.set_blocking(stream.fileno(), False)
+        view = memoryview(data)
+        while view:
+            left = self._deadline - time.monotonic()
+            if left <= 0 or not select.select([], [stream], [], left)[1]:
+                raise BoxError(self._too_slow())
+            try:
+                view = view[os.write(stream.fileno(), view) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise BoxError(self._how_it_ended()) from error
+
+    def _too_slow(self) -> str:
+        return f"timed out after {self.limits.seconds:g} s"
+
+    def _how_it_ended(self) -> str:
+        try:
+            status = self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            return "the process stopped answering"
+        if status < 0 or status > 128:
+            number = -status if status < 0 else status - 128
+            try:
+                return f"the process was ended by {signal.Signals(number).name}"
+            except ValueError:
+                pass
+        return f"the process ended by itself (exit code {status})"
