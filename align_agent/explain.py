@@ -59,7 +59,7 @@ def explain(store: Store, registry: Registry, profile: Profile) -> Explanation:
     for rule in profile.rules():
         ids = store.rules.turns_of(rule.id)[-SHOWN_TURNS:]
         rules.append((rule, [store.turns.get(turn_id) for turn_id in ids]))
-    return Explanation(version, lineage, rules, store.runs.latest(), registry.held())
+    return Explanation(version, lineage, rules, store.runs.latest("night"), registry.held())
 
 
 def _shortened(text: str) -> str:

@@ -14,7 +14,10 @@ from typing import Any, Literal
 Role = Literal["system", "user", "assistant", "tool"]
 Polarity = Literal["negative", "positive", "neutral"]
 RuleStatus = Literal["proposed", "active", "retired", "declared"]
-RunStatus = Literal["running", "promoted", "review", "rejected", "skipped", "failed", "interrupted"]
+RunStatus = Literal[
+    "running", "promoted", "review", "rejected", "skipped", "failed", "interrupted",
+    "solved", "spent",
+]  # fmt: skip
 Verdict = Literal["promote", "review", "reject"]
 TurnUse = Literal["train", "heldout", "anchor", "skip"]
 Alias = Literal["champion", "previous", "candidate"]

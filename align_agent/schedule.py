@@ -163,7 +163,8 @@ def is_due(config: Config, store: Store, now: datetime, since: datetime) -> bool
     due = last_due(config, now)
     if due is None or due < since:
         return False
-    ended = [run for run in store.runs.list(limit=20) if run.finished_at]
+    nights = [run for run in store.runs.list(limit=100) if run.kind == "night"]
+    ended = [run for run in nights if run.finished_at]
     # An interrupted night answers nothing: it is gone on with.
     return not any(_moment(r.finished_at) >= due for r in ended if r.status != "interrupted")
 

@@ -102,7 +102,7 @@ def night_in_subprocess(home: Home) -> Run:
         check=False,
     )
     with Store.open(home.database) as store:
-        found = store.runs.latest()
+        found = store.runs.latest("night")
     if found is None or (done.returncode and found.status == "running"):
         said = done.stderr.strip().splitlines()
         raise AlignAgentError(

@@ -28,6 +28,7 @@ NOUNS = {
     "dashboard": "Open the dashboard in the browser.",
     "openclaw": "Answer OpenClaw: install, uninstall, doctor.",
     "demo": "Watch it learn: simulated people, real nights.",
+    "solve": "One hard problem: try, hear why it failed, learn, try again.",
     "turns": "What was said: list, search, import, exclude.",
     "forget": "Take a turn, a conversation or some words out for good.",
     "feedback": "What you thought of the answers, as far as it was understood.",

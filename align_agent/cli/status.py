@@ -49,7 +49,7 @@ def gather(app: App) -> dict[str, Any]:
             "initialised": True,
             "base": config.model.base,
             "champion": _champion(store, registry),
-            "last_night": _night(store.runs.latest()),
+            "last_night": _night(store.runs.latest("night")),
             "next_night": outlook(app.home, config, store, registry),
             "turns": {
                 "total": store.turns.count(),

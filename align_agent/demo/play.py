@@ -203,7 +203,7 @@ def sleep(life: Life, show: Show) -> tuple[Run, float]:
     )
     seconds = time.monotonic() - started
     with Store.open(life.home.database) as store:
-        run = store.runs.latest()
+        run = store.runs.latest("night")
     if run is None or run.status in ("failed", "running", "interrupted"):
         why = run.reason if run else f"exit code {done.returncode}"
         raise AlignAgentError(

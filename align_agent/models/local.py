@@ -160,16 +160,18 @@ class LocalModel:
         tools: Tools = (),
         batch_size: int = 0,
         on_done: Callable[[int], None] | None = None,
+        network: Any = None,
     ) -> list[Generation]:
         """One answer for each prompt, in their order.
 
         The same answers as `stream` would give one by one: row i of a sampled request draws from
         the seed and i alone, whatever `batch_size` is; 0 is as many as memory allows. `on_done`
-        gets the number of answers so far. Raises ContextTooLong.
+        gets the number of answers so far. `network` answers instead of an adapter's: one that is
+        still being trained. Raises ContextTooLong.
         """
         sampling = sampling or Sampling()
         encoded = [self._prompt_ids(prompt, tools) for prompt in prompts]
-        network = self.network(adapter)
+        network = self.network(adapter) if network is None else network
         seed = _seed(sampling)
         answers: dict[int, Generation] = {}
         longest = max(map(len, encoded), default=0) + sampling.max_new_tokens

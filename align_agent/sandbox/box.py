@@ -26,6 +26,8 @@ from align_agent.sandbox.levels import (
     wall,
 )
 
+_START = 60.0  # seconds in which a box must stand, however busy the machine is
+
 
 class BoxError(Exception):
     """The code in the box ended, hung or said too much. The message is for people."""
@@ -47,7 +49,7 @@ class Box:
             uid = other_user()
             if uid is not None:
                 os.chown(self._folder, uid, uid)
-            self._deadline = time.monotonic() + self.limits.seconds
+            self._deadline = time.monotonic() + _START
             self._process = subprocess.Popen(
                 command(name, self.limits),
                 stdin=subprocess.PIPE,
@@ -64,6 +66,7 @@ class Box:
         try:
             self._write(order_of(name, self.limits, self._folder, uid, **self._order))
             self.held: list[str] = self.read()["held"]
+            self._deadline = time.monotonic() + self.limits.seconds
         except BaseException:
             self.close()
             raise

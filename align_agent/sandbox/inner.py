@@ -279,13 +279,18 @@ def run_tests(order: dict[str, Any], ask: Any, tell: Any) -> None:
         return real(answer["value"])
 
     space: dict[str, Any] = {"__name__": "tests", "SolutionError": SolutionError, "call": call}
-    exec(compile(order["source"], "tests", "exec"), space)  # noqa: S102
-    found = space["verify"](order["answer"], call, **order.get("params", {}))
-    if isinstance(found, tuple):
-        found = {"passed": bool(found[0]), "feedback": str(found[1])}
-    if not isinstance(found, dict):
-        found = {"passed": bool(found), "feedback": ""}
-    tell({"verdict": {"passed": bool(found["passed"]), "feedback": str(found["feedback"])[:4000]}})
+    try:
+        exec(compile(order["source"], "tests", "exec"), space)  # noqa: S102
+        found = space["verify"](order["answer"], call, **order["params"])
+    except BaseException as error:
+        tell({"broken": wrong(error)})
+        return
+    passed, said = found if isinstance(found, tuple) else (found, "")
+    if not isinstance(passed, bool):
+        tell({"broken": f"verify gave back {passed!r:.80}, not True or False"})
+        return
+    told = [said] if isinstance(said, str) else list(said)
+    tell({"verdict": {"passed": passed, "feedback": [str(part)[:4000] for part in told]}})
 
 
 def main() -> None:

@@ -40,7 +40,8 @@ class SandboxUnavailable(AlignAgentError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What code in a box may use. `seconds` of wall time are counted from its start."""
+    """What code in a box may use. `seconds` of wall time are counted from the
+    moment at which the box stands."""
 
     memory: int = 1 << 30  # bytes of address space of one process
     file: int = 16 << 20  # bytes of one file
@@ -148,7 +149,7 @@ def order_of(wall: Wall, limits: Limits, folder: str, uid: int | None, **more: A
 
 def probe(name: Wall) -> list[str]:
     """Start a box that does nothing, and hear what holds in it. Raises OSError, ValueError."""
-    limits = Limits(seconds=20.0)
+    limits = Limits(seconds=60.0)
     with tempfile.TemporaryDirectory(prefix="align-box-") as folder:
         uid = other_user()
         if uid is not None:

@@ -79,7 +79,7 @@ async def status(request: Request) -> dict[str, Any]:
     service = _service(request)
 
     def work(store: Store) -> dict[str, Any]:
-        registry, night = Registry(store, service.home), store.runs.latest()
+        registry, night = Registry(store, service.home), store.runs.latest("night")
         arrived = arrivals(store)
         corrected = store.turns.count_corrected(service.config.feedback.min_confidence)
         return {

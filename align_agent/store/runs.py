@@ -37,10 +37,13 @@ class Runs(Nouns):
         )
         return [_run(row) for row in rows]
 
-    def latest(self) -> Run | None:
-        """The run that started last."""
-        found = self.list(1)
-        return found[0] if found else None
+    def latest(self, kind: str = "") -> Run | None:
+        """The run that started last, of that kind if one is named."""
+        found = self.connection.rows(
+            "select * from runs where kind = ? or ? = '' order by started_at desc, id desc limit 1",
+            [kind, kind],
+        )
+        return _run(found[0]) if found else None
 
     def update(self, wanted: str, **changes: Any) -> Run:
         """Change fields of a run, and return it as it is then. Raises NotFound."""

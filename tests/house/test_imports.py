@@ -22,7 +22,7 @@ LEVELS: tuple[set[str], ...] = (
     {"store", "sandbox"},
     {"models", "feedback", "adapters", "capture"},
     {"distill", "gate", "explain", "export", "checkup"},
-    {"night", "compare", "credit"},
+    {"night", "discover", "compare", "credit"},
     {"privacy"},
     {"schedule", "agent", "server", "openclaw"},
     {"demo", "langgraph", "web"},
@@ -41,7 +41,8 @@ TORCH_MODULES = {
     "models/lora.py", "models/pocket/train.py", "models/prefix.py",
     "models/tree.py",
     "distill/checkpoint.py", "distill/gap.py", "distill/head.py", "distill/loss.py",
-    "distill/memory.py", "distill/rollouts.py", "distill/teacher.py", "distill/train.py",
+    "distill/memory.py", "distill/rollouts.py", "distill/step.py", "distill/teacher.py",
+    "distill/train.py",
 }  # fmt: skip
 # Inherits from langgraph's class; nothing else imports it but agents that are built with langgraph.
 GRAPH_MODULES = {"langgraph/capture.py"}
@@ -138,6 +139,7 @@ LIGHT_COMMANDS = [
     ["demo", "--help"],
     ["distill", "run", "--help"],
     ["adapters", "compare", "--help"],
+    ["solve", "--help"],
 ]
 TOO_HEAVY = {"torch", "transformers", "peft", "langgraph", "ray"}
 

@@ -25,7 +25,7 @@ LEARNED = 8
 def data(desk: Desk) -> dict[str, Any]:
     """The sentence, the gate's table, answers before and after, what was learned from."""
     store = desk.store
-    run = store.runs.latest()
+    run = store.runs.latest("night")
     rules = Profile(store, desk.config).rules()
     facts = _facts(desk, run, rules)
     judged = _judged(desk, run, facts.champion)

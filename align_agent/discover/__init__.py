@@ -1,0 +1,1 @@
+"""One hard problem at test time: attempts in a sandbox, feedback in words, a step on each batch."""

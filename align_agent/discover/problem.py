@@ -1,0 +1,234 @@
+"""What is to be solved: a prompt, a verifier and a budget. Reads files; runs nothing.
+
+Read are our own YAML, and JSON lines as HumanEval and LiveCodeBench publish them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from align_agent.errors import InputError
+
+VerifierKind = Literal["tests", "command", "function", "io"]
+_FIELDS = {"name", "prompt", "system", "verifier", "budget", "limits", "max_new_tokens"}
+_NEEDED: dict[str, set[str]] = {
+    "tests": {"tests", "entry"},
+    "command": {"command"},
+    "function": {"source"},
+}
+_ALLOWED = {"tests": {"helpers"}, "command": {"file", "files"}, "function": {"params"}}
+_HINT = "a problem needs `prompt` and `verifier`; examples/very-hard.yaml is one"
+_LARGEST = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """How an attempt is judged.
+
+    tests: `tests` (Python: asserts on `entry`, or a `check(candidate)`), `helpers`.
+    function: `source` defines `verify(answer, call, **params)`, which gives back whether the
+    attempt passed, or (passed, feedback); `call(name, *args)` calls the attempt's code.
+    command: a shell `command`, beside which the attempt's code lies as `file`, and `files`.
+    io: `cases` of (standard input, output) or, with an `entry`, of (arguments, value).
+    """
+
+    kind: VerifierKind
+    tests: str = ""
+    entry: str = ""
+    helpers: str = ""
+    source: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+    file: str = "solution.py"
+    files: Mapping[str, str] = field(default_factory=dict)
+    cases: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`budget` is the number of attempts; `seconds` and `memory_mb` bound the judging of one."""
+
+    name: str
+    prompt: str
+    verifier: Verifier
+    budget: int = 256
+    system: str = ""
+    max_new_tokens: int = 256
+    seconds: float = 10.0
+    memory_mb: int = 1024
+
+
+def load_problem(path: Path) -> Problem:
+    """The problem in a YAML file. Raises InputError, which says what is missing or wrong."""
+    text = _read(path)
+    try:
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{path} is no YAML: {str(error).splitlines()[0]}", hint=_HINT) from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path} holds no problem", hint=_HINT)
+    return problem_of(data, name=path.stem)
+
+
+def problem_of(data: Mapping[str, Any], *, name: str = "problem") -> Problem:
+    """The problem that a mapping describes. Raises InputError."""
+    unknown = sorted(map(str, set(data) - _FIELDS))
+    if unknown:
+        raise InputError(f"unknown field `{unknown[0]}`", hint=f"known are {sorted(_FIELDS)}")
+    limits = data.get("limits") or {}
+    if not isinstance(limits, dict) or set(limits) - {"seconds", "memory_mb"}:
+        raise InputError("`limits` may hold `seconds` and `memory_mb`", hint=_HINT)
+    return Problem(
+        name=_text(data, "name", name),
+        prompt=_text(data, "prompt"),
+        verifier=_verifier(data.get("verifier")),
+        budget=int(_number(data, "budget", 256, whole=True, least=0)),
+        system=_text(data, "system", ""),
+        max_new_tokens=int(_number(data, "max_new_tokens", 256, whole=True, least=1)),
+        seconds=_number(limits, "seconds", 10.0, least=0.1),
+        memory_mb=int(_number(limits, "memory_mb", 1024, whole=True, least=64)),
+    )
+
+
+def _verifier(data: Any) -> Verifier:
+    if not isinstance(data, dict):
+        raise InputError("the problem has no `verifier`", hint=_HINT)
+    kind = data.get("kind")
+    if kind not in _NEEDED:
+        raise InputError(
+            f"the verifier's kind is {kind!r}", hint=f"it must be one of {', '.join(_NEEDED)}"
+        )
+    needed = _NEEDED[kind]
+    for name in sorted(needed):
+        _text(data, name)
+    unknown = sorted(map(str, set(data) - needed - _ALLOWED[kind] - {"kind"}))
+    if unknown:
+        raise InputError(f"a verifier of kind {kind} has no `{unknown[0]}`", hint=_HINT)
+    for name in ("params", "files"):
+        if not isinstance(data.get(name, {}), dict):
+            raise InputError(f"`verifier.{name}` must hold names and values", hint=_HINT)
+    for name in (data.get("file", ""), *data.get("files", {})):
+        if "/" in str(name) or str(name).startswith("."):
+            raise InputError(f"`{name}` is no plain file name", hint="leave the folders out")
+    return Verifier(**data)
+
+
+def _text(data: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    value = data.get(name, default)
+    if not isinstance(value, str) or (default is None and not value.strip()):
+        what = "is missing" if value is None else "must be text"
+        raise InputError(f"`{name}` {what}", hint=_HINT)
+    return value
+
+
+def _number(
+    data: Mapping[str, Any], name: str, default: float, *, whole: bool = False, least: float
+) -> float:
+    value = data.get(name, default)
+    kinds = (int,) if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or value < least:
+        what = "a whole number" if whole else "a number"
+        raise InputError(f"`{name}` must be {what} of at least {least:g}", hint=_HINT)
+    return value
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", hint=_HINT) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text", hint=_HINT) from error
+
+
+def load_set(path: Path) -> list[Problem]:
+    """All problems of a HumanEval- or LiveCodeBench-style file of JSON lines. Raises InputError."""
+    problems = []
+    for number, line in enumerate(_read(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            problems.append(humaneval(row) if "entry_point" in row else livecodebench(row))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise InputError(
+                f"{path}, line {number}, is no problem: {error}",
+                hint="each line is a JSON object as HumanEval or LiveCodeBench publish it",
+            ) from error
+    if not problems:
+        raise InputError(f"{path} holds no problem", hint="one JSON object a line")
+    return problems
+
+
+def humaneval(row: Mapping[str, Any]) -> Problem:
+    """task_id, prompt (the function's head), entry_point and test (a `check(candidate)`)."""
+    prompt = str(row["prompt"])
+    verifier = Verifier(
+        "tests",
+        tests=str(row["test"]),
+        entry=str(row["entry_point"]),
+        # Some tests use helpers that the prompt defines before the function's own head.
+        helpers=prompt + "\n    pass\n",
+    )
+    asked = (
+        f"Complete this Python function. Answer with the whole function.\n```python\n{prompt}```"
+    )
+    return Problem(str(row["task_id"]), asked, verifier, max_new_tokens=1024)
+
+
+def livecodebench(row: Mapping[str, Any]) -> Problem:
+    """question_content, starter_code, public_test_cases, private_test_cases, metadata."""
+    tests = [*_cases(row["public_test_cases"]), *_cases(row.get("private_test_cases", "[]"))]
+    metadata = row.get("metadata") or "{}"
+    entry = (json.loads(metadata) if isinstance(metadata, str) else metadata).get("func_name", "")
+    starter = str(row.get("starter_code") or "")
+    how = (
+        f"Use this starter code:\n```python\n{starter}\n```"
+        if starter
+        else "Read from standard input and write to standard output."
+    )
+    cases = tuple((str(test["input"]), str(test["output"])) for test in tests)
+    name = str(row.get("question_id") or row.get("question_title"))
+    asked = f"{row['question_content']}\n\nAnswer with Python code. {how}"
+    verifier = Verifier("io", entry=f"Solution.{entry}" if starter else "", cases=cases)
+    return Problem(name, asked, verifier, max_new_tokens=2048)
+
+
+def _cases(data: Any) -> Iterator[Mapping[str, Any]]:
+    """The test cases: JSON, or JSON that was pickled as text, packed and written in base64."""
+    if isinstance(data, str):
+        try:
+            data = json.loads(data)
+        except ValueError:
+            packed = base64.b64decode(data, validate=True)
+            raw = zlib.decompressobj().decompress(packed, _LARGEST)
+            data = json.loads(_TextOnly.read(raw))
+    yield from data
+
+
+class _TextOnly(pickle.Unpickler):
+    """Unpickles a text and refuses everything that names a class: data must not run code."""
+
+    @classmethod
+    def read(cls, raw: bytes) -> str:
+        import io
+
+        try:
+            found = cls(io.BytesIO(raw)).load()
+        except (pickle.UnpicklingError, EOFError, IndexError) as error:
+            raise ValueError(f"the private test cases cannot be read: {error}") from error
+        if not isinstance(found, str):
+            raise ValueError("the private test cases are no text")
+        return found
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"{module}.{name} is no text")

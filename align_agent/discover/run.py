@@ -1,0 +1,133 @@
+"""One `solve` from its order to its report: the model, the search, the run in the store, the files.
+
+The run's folder (`runs/<id>/`) holds the attempts as they come, and the report. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from align_agent.config.sections import ModelConfig
+from align_agent.discover import report
+from align_agent.discover.methods import METHODS, Method
+from align_agent.discover.problem import Problem
+from align_agent.discover.search import Search, solve
+from align_agent.discover.verdicts import Judge
+from align_agent.errors import UsageError
+from align_agent.paths import Home
+from align_agent.records import Run, new_id, now
+from align_agent.store import Store
+
+KIND = "solve"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was ordered. `resume` is the id of a run that was interrupted."""
+
+    problem: Problem
+    method: str
+    budget: int
+    seed: int = 0
+    resume: str = ""
+
+    def order(self, base: str) -> dict[str, Any]:
+        """What two runs must have in common for one to go on with the other."""
+        digest = hashlib.sha256(json.dumps(asdict(self.problem), sort_keys=True).encode())
+        return {
+            "problem": self.problem.name,
+            "digest": digest.hexdigest(),
+            "method": self.method,
+            "budget": self.budget,
+            "seed": self.seed,
+            "base": base,
+        }
+
+
+def run_search(
+    home: Home, settings: ModelConfig, wanted: Wanted, on_round: Callable[[Search], None]
+) -> dict[str, Any]:
+    """Search, keep the run, write the report. Returns `report.summary` with `run` and `report`.
+
+    Raises UsageError when the run to go on with asked for something else, and what `solve` and
+    `Judge.check` raise; the run is then kept as failed, an interrupted one can be resumed.
+    """
+    method = _method(wanted.method)
+    judge = Judge(wanted.problem)
+    judge.check()
+    with Store.open(home.database) as store:
+        run = _run(store, wanted, settings.base)
+        folder = home.runs / run.id
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            found = _search(store, run.id, folder, settings, wanted, method, judge, on_round)
+        except KeyboardInterrupt:
+            _end(store, run.id, "interrupted", "interrupted; --resume goes on with it")
+            raise
+        except Exception as error:
+            _end(store, run.id, "failed", str(error))
+            raise
+    return found
+
+
+def _search(
+    store: Store,
+    run_id: str,
+    folder: Path,
+    settings: ModelConfig,
+    wanted: Wanted,
+    method: Method,
+    judge: Judge,
+    on_round: Callable[[Search], None],
+) -> dict[str, Any]:
+    from align_agent.models.load import load_model
+
+    model = load_model(settings)
+    search = Search(wanted.problem, method, wanted.budget, wanted.seed)
+    solve(model, search, judge, folder=folder, on_round=on_round)
+    found = {**report.summary(search, judge.level), "run": run_id}
+    page = report.write(folder, found, search, report.credit(model, search))
+    for step, figures in enumerate(search.steps):
+        store.runs.add_metric(run_id, step, **figures)
+    best = search.solution or (search.attempts[-1] if search.attempts else None)
+    if best is not None:
+        first = search.attempts[0]
+        store.runs.add_sample(
+            run_id, wanted.problem.prompt, first.answer, "", best.answer, best.outcome.feedback
+        )
+    ended = f"solved with attempt {found['attempts']}" if search.solved else "the budget is spent"
+    _end(store, run_id, "solved" if search.solved else "spent", ended, found)
+    return {**found, "report": str(page)}
+
+
+def _run(store: Store, wanted: Wanted, base: str) -> Run:
+    order = wanted.order(base)
+    if not wanted.resume:
+        run = Run(new_id("run"), "running", kind=KIND, base=base, seed=wanted.seed, config=order)
+        store.runs.create(run)
+        return run
+    run = store.runs.get(wanted.resume)
+    if run.kind != KIND or run.config != order:
+        raise UsageError(
+            f"run `{run.id}` searched for something else",
+            hint="resume with the same problem, method, budget, seed and model",
+        )
+    return store.runs.update(run.id, status="running", finished_at="", reason="")
+
+
+def _end(store: Store, run_id: str, status: Any, reason: str, verdict: Any = None) -> None:
+    store.runs.update(
+        run_id, status=status, reason=reason, finished_at=now(), verdict=verdict or {}
+    )
+
+
+def _method(name: str) -> Method:
+    for method in METHODS:
+        if method == name:
+            return method
+    raise UsageError(f"unknown method {name!r}", hint=f"one of {', '.join(METHODS)}")

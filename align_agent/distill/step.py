@@ -1,0 +1,101 @@
+"""Single steps: a throw-away LoRA that learns a batch at a time, while more answers are coming.
+
+The step is that of `train` (same pairs, same teacher, same loss); here there is no plan of batches,
+and nothing is written unless asked for. Knows no problem, no sandbox, no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from align_agent.distill import memory
+from align_agent.distill.hindsight import Example
+from align_agent.distill.loss import Formula
+from align_agent.distill.train import (
+    _check_sound,
+    _kind,
+    _lessons,
+    _seeded,
+    _step,
+    _train_mode,
+)
+from align_agent.models.lora import assert_plain, assert_untouched
+
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
+
+
+@dataclass(frozen=True, slots=True)
+class StepConfig:
+    """What a step reads. A constant rate: how many steps there will be is not known."""
+
+    learning_rate: float = 6e-3
+    lora_rank: int = 16
+    lora_alpha: int = 32
+    loss: str = "reverse_kl"
+    top_k: int = 20
+    token_clip: float = 5.0
+    sample_cap: float = 5.0
+    max_grad_norm: float = 1.0
+    mask_first_tokens: int = 0
+    # Of `TrainConfig`, which the shared functions name; a single step has no use for them.
+    epochs: int = 1
+    batch_size: int = 16
+    lora_dropout: float = 0.0
+    warmup_steps: int = 0
+    max_minutes: float = 0.0
+    max_memory_gb: float = 0.0
+    exact: bool = False
+    gradient_checkpointing: bool = False
+
+
+class Stepper:
+    """A fresh LoRA over the base, its optimizer, and the network that answers with it."""
+
+    def __init__(self, model: LocalModel, config: StepConfig, *, seed: int) -> None:
+        self._model, self._config, self._seed = model, config, seed
+        assert_plain(model.network(None))
+        self._student = model.fresh_lora(
+            config.lora_rank, config.lora_alpha, config.lora_dropout, seed
+        )
+        _train_mode(self._student, config.gradient_checkpointing)
+        self._weights = [p for p in self._student.parameters() if p.requires_grad]
+        self._optimizer = torch.optim.AdamW(
+            self._weights, lr=config.learning_rate, weight_decay=0.0
+        )
+        self._tokens = memory.tokens_at_once(self._student, config.max_memory_gb)
+        self._formula = Formula(
+            _kind(config.loss), token_clip=config.token_clip, sample_cap=config.sample_cap
+        )
+        self.steps = 0
+
+    @property
+    def network(self) -> Any:
+        """The student, for `LocalModel.generate_batch`."""
+        return self._student.get_base_model()
+
+    def step(self, examples: Sequence[Example]) -> dict[str, float]:
+        """Move the student towards the frozen base that sees each example's hindsight.
+
+        Returns figures about the step. Raises InputError when no example can be learned from,
+        TrainingDiverged.
+        """
+        base = self._model.network(None)
+        with assert_untouched(base), _seeded(self._seed + self.steps, self._model.device):
+            lessons, _ = _lessons(self._model, examples, self._config, self._tokens, None)
+            loss, figures, self._tokens = _step(self.network, lessons, self._formula, self._tokens)
+            norm = float(torch.nn.utils.clip_grad_norm_(self._weights, self._config.max_grad_norm))
+            _check_sound(self.steps, loss, norm)
+            self._optimizer.step()
+            self._optimizer.zero_grad(set_to_none=True)
+        self.steps += 1
+        return {"loss": loss, "grad_norm": norm, **figures}
+
+    def save(self, folder: Path) -> None:
+        """Write the adapter as `train` does."""
+        self._model.save_lora(self._student, folder)

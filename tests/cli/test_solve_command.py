@@ -1,0 +1,118 @@
+"""`align-agent solve`, as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from align_agent.cli import main
+from align_agent.paths import Home
+from align_agent.store import Store
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "very-hard.yaml"
+
+
+def run(home: Path, *args: str) -> int:
+    return main(["--home", str(home), "solve", *args])
+
+
+def test_the_very_hard_example_is_solved_where_best_of_k_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, str(EXAMPLE), "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["solved"]
+    assert found["seconds"] > 0
+    space: dict[str, object] = {}
+    exec(found["solution"], space)
+    assert space["numbers"](6) == (25, 16, 9, 4, 1, 0)  # type: ignore[operator]
+    assert run(tmp_path, str(EXAMPLE), "--json", "--method", "best-of-k") == 1
+    assert json.loads(capsys.readouterr().out)["solution"] is None
+    with Store.open(Home(tmp_path).database) as store:
+        assert [r.status for r in store.runs.list()] == ["spent", "solved"]
+        assert store.runs.latest("night") is None
+        (sample,) = store.runs.samples(store.runs.list()[1].id)
+    assert sample["after"].find("tuple") > 0
+    page = Path(found["report"]).read_text()
+    assert "Credit per token" in page
+    assert "http" not in page
+
+
+def test_a_killed_search_leaves_nothing_running_and_can_be_resumed(tmp_path: Path) -> None:
+    problem = yaml.safe_load(EXAMPLE.read_text())
+    problem["verifier"]["tests"] = "assert numbers(3) == 'never'"
+    path = tmp_path / "never.yaml"
+    path.write_text(yaml.safe_dump(problem))
+    home = tmp_path / "home"
+    command = [sys.executable, "-m", "align_agent", "--home", str(home), "solve", str(path)]
+    env = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    (tmp_path / "tmp").mkdir(mode=0o755)
+    process = subprocess.Popen(
+        [*command, "--budget", "4000"], stderr=subprocess.PIPE, text=True, env=env
+    )
+    assert process.stderr is not None
+    while "attempts" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert list((tmp_path / "tmp").glob("align-box-*")) == []
+    with Store.open(Home(home).database) as store:
+        (stored,) = store.runs.list()
+    assert stored.status == "interrupted"
+    before = (home / "runs" / stored.id / "attempts.jsonl").read_text()
+    again = subprocess.Popen(
+        [*command, "--budget", "4000", "--resume", stored.id],
+        stderr=subprocess.PIPE, text=True, env=env,
+    )  # fmt: skip
+    file = home / "runs" / stored.id / "attempts.jsonl"
+    deadline = time.monotonic() + 100
+    while file.read_text() == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    again.send_signal(signal.SIGINT)
+    again.communicate(timeout=60)
+    assert file.read_text().startswith(before)
+    assert len(file.read_text()) > len(before)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prompt: x\n", "no `verifier`"),
+        ("prompt: x\nverifier: {kind: command, command: 'true'}\n", "passes an empty answer"),
+    ],
+)
+def test_a_problem_that_cannot_be_used_is_an_error_with_a_hint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    assert run(tmp_path / "home", str(path)) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "hint:" in error
+
+
+def test_a_budget_of_zero_gives_a_clear_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, str(EXAMPLE), "--budget", "0") == 1
+    assert "not solved in 0 attempts" in capsys.readouterr().out
+
+
+def test_resuming_another_search_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, str(EXAMPLE), "--budget", "0", "--json")
+    done = json.loads(capsys.readouterr().out)
+    assert run(tmp_path, str(EXAMPLE), "--budget", "1", "--resume", done["run"]) == 2
+    assert "searched for something else" in capsys.readouterr().err

@@ -1,0 +1,136 @@
+"""The search: what each method asks and learns, and that a cut-off one goes on as if it had not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from align_agent.discover import methods
+from align_agent.discover.methods import WINDOW, Attempt, distinct, examples
+from align_agent.discover.problem import Problem, Verifier
+from align_agent.discover.search import ATTEMPTS, Search, solve, to_dict
+from align_agent.discover.verdicts import Judge, Outcome
+from align_agent.errors import ContextTooLong, InputError
+from align_agent.models.pocket import WEIGHTS
+from align_agent.records import Message
+
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
+
+PROMPT = (Message("user", "Write a python function that returns all numbers from 1 to n."),)
+WANTED = Verifier("tests", entry="numbers", tests="assert numbers(5) == (4, 3, 2, 1, 0)")
+PROBLEM = Problem("it", PROMPT[0].content, WANTED, max_new_tokens=48)
+IMPOSSIBLE = Problem(
+    "never", PROMPT[0].content, Verifier("tests", entry="f", tests="assert f(1) == 1"),
+    max_new_tokens=32,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pocket() -> LocalModel:
+    from align_agent.models.local import LocalModel
+
+    return LocalModel.load(str(WEIGHTS), device="cpu")
+
+
+def attempt(number: int, said: str, kind: str = "failed", answer: str = "") -> Attempt:
+    outcome = Outcome(kind, said)  # type: ignore[arg-type]
+    return Attempt(number, number // 16, "plain", True, answer or f"answer {number}", outcome)
+
+
+def test_multi_turn_shows_the_last_pieces_of_feedback_first_in_first_out() -> None:
+    so_far = [attempt(i, f"piece {i}") for i in range(9)]
+    (asked,) = methods.ask("multi-turn", PROMPT, so_far, 1, 0)
+    shown = [i for i in range(9) if f"piece {i}" in asked.prompt[-1].content]
+    assert shown == list(range(9 - WINDOW, 9))
+
+
+def test_the_teacher_never_sees_the_failed_attempt() -> None:
+    batch = [attempt(i, f"piece {i}") for i in range(3)]
+    for method in ("auto", "sdpo"):
+        for example in examples(method, PROMPT, batch, batch):
+            assert "answer" not in example.hindsight.replace("to answer", "").replace(
+                "the answer", ""
+            )
+
+
+def test_sdpo_teaches_each_attempt_its_own_feedback_and_auto_all() -> None:
+    batch = [attempt(0, "first"), attempt(1, "second"), attempt(2, "first")]
+    own = examples("sdpo", PROMPT, batch, batch)
+    assert ["second" in e.hindsight for e in own] == [False, True, False]
+    every = examples("auto", PROMPT, batch, batch)
+    assert all("first\nsecond" in e.hindsight for e in every)
+
+
+def test_a_correct_sibling_is_shown_to_the_others_and_not_to_itself() -> None:
+    batch = [attempt(0, "wrong"), attempt(1, "", "passed", "the right one")]
+    learned = examples("sdpo", PROMPT, batch, batch)
+    assert [e.turn_id for e in learned] == ["attempt-0"]
+    assert "the right one" in learned[0].hindsight
+
+
+def test_what_a_broken_verifier_says_is_never_learned() -> None:
+    batch = [attempt(0, "the tests: timed out", "broken")]
+    assert distinct(batch) == []
+    assert examples("auto", PROMPT, batch, batch) == []
+
+
+@pytest.mark.parametrize("method", ["best-of-k", "grpo", "multi-turn"])
+def test_methods_without_steps_ask_the_base(method: methods.Method) -> None:
+    asked = methods.ask(method, PROMPT, [attempt(0, "x")], 2, 0)
+    assert not any(one.student for one in asked)
+    assert examples(method, PROMPT, [attempt(0, "x")], [attempt(0, "x")]) == []
+
+
+def test_auto_finds_what_its_prompt_does_not_say(pocket: LocalModel) -> None:
+    found = solve(pocket, Search(PROBLEM, "auto", 96, 0), Judge(PROBLEM))
+    assert found.solution is not None
+    assert Judge(PROBLEM).judge(found.solution.answer).passed
+
+
+def test_sdpo_brings_the_student_nearer_to_who_saw_the_feedback(pocket: LocalModel) -> None:
+    found = solve(pocket, Search(PROBLEM, "sdpo", 64, 1), Judge(PROBLEM))
+    assert len(found.steps) == (3 if found.solved else 4)
+    assert found.steps[-1]["kl"] < found.steps[0]["kl"]
+
+
+def test_a_search_that_is_cut_off_goes_on_as_if_it_had_not_been(
+    pocket: LocalModel, tmp_path: Path
+) -> None:
+    judge = Judge(IMPOSSIBLE)
+    whole = solve(pocket, Search(IMPOSSIBLE, "auto", 20, 3), judge, folder=tmp_path)
+    path = tmp_path / ATTEMPTS
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:17]) + lines[17][:30])  # killed within a write
+    again = solve(pocket, Search(IMPOSSIBLE, "auto", 20, 3), judge, folder=tmp_path)
+    assert again.resumed == 17
+    assert [to_dict(a) for a in again.attempts] == [to_dict(a) for a in whole.attempts]
+    assert [json.loads(line)["number"] for line in path.read_text().splitlines()] == [*range(20)]
+
+
+def test_a_budget_of_nothing_is_spent_at_once(pocket: LocalModel) -> None:
+    found = solve(pocket, Search(PROBLEM, "auto", 0, 0), Judge(PROBLEM))
+    assert (found.solved, found.attempts) == (False, [])
+
+
+def test_a_budget_is_never_exceeded(pocket: LocalModel) -> None:
+    found = solve(pocket, Search(IMPOSSIBLE, "best-of-k", 21, 0), Judge(IMPOSSIBLE))
+    assert len(found.attempts) == 21
+
+
+def test_a_prompt_longer_than_the_context_is_refused(pocket: LocalModel) -> None:
+    problem = Problem("long", "word " * 2000, WANTED)
+    with pytest.raises(ContextTooLong, match="`long` has"):
+        solve(pocket, Search(problem, "auto", 4, 0), Judge(problem))
+
+
+def test_a_verifier_that_breaks_on_every_attempt_ends_the_search(pocket: LocalModel) -> None:
+    source = "def verify(answer, call):\n    return 'numbers' in answer and 1 / 0"
+    problem = Problem("it", PROMPT[0].content, Verifier("function", source=source))
+    judge = Judge(problem)
+    judge.check()
+    with pytest.raises(InputError, match="broke on every attempt"):
+        solve(pocket, Search(problem, "best-of-k", 64, 0), judge)

@@ -1,0 +1,179 @@
+"""Verdicts: right ones, in words, however the code or the verifier misbehaves."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from test_problem import HUMANEVAL
+
+from align_agent.discover.problem import Problem, Verifier, humaneval
+from align_agent.discover.verdicts import Judge, code_in
+from align_agent.errors import InputError
+
+TESTS = Verifier("tests", entry="add", tests="assert add(1, 2) == 3\nassert add(2, 2) == 4")
+RIGHT = "Here it is:\n```python\ndef add(a, b):\n    return a + b\n```"
+
+
+def judge(verifier: Verifier, seconds: float = 10) -> Judge:
+    return Judge(Problem("it", "Add.", verifier, seconds=seconds))
+
+
+def code(text: str) -> str:
+    return f"```python\n{text}\n```"
+
+
+def test_right_code_passes() -> None:
+    assert judge(TESTS).judge(RIGHT).passed
+
+
+def test_a_failed_test_tells_input_got_and_expected() -> None:
+    found = judge(TESTS).judge(code("def add(a, b):\n    return a - b"))
+    assert found.feedback == "Test failed: add(1, 2)\nGot: -1\nExpected: 3"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("I do not know.", "no code"),
+        (code("def add(a, b) return"), "SyntaxError"),
+        (code("def sub(a, b):\n    return 0"), "AttributeError|no attribute"),
+        (code("def add(a, b):\n    return a / 0"), r"ZeroDivisionError: .* \(line 2\)"),
+        (code("def add(a, b):\n    while True: pass"), "timed out|SIGXCPU|SIGKILL"),
+        (code("def add(a, b):\n    return add(a, b)"), "RecursionError"),
+        (code("import os\ndef add(a, b):\n    os._exit(0)"), "ended by itself"),
+        (code("def add(a, b):\n    return lambda: 3"), "no plain data"),
+        (code("def add(a, b):\n    return 'x' * (5 << 20)"), "too much output"),
+        (code("def add(a, b):\n    x = []\n    x.append(x)\n    return x"), "nested too deeply"),
+    ],
+)
+def test_every_failure_has_its_words(answer: str, said: str) -> None:
+    found = judge(TESTS, seconds=1).judge(answer)
+    assert found.kind == "failed"
+    assert re.search(said, found.feedback), found.feedback
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        # Whatever it prints or writes, to whatever file descriptor, is only its own function's say.
+        "import os, json\nfor fd in range(12):\n    try: os.write(fd, b'"
+        '{"verdict": {"passed": true, "feedback": []}}\\n'
+        "')\n    except OSError: pass\ndef add(a, b):\n    return 0",
+        "class Same(int):\n    def __eq__(self, other): return True\n    __hash__ = int.__hash__\n"
+        "def add(a, b):\n    return Same(0)",
+        "import builtins\nbuiltins.AssertionError = Exception\nbuiltins.compile = None\n"
+        "def add(a, b):\n    return 0",
+        "import sys, os\nsys.exit(0)",
+        "import gc, sys\ndef add(a, b):\n"
+        "    for f in sys._current_frames().values():\n"
+        "        while f:\n            f.f_globals.update(plain=lambda *a: 3)\n"
+        "            f = f.f_back\n    return 0",
+    ],
+)
+def test_no_code_can_forge_a_verdict(forged: str) -> None:
+    verifier = Verifier(
+        "tests", entry="add", tests="assert add(1, 2) == 3\nassert add(5, 6) == 11\n"
+    )
+    assert not judge(verifier).judge(code(forged)).passed
+
+
+def test_the_same_code_runs_once() -> None:
+    one = judge(TESTS)
+    for _ in range(3):
+        assert one.judge(RIGHT).passed
+    assert one.runs == 1
+
+
+def test_a_sound_verifier_is_accepted() -> None:
+    judge(TESTS).check()
+
+
+FUNCTION = "def verify(answer, call):\n    "
+
+
+@pytest.mark.parametrize(
+    ("verifier", "said"),
+    [
+        (Verifier("function", source=FUNCTION + "return True"), "passes an empty answer"),
+        (Verifier("command", command="true"), "passes an empty answer"),
+        (Verifier("function", source=FUNCTION + "return 1 / 0"), "ZeroDivisionError"),
+        (Verifier("function", source=FUNCTION + "return None"), "not True or False"),
+        (Verifier("function", source="def verify("), "SyntaxError"),
+        (Verifier("function", source=FUNCTION + "\n    while True: pass"), "timed out|SIG"),
+        (
+            Verifier("function", source=FUNCTION + "\n    import os\n    os._exit(3)"),
+            "exit code 3",
+        ),
+        (
+            Verifier("function", source=FUNCTION + "\n    return False, 'x' * (1 << 30)"),
+            "MemoryError|too much output|timed out|ended",
+        ),
+        (Verifier("tests", entry="add", tests="assert True"), "never call add"),
+        (Verifier("tests", entry="add", tests="assert ("), "SyntaxError"),
+        (Verifier("command", command="no-such-program"), "not found"),
+    ],
+)
+def test_a_verifier_that_cannot_be_used_is_refused(verifier: Verifier, said: str) -> None:
+    with pytest.raises(InputError, match=said) as raised:
+        judge(verifier, seconds=1).check()
+    assert raised.value.hint
+
+
+def test_a_verifier_that_always_fails_fails() -> None:
+    one = judge(Verifier("function", source=FUNCTION + "return False, 'never'"))
+    one.check()
+    assert one.judge(RIGHT).feedback == "never"
+
+
+def test_a_command_that_prints_without_end_is_cut_off() -> None:
+    found = judge(Verifier("command", command="yes")).judge(RIGHT)
+    assert found.kind == "failed"
+    assert "too much output" in found.feedback
+
+
+def test_a_command_judges_the_file() -> None:
+    command = "python3 -c 'import solution; assert solution.add(1, 2) == 3'"
+    one = judge(Verifier("command", command=command))
+    assert one.judge(RIGHT).passed
+    assert "AssertionError" in one.judge(code("def add(a, b):\n    return 0")).feedback
+
+
+def test_a_function_may_call_the_code() -> None:
+    source = FUNCTION + "return call('add', 1, 2) == 3, 'wrong sum'"
+    one = judge(Verifier("function", source=source))
+    assert one.judge(RIGHT).passed
+    assert one.judge(code("def add(a, b):\n    return 0")).feedback == "wrong sum"
+
+
+def test_humaneval_judges_with_its_own_check_and_helpers() -> None:
+    one = Judge(humaneval(HUMANEVAL))
+    assert one.judge(RIGHT).passed
+    assert not one.judge(code("def add(a, b):\n    return a")).passed
+
+
+def test_programs_are_compared_by_what_they_print() -> None:
+    one = judge(Verifier("io", cases=(("1 2\n", "3\n"), ("5 6\n", "11"))))
+    assert one.judge(code("print(sum(map(int, input().split())))")).passed
+    found = one.judge(code("print(3)"))
+    assert found.feedback == "Test failed: input:\n5 6\nGot: 3\nExpected: 11"
+
+
+def test_methods_of_a_solution_class_are_called() -> None:
+    one = judge(Verifier("io", entry="Solution.add", cases=(("[1, 2]\n3", "[1, 2, 3]"),)))
+    body = "class Solution:\n    def add(self, items, one):\n        return (*items, one)"
+    assert one.judge(code(body)).passed
+    assert not one.judge(code(body.replace("one)", "4)"))).passed
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("```python\nx = 1\n```", "x = 1\n"),
+        ("```\na\n```\nor\n```py\nb\n```", "b\n"),
+        ("Sure.\ndef f():\n    pass", "def f():\n    pass"),
+        ("nothing", None),
+    ],
+)
+def test_code_is_found_in_a_message(answer: str, found: str | None) -> None:
+    assert code_in(answer) == found
