@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -24,7 +24,7 @@ from align_agent.distill.train import (
     _step,
     _train_mode,
 )
-from align_agent.models.lora import assert_plain, assert_untouched
+from align_agent.models.lora import assert_plain, assert_untouched, twin
 
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
@@ -55,7 +55,10 @@ class StepConfig:
 
 
 class Stepper:
-    """A fresh LoRA over the base, its optimizer, and the network that answers with it."""
+    """A fresh LoRA over the base, its optimizer, and the network that answers with it.
+
+    `network` is for `LocalModel.generate_batch`, and changes with each step.
+    """
 
     def __init__(self, model: LocalModel, config: StepConfig, *, seed: int) -> None:
         self._model, self._config, self._seed = model, config, seed
@@ -64,6 +67,9 @@ class Stepper:
             config.lora_rank, config.lora_alpha, config.lora_dropout, seed
         )
         _train_mode(self._student, config.gradient_checkpointing)
+        # Training sets how its tree attends; answers need one that attends as ever, on the same
+        # weights.
+        self.network = twin(self._student.get_base_model())
         self._weights = [p for p in self._student.parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(
             self._weights, lr=config.learning_rate, weight_decay=0.0
@@ -74,11 +80,6 @@ class Stepper:
         )
         self.steps = 0
 
-    @property
-    def network(self) -> Any:
-        """The student, for `LocalModel.generate_batch`."""
-        return self._student.get_base_model()
-
     def step(self, examples: Sequence[Example]) -> dict[str, float]:
         """Move the student towards the frozen base that sees each example's hindsight.
 
@@ -88,7 +89,9 @@ class Stepper:
         base = self._model.network(None)
         with assert_untouched(base), _seeded(self._seed + self.steps, self._model.device):
             lessons, _ = _lessons(self._model, examples, self._config, self._tokens, None)
-            loss, figures, self._tokens = _step(self.network, lessons, self._formula, self._tokens)
+            loss, figures, self._tokens = _step(
+                self._student.get_base_model(), lessons, self._formula, self._tokens
+            )
             norm = float(torch.nn.utils.clip_grad_norm_(self._weights, self._config.max_grad_norm))
             _check_sound(self.steps, loss, norm)
             self._optimizer.step()
