@@ -11,7 +11,7 @@ malloc_env := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=171798691
 test_env := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check cov test-openclaw test-llama pocket card bench-serve bench-proxy bench-engine bench-personalization bench-reader reader clean
+.PHONY: help setup demo test check cov test-openclaw test-llama pocket card bench-gate bench-serve bench-proxy bench-engine bench-personalization bench-reader reader clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -65,6 +65,9 @@ bench-serve: $(stamp) ## how fast the server is beside the bare model
 
 bench-engine: $(stamp) ## training beside TRL 1.16 and a loop as CLaaS runs it; TRL goes into .cache/
 	$(bin)/python benchmarks/engine/run.py $(BENCH_ARGS)
+
+bench-gate: $(stamp) ## honest nights before the gate: how many are promoted (BENCH_ARGS="--nights 4")
+	OMP_NUM_THREADS=1 $(malloc_env) $(bin)/python -W ignore benchmarks/gate_nights.py $(BENCH_ARGS)
 
 bench-proxy: $(stamp) ## what the server adds in front of another one, and how many streams it holds
 	$(bin)/python benchmarks/proxy_speed.py

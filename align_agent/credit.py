@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from align_agent.store import Store
 
 
+WORTH = 0.02  # a smaller share of the blame is noise
+
+
 @dataclass(frozen=True, slots=True)
 class Alternative:
     """A token that could have stood at a place, as likely as teacher and student find it (nats)."""
@@ -76,6 +79,30 @@ class Credit:
         losses = [max(0.0, -token.credit) for token in self.tokens]
         total = sum(losses)
         return tuple(loss / total if total else 0.0 for loss in losses)
+
+    def worst(self, n: int = 3, least: float = WORTH) -> list[int]:
+        """The places that bear most of the blame, at most `n`, each at least the share `least`."""
+        blame = self.blame()
+        places = sorted(range(len(blame)), key=lambda i: -blame[i])
+        return [i for i in places[:n] if blame[i] >= least]
+
+    def lines(self) -> list[str]:
+        """The answer in words alone: what is blamed in marks, and what would stand there."""
+        blame = self.blame()
+        places = self.worst()
+        if not places:
+            return ["the feedback speaks against no word of this answer"]
+        shown = "".join(
+            f"[-{token.text}-]" if i in places else token.text
+            for i, token in enumerate(self.tokens)
+        )
+        lines = [*shown.splitlines()]
+        for i in places:
+            token = self.tokens[i]
+            others = [one.text for one in token.alternatives if one.text != token.text]
+            instead = f"; likelier there: {others[0]!r}" if others else ""
+            lines.append(f"- {token.text or '(end)'!r} bears {blame[i]:.0%} of the blame{instead}")
+        return lines
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it, with `credit`, `blame` and `even` for each token."""

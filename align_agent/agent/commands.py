@@ -74,6 +74,8 @@ def run(command: Command, session: AgentSession, *, learn: Learn | None = None) 
         if command.name == "rate":
             return _rate(command.rest, session, store)
         registry = Registry(store, session.home)
+        if command.name == "why" and command.rest:
+            return _blame(command.rest, session, store)
         if command.name == "why":
             profile = Profile(store, session.config)
             profile.sync_declared(session.config.preferences)
@@ -110,6 +112,17 @@ def night_in_subprocess(home: Home) -> Run:
             hint="run `align-agent distill run` to see more",
         )
     return found
+
+
+def _blame(rest: str, session: AgentSession, store: Store) -> Reply:
+    """What these words of the user speak against in the last answer, token by token."""
+    from align_agent.credit import of_turn
+
+    if session.last_turn is None:
+        raise UsageError("there is no answer to explain yet", hint="ask something first")
+    clean = redact(rest, session.config.privacy.redact_personal).text
+    found = of_turn(store, session.config, session.model, session.last_turn, feedback=clean)
+    return Reply(found.lines(), found.to_dict())
 
 
 def _rate(rest: str, session: AgentSession, store: Store) -> Reply:

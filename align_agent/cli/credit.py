@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from align_agent.store import Store
 
 LATEST = "latest"
-_SHOWN = 3  # places whose alternatives are listed
-_WORTH = 0.02  # a smaller share of the blame is noise
+_WORTH = 0.02  # of full strength: paler is no colour
 _STRONG = 2.0  # nats at which a colour is at its fullest
 
 
@@ -61,8 +60,7 @@ def show_credit(credit: Credit, at: int = 0) -> None:
     _coloured(credit)
     say()
     blame = credit.blame()
-    places = sorted(range(len(blame)), key=lambda i: -blame[i])
-    shown = [at - 1] if at else [i for i in places[:_SHOWN] if blame[i] >= _WORTH]
+    shown = [at - 1] if at else credit.worst()
     if not shown:
         say("The feedback speaks against no token of this answer.")
         return

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 HELP = """\
 /rate up|down [why]  what you think of the last answer
 /why                 what shapes its answers now
+/why WORDS           what these words speak against in the last answer
 /rules               the wishes it knows
 /learn               learn now instead of tonight
 /rollback            go back to the version before

@@ -107,6 +107,20 @@ def test_why_shows_the_rules_and_the_words_behind_them(make_session: Any) -> Non
     assert '    "No emoji please, never."' in lines
 
 
+def test_why_with_words_shows_what_they_speak_against(make_session: Any) -> None:
+    session = make_session()
+    list(session.send("Hello!"))
+    reply = run(Command("why", "Say goodbye instead."), session)
+    assert "".join(token["text"] for token in reply.data["tokens"]) == session.last_turn.answer
+    assert reply.data["feedback"] == "Say goodbye instead."
+    assert reply.lines
+
+
+def test_why_with_words_needs_an_answer(make_session: Any) -> None:
+    with pytest.raises(UsageError, match="no answer to explain"):
+        run(Command("why", "too long"), make_session())
+
+
 def test_why_tells_how_the_last_night_ended(make_session: Any) -> None:
     session = make_session()
     with Store.open(session.home.database) as store:

@@ -61,6 +61,12 @@ def test_feedback_that_is_met_already_blames_little(model, credit):
     assert losses[0] > 0.1 * losses[1]
 
 
+def test_in_plain_words_the_blamed_token_is_marked(credit):
+    lines = credit.lines()
+    assert any("[- +-]" in line for line in lines)
+    assert "likelier there" in lines[-1]
+
+
 def test_a_credit_is_plain_json(credit):
     data = json.loads(json.dumps(credit.to_dict()))
     assert len(data["tokens"]) == len(credit.tokens)

@@ -1,0 +1,139 @@
+"""Does the gate let honest nights through? `make bench-gate`.
+
+Simulated people with seeds of their own chat for a day with the real agent on the pocket model; a
+real night follows, with that seed. Every other one is the teacher. Each night's end, and how long
+its gate took, is a line; the last line is one JSON object. What the gate must reject is
+`tests/gate/test_villains.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from report import report
+
+from align_agent.demo.personas import STUDENT, TEACHER, Persona, SimulatedUser
+from align_agent.demo.play import CHATS_A_DAY, CONFIG
+from align_agent.gate.report import Judgement
+from align_agent.models.local import LocalModel
+from align_agent.night.progress import Silent
+from align_agent.night.run import run_night
+from align_agent.paths import Home
+from align_agent.records import Run
+
+NIGHTS, AIM_PROMOTED, AIM_SECONDS = 20, 0.9, 12.0
+
+
+class Watch(Silent):
+    """When each phase began."""
+
+    def __init__(self) -> None:
+        self.began: dict[str, float] = {}
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        self.began.setdefault(name, time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """How one honest night ended; seconds of wall clock."""
+
+    seed: int
+    persona: str
+    run: Run
+    seconds: float
+    gate_seconds: float
+
+    @property
+    def line(self) -> str:
+        judged = Judgement.from_dict(self.run.verdict)
+        failed = [name for name, fine in (judged.gates() if judged else {}).items() if not fine]
+        return (
+            f"{self.seed:>4}  {self.persona:<8}  {self.run.status:<9}  {self.seconds:5.0f} s  "
+            f"gate {self.gate_seconds:4.1f} s  {', '.join(failed) or self.run.reason[:90]}"
+        )
+
+
+def nights(seeds: range, model: LocalModel, minutes: float) -> Iterator[Night]:
+    started = time.monotonic()
+    for seed in seeds:
+        if time.monotonic() - started > minutes * 60:
+            return
+        persona = TEACHER if seed % 2 else STUDENT
+        with tempfile.TemporaryDirectory(prefix="align-agent-gate-") as folder:
+            yield one_night(persona, seed, Home(Path(folder) / "home"), model)
+
+
+def one_night(persona: Persona, seed: int, home: Home, model: LocalModel) -> Night:
+    """A day of chats and the night after it, in a new home."""
+    from align_agent.agent.session import AgentSession
+    from align_agent.config import load_config
+
+    home.ensure()
+    home.config.write_text(f"{CONFIG}  seed: {seed}\n", encoding="utf-8")
+    config = load_config(home.config)
+    user = SimulatedUser(persona, random.Random(f"gate/{seed}"))
+    for chat in range(CHATS_A_DAY):
+        name = f"day-{chat:02d}"
+        session = AgentSession.open(home, config, conversation_id=name, model=model)
+        try:
+            user.talk(lambda text, s=session: "".join(s.send(text)))  # type: ignore[misc]
+        finally:
+            session.close()
+    watch, began = Watch(), time.monotonic()
+    run = run_night(home, progress=watch)
+    seconds = time.monotonic() - began
+    gate = watch.began.get("register", 0.0) - watch.began.get("gate", 0.0)
+    return Night(seed, persona.name, run, seconds, gate)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nights", type=int, default=NIGHTS)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first night")
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no night after this")
+    wanted = parser.parse_args()
+    model = LocalModel.load("pocket")
+    seen: list[Night] = []
+    for night in nights(range(wanted.first, wanted.first + wanted.nights), model, wanted.minutes):
+        seen.append(night)
+        print(night.line, flush=True)
+    promoted = sum(night.run.status == "promoted" for night in seen)
+    gate = statistics.median(night.gate_seconds for night in seen)
+    share = promoted / len(seen)
+    report(
+        "gate",
+        [
+            (
+                "honest nights promoted",
+                promoted,
+                len(seen),
+                share,
+                AIM_PROMOTED,
+                share >= AIM_PROMOTED,
+            ),
+            ("seconds of the gate, median", gate, "", "", AIM_SECONDS, gate <= AIM_SECONDS),
+        ],
+        {
+            "nights": len(seen),
+            "promoted": promoted,
+            "share": share,
+            "gate_seconds_median": round(gate, 2),
+            "gate_seconds_worst": round(max(night.gate_seconds for night in seen), 2),
+            "night_seconds_median": round(statistics.median(n.seconds for n in seen), 1),
+        },
+        "torch",
+        "transformers",
+        "peft",
+    )
+
+
+if __name__ == "__main__":
+    main()
