@@ -311,3 +311,19 @@ def test_embeddings_are_the_upstreams_affair(upstream: Any) -> None:
             caller.embeddings.create(model="other", input="x", encoding_format="float")
     path, body, _ = behind.seen[0]
     assert (path, body["model"], body["input"]) == ("/v1/embeddings", "m", ["x"])
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_is_no_error(upstream: Any) -> None:
+    def answer(told: Handler) -> None:
+        told.stream("Hi.")
+        told.close_connection = True  # as llama-server does after a hundred requests
+
+    door, _ = upstream(answer)
+    assert [ask(door).status_code for _ in range(12)] == [200] * 12
+
+
+def test_an_upstream_that_closes_without_a_word_is_told_after_a_second_try(upstream: Any) -> None:
+    door, server = upstream(lambda told: told.cut())
+    answer = ask(door)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_broke_off")
+    assert server.paths() == ["/v1/chat/completions"] * 2
