@@ -177,12 +177,12 @@ def _existing(path: Path) -> Path:
 
 
 def _config(home: Home) -> Finding:
-    from align_agent.config import load_config
+    from align_agent.feedback.declared import load_checked
 
     if not home.config.exists():
         return Finding("config", "ok", "no config.yaml: all defaults")
     try:
-        load_config(home.config)
+        load_checked(home.config)
     except AlignAgentError as error:
         return Finding("config", "fail", error.message, error.hint)
     return Finding("config", "ok", str(home.config))

@@ -59,6 +59,21 @@ def with_rules(prompt: Sequence[Message], rules: Sequence[str]) -> tuple[Message
     return (Message("system", block), *prompt)
 
 
+def without_rules(prompt: Sequence[Message]) -> tuple[Message, ...]:
+    """The prompt without the block of rules in its system message: the reverse of `with_rules`."""
+    if not prompt or prompt[0].role != "system" or RULES_HEADER not in prompt[0].content:
+        return tuple(prompt)
+    kept: list[str] = []
+    within = False
+    for line in prompt[0].content.split("\n"):
+        within = line == RULES_HEADER or (within and line.startswith("- "))
+        if not within:
+            kept.append(line)
+    content = "\n".join(kept).strip("\n")
+    rest = tuple(prompt[1:])
+    return (replace(prompt[0], content=content), *rest) if content else rest
+
+
 # The agent's tools as the model is shown them (OpenAI's format); the code behind them is in
 # `agent/tools.py`, and the pocket model is trained on exactly this text.
 TOOL_SCHEMAS: tuple[dict[str, Any], ...] = (

@@ -24,6 +24,7 @@ from align_agent.agent.skills import Skill, read_skills, skills_block
 from align_agent.capture.recorder import Recorder
 from align_agent.capture.wire import sanitize_text
 from align_agent.config import Config
+from align_agent.config.preferences import shown_rules
 from align_agent.errors import (
     AlignAgentError,
     ConfigError,
@@ -83,7 +84,7 @@ class AgentSession:
         self.channel = channel
         self.last_turn: Turn | None = None
         self._resources = resources
-        self.system, self.tools, self._skills = _offer(home, config, model)
+        self.system, self.tools, self._skills = _offer(home, config, model, channel)
         self._saver = resources.enter_context(open_memory(home.checkpoints))
         self._graph = build_graph(self._saver)
         self._store = resources.enter_context(Store.open(home.database))
@@ -276,16 +277,13 @@ class _Call:
             yield piece
 
 
-def system_prompt(config: Config, skills: Sequence[Skill] = ()) -> str:
-    """Persona, declared rules and skills, each if there are any; empty when there are none."""
+def system_prompt(config: Config, skills: Sequence[Skill] = (), channel: str = "chat") -> str:
+    """Persona, the channel's declared rules, and skills; empty when there are none of them."""
     preferences = config.preferences
     parts = [preferences.persona.strip(), skills_block(skills)]
     text = "\n\n".join(part for part in parts if part)
-    if not preferences.in_prompt:
-        return text
-    rules = [rule if isinstance(rule, str) else str(rule["text"]) for rule in preferences.rules]
-    shown = with_rules([Message("system", text)], rules)
-    return shown[0].content
+    rules = shown_rules(preferences, channel)
+    return with_rules([Message("system", text)], rules)[0].content
 
 
 def first_prompt(
@@ -298,7 +296,7 @@ def first_prompt(
 
 
 def _offer(
-    home: Home | None, config: Config, model: LocalModel
+    home: Home | None, config: Config, model: LocalModel, channel: str = "chat"
 ) -> tuple[str, tuple[dict[str, Any], ...], list[Skill]]:
     """The system prompt, the tool schemas, and the skills behind `read_skill`."""
     unknown = [name for name in config.agent.tools if name not in tools.TOOLS]
@@ -317,7 +315,7 @@ def _offer(
             log.warning("a skill was left out: %s", problem)
         if skills:
             offered.append(READ_SKILL)
-    return system_prompt(config, skills), tuple(offered), skills
+    return system_prompt(config, skills, channel), tuple(offered), skills
 
 
 def _skill_folders(home: Home | None, config: Config) -> list[Path]:

@@ -53,9 +53,9 @@ class App:
     @cached_property
     def config(self) -> Config:
         """Raises ConfigError."""
-        from align_agent.config import load_config
+        from align_agent.feedback.declared import load_checked
 
-        return load_config(self.home.config)
+        return load_checked(self.home.config)
 
     def require_home(self) -> Home:
         """The home, which must exist. Raises UsageError, so that a mistyped `--home` shows."""

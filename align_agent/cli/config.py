@@ -49,10 +49,10 @@ def _value(value: object) -> str:
 @click.pass_obj
 def check(app: App) -> None:
     """Whether config.yaml can be used; the line and the cure if it cannot (exit code 2)."""
-    from align_agent.config import load_config
+    from align_agent.feedback.declared import load_checked
 
     path = app.home.config
-    load_config(path)
+    load_checked(path)
     where = str(path) if path.exists() else f"{path} does not exist: all defaults"
     emit(
         {"ok": True, "path": str(path), "exists": path.exists()},

@@ -5,7 +5,7 @@ and the error messages are made from there.
 """
 
 from align_agent.config.example import example_yaml
-from align_agent.config.load import effective, load_config
+from align_agent.config.load import effective, load_config, load_with_lines
 from align_agent.config.sections import (
     AdaptersConfig,
     AgentConfig,
@@ -40,5 +40,6 @@ __all__ = [
     "effective",
     "example_yaml",
     "load_config",
+    "load_with_lines",
     "parse_window",
 ]

@@ -9,7 +9,15 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from align_agent.config.nodes import NULL, convert, describe, is_scalar, line_of, short
+from align_agent.config.nodes import (
+    NULL,
+    convert,
+    describe,
+    is_scalar,
+    item_complaint,
+    line_of,
+    short,
+)
 from align_agent.config.options import Option, option_of
 from align_agent.config.sections import Config
 from align_agent.errors import ConfigError
@@ -26,6 +34,15 @@ def load_config(path: Path) -> Config:
     Raises ConfigError naming the line, the cause, the nearest known name and the cure.
     """
     return _Reader(Path(path)).read()
+
+
+def load_with_lines(path: Path) -> tuple[Config, dict[str, int]]:
+    """The configuration, and the line of each setting and each entry of a list that it holds.
+
+    Keys are `section.name` and `section.name[N]`. Raises ConfigError like `load_config`.
+    """
+    reader = _Reader(Path(path))
+    return reader.read(), reader.lines
 
 
 def effective(path: Path) -> list[tuple[str, Any, str]]:
@@ -108,6 +125,8 @@ class _Reader:
 
     def _value(self, dotted: str, node: yaml.Node, spec: Option, line: int) -> Any:
         value = convert(node, spec)
+        if spec.kind in ("texts", "rules"):
+            self._items(dotted, node, spec)
         if value is None:
             cure = f"write {spec.expected()}"
             if spec.kind == "str" and is_scalar(node) and node.value:
@@ -126,6 +145,27 @@ class _Reader:
                 f"{short(_default(dotted))}",
             )
         return value
+
+    def _items(self, dotted: str, node: yaml.Node, spec: Option) -> None:
+        """Note the line of each entry of a list; complain of one that is none at its own line."""
+        import yaml
+
+        name = dotted.split(".")[1]
+        if isinstance(node, yaml.ScalarNode) and node.tag != NULL:
+            raise self.error(
+                line_of(node),
+                f"`{dotted}` must be {spec.expected()}, not {describe(node)}",
+                f'write it as a list: {name}: ["{node.value[:60]}"]',
+            )
+        if not isinstance(node, yaml.SequenceNode):
+            return
+        for place, item in enumerate(node.value):
+            self.lines[f"{dotted}[{place}]"] = line_of(item)
+            complaint = item_complaint(item, spec.kind)
+            if complaint:
+                raise self.error(
+                    line_of(item), f"entry {place + 1} of `{dotted}` {complaint[0]}", complaint[1]
+                )
 
     def _together(self, config: Config) -> None:
         """Values that are fine alone but not together."""

@@ -83,6 +83,39 @@ def _rule(node: yaml.Node) -> str | dict[str, Any] | None:
     return rule if rule.get("text") is not None and None not in rule.values() else None
 
 
+_RULE_KEYS = ("text", "check", "scope")
+
+
+def item_complaint(node: yaml.Node, kind: str) -> tuple[str, str] | None:
+    """(what is wrong with an entry of a list, the cure); None when it is fine."""
+    import yaml
+
+    if isinstance(node, yaml.ScalarNode):
+        if _string(node) is not None:
+            return None
+        return f"is {describe(node)}, not a text", f'put it in quotes: "{node.value}"'
+    if kind != "rules" or not isinstance(node, yaml.MappingNode):
+        wanted = "a text, or a mapping with `text`" if kind == "rules" else "a text"
+        return f"is {describe(node)}, not {wanted}", "a text with a colon must stand in quotes"
+    seen: set[str] = set()
+    for key, value in node.value:
+        name = str(key.value)
+        if name in seen:
+            return f"gives `{name}` twice", "keep one of the two"
+        seen.add(name)
+        if name not in _RULE_KEYS:
+            known = ", ".join(_RULE_KEYS)
+            return (
+                f"has an unknown key `{name}`",
+                f"known here: {known}; a text with a colon must stand in quotes",
+            )
+        if name != "check" and _string(value) is None:
+            return f"has a `{name}` that is {describe(value)}", f'put it in quotes: {name}: "..."'
+        if name == "check" and not _string(value) and _check(value) is None:
+            return "has a `check` that cannot be read", "write check: NAME, or {name: NAME, n: 3}"
+    return None if "text" in seen else ("has no `text`", 'add one: {text: "No emoji."}')
+
+
 def _check(node: yaml.Node) -> dict[str, Any] | None:
     """A check's name and its parameters: texts, numbers, or lists of these."""
     import yaml

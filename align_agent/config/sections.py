@@ -99,16 +99,34 @@ class PreferencesConfig:
         "Who the agent is and whom it talks to: the start of its system prompt.",
         check=_persona,
     )
+    style: str = option(
+        "", "How answers sound: warm, neutral, or any words of yours.", check=_persona
+    )
+    length: str = option(
+        "",
+        "How long they are: brief, steps, at most N sentences, at most N words, or words of yours.",
+        check=_persona,
+    )
+    language: str = option("", "In which language, such as German or de.", check=_persona)
+    formatting: str = option("", "plain, markdown, or any words of yours.", check=_persona)
+    do: tuple[str, ...] = option((), "What to do, one wish each.", check=_rules)
+    dont: tuple[str, ...] = option((), "What never to do, one wish each.", check=_rules)
     rules: tuple[Rule, ...] = option(
         (),
         "Your rules. Each is a text, or a mapping with `text`, and if wanted `check` (the name of "
-        "a check, or a mapping with its `name` and numbers) and `scope`. For example: "
-        '["Keep answers short.", {text: "No emoji.", check: no_emoji}]',
+        "a check, or a mapping with its `name` and numbers) and `scope`: channel:NAME (patterns "
+        "with * are allowed), or words of a topic, parted by commas. For example: "
+        '["Keep answers short.", {text: "No emoji.", check: no_emoji, scope: "channel:mail"}]',
         kind="rules",
         check=_rules,
     )
     in_prompt: bool = option(
-        True, "Show these rules to the model in its system prompt, besides learning them."
+        True,
+        "Show all of these to the model in its system prompt, besides learning them. Nights learn "
+        "them as if they did not stand there, so that they can be taken out later.",
+    )
+    at_the_door: bool = option(
+        False, "With in_prompt: also in the prompts of other programs that ask over HTTP."
     )
 
 

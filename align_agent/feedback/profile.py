@@ -13,13 +13,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from align_agent.config import Config, PreferencesConfig
+from align_agent.config.preferences import declared_rules
 from align_agent.directions import DIRECTIONS, axis_of, direction_of_text
 from align_agent.errors import InputError, UsageError
 from align_agent.feedback.checks import validate_spec
 from align_agent.feedback.fading import FADED, has_faded
 from align_agent.feedback.guard import CONTRADICTED, held_back
 from align_agent.feedback.reader import Reading, read
-from align_agent.feedback.scope import EVERYTHING, applies, checked_scope, scope_of
+from align_agent.feedback.scope import EVERYTHING, applies, applying, checked_scope, scope_of
 from align_agent.feedback.text import key_of
 from align_agent.feedback.wishes import check_for, is_private
 from align_agent.records import Feedback, Rule, RuleStatus, Turn, now
@@ -47,13 +48,13 @@ class Profile:
     def rules(self) -> list[Rule]:
         """The rules in force, active and declared, in an order that does not depend on chance.
 
-        Of two on one axis the declared one counts, else the one last asked for.
+        Of two on one axis and of one scope the declared one counts, else the one last asked for.
         """
         order = {key: index for index, key in enumerate(DIRECTIONS)}
         found = self._store.rules.list(("active", "declared"))
         best: dict[str, Rule] = {}
         for rule in found:
-            key = axis_of(rule.direction) or f"text:{key_of(rule.text)}"
+            key = f"{rule.scope}\n{axis_of(rule.direction) or key_of(rule.text)}"
             if key not in best or _weight(rule) > _weight(best[key]):
                 best[key] = rule
         return sorted(
@@ -63,7 +64,7 @@ class Profile:
 
     def texts_for(self, turn: Turn) -> list[str]:
         """The texts of the rules that apply to a turn."""
-        return [rule.text for rule in self.rules() if applies(rule, turn)]
+        return [rule.text for rule in applying(self.rules(), turn)]
 
     # Learning
 
@@ -98,7 +99,8 @@ class Profile:
 
     def sync_declared(self, preferences: PreferencesConfig) -> list[Rule]:
         """Make the declared rules those of config.yaml. Raises InputError for a bad check."""
-        wanted = {rule.id: rule for rule in map(_declared, preferences.rules)}
+        entries = [entry for _, entry in declared_rules(preferences)]
+        wanted = {rule.id: rule for rule in map(declared_rule, entries)}
         with self._store.transaction():
             known = {rule.id: rule for rule in self._store.rules.list()}
             for rule in known.values():
@@ -280,8 +282,8 @@ def _of_text(text: str) -> Rule:
     return Rule(text, "active", direction=key, check=check_for(text) or check)
 
 
-def _declared(entry: str | dict[str, Any]) -> Rule:
-    data = {"text": entry} if isinstance(entry, str) else entry
+def declared_rule(data: dict[str, Any]) -> Rule:
+    """The rule that an entry of config.yaml stands for. Raises InputError for a bad check."""
     rule = _of_text(_checked(str(data["text"])))
     check = data.get("check")
     if isinstance(check, str):

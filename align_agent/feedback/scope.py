@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from align_agent.config.preferences import of_channel
+from align_agent.directions import axis_of
 from align_agent.errors import InputError
 from align_agent.feedback.text import key_of
 from align_agent.records import Rule, Turn
@@ -35,17 +38,30 @@ _TOPICS = {
 }
 
 
+def applying(rules: Sequence[Rule], turn: Turn) -> list[Rule]:
+    """The rules that apply to a turn; one of a narrower scope outweighs a general one."""
+    found = [rule for rule in rules if applies(rule, turn)]
+    special = {axis_of(rule.direction) for rule in found if rule.scope not in ("", EVERYTHING)}
+    return [
+        rule
+        for rule in found
+        if rule.scope not in ("", EVERYTHING)
+        or not axis_of(rule.direction)
+        or axis_of(rule.direction) not in special
+    ]
+
+
 def applies(rule: Rule, turn: Turn) -> bool:
     """Whether a rule's scope covers a turn.
 
-    `everything`; `channel:NAME`; `code`; else (with or without `topic:` before them) words parted
+    `everything`; `channel:NAME` (`*` and `?` allowed); `code`; else (with or without `topic:` before them) words parted
     by commas, one of which the message must hold.
     """
     scope = rule.scope.strip()
     if scope in ("", EVERYTHING):
         return True
     if scope.startswith(CHANNEL):
-        return turn.channel == scope.removeprefix(CHANNEL).strip()
+        return of_channel(scope, turn.channel)
     if scope == CODE:
         return bool(_CODE.search(turn.user_text) or "```" in turn.answer)
     said = f" {key_of(turn.user_text)} "

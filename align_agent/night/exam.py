@@ -100,7 +100,8 @@ def set_exam(night: Night) -> Exam:
     settings = night.config.model
     found = (heldout_of(night, candidate) for candidate in night.chosen().heldout)
     heldout = [item for item in found if item is not None][:MAX_HELD_OUT]
-    standing = [rule.text for rule in night.wishes.rules if rule.status == "declared"]
+    # A candidate must do without the rules that stand in the prompts by day.
+    standing: list[str] = []
     everywhere = [rule.text for rule in night.wishes.general()]
     return Exam(
         heldout=heldout if len(heldout) >= MIN_HELD_OUT else [*heldout, *stand_ins(night)],
@@ -183,14 +184,10 @@ def general_prompts(night: Night, n: int, *, seed: int, examined: bool = False) 
 
 
 def standing_prompt(night: Night, text: str) -> tuple[Message, ...]:
-    """A question as by day: with the persona and, where configured, the declared rules."""
-    settings = night.config.preferences
-    head = (Message("system", settings.persona),) if settings.persona else ()
-    prompt = (*head, Message("user", text))
-    if not settings.in_prompt:
-        return prompt
-    declared = [rule.text for rule in night.wishes.rules if rule.status == "declared"]
-    return prompts.with_rules(prompt, declared)
+    """A question with the persona, and without the declared rules: what is learned must hold so."""
+    persona = night.config.preferences.persona
+    head = (Message("system", persona),) if persona else ()
+    return (*head, Message("user", text))
 
 
 def samples_of(paper: Exam, bench: Bench, n: int, seed: int) -> list[dict[str, str]]:

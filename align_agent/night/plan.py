@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from align_agent.config import Config, load_config
 from align_agent.distill.select import Candidate, Selection, select
 from align_agent.feedback.checks import run_check
-from align_agent.feedback.profile import EVERYTHING, Profile, applies
+from align_agent.feedback.profile import EVERYTHING, Profile
+from align_agent.feedback.scope import applying
 from align_agent.paths import Home
+from align_agent.prompts import RULES_HEADER, without_rules
 from align_agent.records import Rule, Turn
 from align_agent.store import Store
 
@@ -22,6 +24,7 @@ from align_agent.store import Store
 MIN_CONVERSATIONS = 3
 CORRECTED = "the user corrected it"
 VIOLATES = "it breaks a rule of the user"
+TOLD = "declared rules stood in its prompt"
 HELD_OUT = "held out for the gate"
 ANCHOR = "nothing to correct: it holds the rest in place"
 
@@ -66,7 +69,7 @@ class Wishes:
 
     def for_turn(self, turn: Turn) -> list[str]:
         """The texts of the rules that apply to the turn."""
-        return [rule.text for rule in self.rules if applies(rule, turn)]
+        return [rule.text for rule in applying(self.rules, turn)]
 
     def checks_for(self, turn: Turn) -> list[Mapping[str, Any]]:
         """The specs of the rules that apply to the turn and that a program can check."""
@@ -81,6 +84,17 @@ class Wishes:
             not run_check(dict(spec), turn.answer, asked=turn.user_text)
             for spec in self.checks_for(turn)
         )
+
+    def told(self, turn: Turn) -> bool:
+        """Whether declared rules stood in the turn's prompt: that answer shows how they are met."""
+        head = turn.prompt[0] if turn.prompt else None
+        if head is None or head.role != "system" or RULES_HEADER not in head.content:
+            return False
+        return any(rule.status == "declared" and rule.text in head.content for rule in self.rules)
+
+    def teaches(self, turn: Turn) -> bool:
+        """Whether there is something to learn from a turn of which nobody complained."""
+        return self.violates(turn) or self.told(turn)
 
     def general(self) -> list[Rule]:
         """The rules that apply to any prompt whatever."""
@@ -118,7 +132,7 @@ def choose(store: Store, config: Config, wishes: Wishes) -> Selection:
         store,
         config.distill,
         wishes.for_turn,
-        wishes.violates,
+        wishes.teaches,
         seed=config.distill.seed,
         min_confidence=config.feedback.min_confidence,
     )
@@ -131,7 +145,7 @@ def choose(store: Store, config: Config, wishes: Wishes) -> Selection:
 
 
 def _without_holdout(chosen: Selection, wishes: Wishes) -> Selection:
-    lessons = [c for c in chosen.heldout if c.follow_up or wishes.violates(c.turn)]
+    lessons = [c for c in chosen.heldout if c.follow_up or wishes.teaches(c.turn)]
     ids = {candidate.turn.id for candidate in lessons}
     fine = [c for c in chosen.heldout if c.turn.id not in ids]
     return Selection(
@@ -151,6 +165,8 @@ def uses_of(chosen: Selection, wishes: Wishes) -> list[tuple[str, str, str]]:
 
 
 def _why(candidate: Candidate, wishes: Wishes) -> str:
+    if not candidate.follow_up and wishes.told(candidate.turn):
+        return TOLD
     corrected = candidate.follow_up or not wishes.violates(candidate.turn)
     return CORRECTED if corrected else VIOLATES
 
@@ -187,10 +203,17 @@ def same_lessons(chosen: Selection, kept: Mapping[str, Sequence[Sequence[str]]])
 
 
 def restore(store: Store, kept: Mapping[str, Sequence[Sequence[str]]]) -> Selection:
-    """The selection that the `select` artefact stands for. Raises NotFound when a turn is gone."""
+    """The selection that the `select` artefact stands for. Raises NotFound when a turn is gone.
+
+    The rules in the system prompts are taken out: what is learned must hold without them.
+    """
+
+    def bare(turn_id: str) -> Turn:
+        turn = store.turns.get(turn_id)
+        return replace(turn, prompt=without_rules(turn.prompt))
 
     def candidates(use: str) -> list[Candidate]:
-        return [Candidate(store.turns.get(i), follow_up) for i, follow_up in kept.get(use, ())]
+        return [Candidate(bare(i), follow_up) for i, follow_up in kept.get(use, ())]
 
     return Selection(candidates("train"), candidates("heldout"), candidates("anchor"), [])
 

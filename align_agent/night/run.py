@@ -16,8 +16,9 @@ from typing import Any
 import align_agent
 from align_agent.adapters.registry import Registry
 from align_agent.adapters.timeline import RULES
-from align_agent.config import Config, load_config
+from align_agent.config import Config
 from align_agent.errors import AlignAgentError, StoreError
+from align_agent.feedback.declared import load_checked
 from align_agent.feedback.profile import Profile
 from align_agent.night import plan
 from align_agent.night.artefacts import RunFolder, prune_folders
@@ -64,7 +65,7 @@ def exit_code(run: Run) -> int:
 
 
 def _night(home: Home, resume: bool, progress: Progress, trigger: str) -> Run:
-    config = load_config(home.config)
+    config = load_checked(home.config)
     with Store.open(home.database) as store:
         registry = Registry(store, home)
         registry.sweep()

@@ -18,9 +18,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from align_agent.capture.wire import Api, read_request
+from align_agent.config.preferences import shown_rules
 from align_agent.errors import AlignAgentError, InputError
 from align_agent.models.generation import Generation, Piece, Sampling
 from align_agent.models.toolcalls import forced_call
+from align_agent.prompts import with_rules
 from align_agent.records import ToolCall
 from align_agent.server.answers import Answers, Ask, unless_gone, whole
 from align_agent.server.service import Service
@@ -80,6 +82,9 @@ async def ask_for(
 ) -> Ask:
     """The request in our terms. Raises InputError, NotFound, AdapterDamaged, WrongBase."""
     messages, tools = read_request(api, given(wanted))
+    preferences = service.config.preferences
+    if preferences.at_the_door:
+        messages = with_rules(messages, shown_rules(preferences, api))
     tools, forced = _offered(tools, tool_choice)
     served = await service.resolve(model)
     usual = service.config.model

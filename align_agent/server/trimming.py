@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from align_agent.capture.wire import shorten, understand
 from align_agent.config import Config
+from align_agent.config.preferences import shown_rules
 from align_agent.errors import ContextTooLong
 from align_agent.prompts import rules_block
 from align_agent.records import Message
@@ -92,9 +93,8 @@ def _unframed(
 
 
 def _rules(config: Config) -> tuple[Message, ...]:
-    preferences = config.preferences
-    rules = [rule if isinstance(rule, str) else str(rule["text"]) for rule in preferences.rules]
-    if not rules or not preferences.in_prompt:
+    rules = shown_rules(config.preferences, "openclaw")
+    if not rules:
         return ()
     return (Message("system", rules_block(rules)),)
 

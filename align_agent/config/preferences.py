@@ -1,0 +1,114 @@
+"""What config.yaml declares, as one list of rules: style, length, language, do, do-not, and rules.
+
+Knows the wishes that have a name (`directions`); anything else stays in the user's words. Reads no
+file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from align_agent.directions import DIRECTIONS
+
+if TYPE_CHECKING:
+    from align_agent.config.sections import PreferencesConfig
+
+Entry = dict[str, Any]
+
+_KNOWN = {
+    ("style", "warm"): "tone:warm",
+    ("style", "friendly"): "tone:warm",
+    ("style", "neutral"): "tone:neutral",
+    ("style", "matter-of-fact"): "tone:neutral",
+    ("length", "brief"): "length:brief",
+    ("length", "short"): "length:brief",
+    ("length", "steps"): "length:steps",
+    ("formatting", "plain"): "format:plain",
+    ("formatting", "plain text"): "format:plain",
+    ("formatting", "markdown"): "format:markdown",
+}
+_LANGUAGES = {
+    "en": "english englisch", "de": "german deutsch", "fr": "french français",
+    "es": "spanish español", "it": "italian italiano", "pt": "portuguese português",
+    "nl": "dutch nederlands",
+}  # fmt: skip
+_AT_MOST = re.compile(
+    r"(?:at most|max\.?|maximum|up to|no more than) (\d{1,4}) (words|sentences)", re.IGNORECASE
+)
+_FORBIDS = re.compile(r"(?:no|never|don'?t|do not|avoid|without)\b", re.IGNORECASE)
+
+
+def declared_rules(preferences: PreferencesConfig) -> list[tuple[str, Entry]]:
+    """(where it stands, rule) of everything declared; a rule has `text`, maybe `check`, `scope`.
+
+    Where: `preferences.length`, `preferences.rules[2]`, ...
+    """
+    return list(_entries(preferences))
+
+
+def _entries(preferences: PreferencesConfig) -> Iterator[tuple[str, Entry]]:
+    for name in ("style", "length", "language", "formatting"):
+        value = str(getattr(preferences, name)).strip()
+        if value:
+            yield f"preferences.{name}", _setting(name, value)
+    for place, text in enumerate(preferences.do):
+        yield f"preferences.do[{place}]", {"text": _sentence(text)}
+    for place, text in enumerate(preferences.dont):
+        tidy = text.strip()
+        if not _FORBIDS.match(tidy):
+            tidy = f"Do not {tidy[:1].lower()}{tidy[1:]}"
+        yield f"preferences.dont[{place}]", {"text": _sentence(tidy)}
+    for place, rule in enumerate(preferences.rules):
+        yield f"preferences.rules[{place}]", {"text": rule} if isinstance(rule, str) else dict(rule)
+
+
+def shown_rules(preferences: PreferencesConfig, channel: str) -> list[str]:
+    """The declared rules as they stand in the system prompt of a channel.
+
+    A rule of another channel is left out; one of a topic says when it counts.
+    """
+    if not preferences.in_prompt:
+        return []
+    shown = []
+    for _, rule in declared_rules(preferences):
+        scope, text = str(rule.get("scope") or "").strip(), str(rule["text"])
+        if scope.startswith("channel:"):
+            if of_channel(scope, channel):
+                shown.append(text)
+        elif scope in ("", "everything"):
+            shown.append(text)
+        else:
+            shown.append(f"About {scope.removeprefix('topic:')}: {text}")
+    return shown
+
+
+def of_channel(scope: str, channel: str) -> bool:
+    """Whether `channel:NAME` means a channel; NAME may hold `*` and `?`."""
+    name = scope.removeprefix("channel:").strip().casefold()
+    return fnmatchcase(channel.casefold(), name)
+
+
+def _setting(name: str, value: str) -> Entry:
+    known = _KNOWN.get((name, value.casefold().rstrip(".")))
+    if known:
+        return {"text": DIRECTIONS[known].text}
+    if name == "language":
+        said = value.casefold()
+        code = next((c for c, names in _LANGUAGES.items() if said in (c, *names.split())), "")
+        spoken = _LANGUAGES[code].split()[0].capitalize() if code else value
+        entry: Entry = {"text": f"Answer in {spoken}."}
+        return {**entry, "check": {"name": "language", "code": code}} if code else entry
+    limit = _AT_MOST.search(value) if name == "length" else None
+    if limit:
+        number, unit = int(limit[1]), limit[2].lower()
+        check = {"name": f"max_{unit}", "n": number}
+        return {"text": f"Use at most {number} {unit}.", "check": check}
+    return {"text": _sentence(f"{name.capitalize()}: {value}")}
+
+
+def _sentence(text: str) -> str:
+    tidy = " ".join(text.split())
+    return tidy if tidy[-1:] in ".!?" else f"{tidy}."
