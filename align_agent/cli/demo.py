@@ -8,10 +8,16 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.output import say_json
+from align_agent.errors import UsageError
 
 
 @click.command()
 @click.option("--full", is_flag=True, help="Both people for three nights (else one for two).")
+@click.option(
+    "--declared",
+    is_flag=True,
+    help="Another person: declares preferences in YAML before the first chat.",
+)
 @click.option(
     "--keep",
     "root",
@@ -22,13 +28,20 @@ from align_agent.cli.output import say_json
 )
 @common
 @click.pass_obj
-def command(app: App, full: bool, root: Path | None) -> None:
+def command(app: App, full: bool, declared: bool, root: Path | None) -> None:
     """Watch it learn: chat, complaints, nights, before and after, a rollback.
 
     Needs no GPU and no download, and touches no home of yours.
     """
-    from align_agent.demo import run_demo
+    from align_agent.demo import run_declared, run_demo
 
-    result = run_demo(root, full=full, json_only=app.json)
+    if declared and full:
+        raise UsageError(
+            "--full and --declared are different people", hint="run one after the other"
+        )
+    if declared:
+        result = run_declared(root, json_only=app.json)
+    else:
+        result = run_demo(root, full=full, json_only=app.json)
     if app.json:
         say_json(result)

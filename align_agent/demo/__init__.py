@@ -4,6 +4,7 @@ Nothing here is a shortcut: chats go through `agent`, the log through `capture`,
 scheduler's subprocess does, versions move in the registry.
 """
 
+from align_agent.demo.declared import run_declared
 from align_agent.demo.play import run_demo
 
-__all__ = ["run_demo"]
+__all__ = ["run_declared", "run_demo"]

@@ -85,7 +85,7 @@ def run_demo(root: Path | None, *, full: bool, json_only: bool) -> dict[str, Any
     nights = 3 if full else 2
     seconds: dict[str, float] = {}
     result: dict[str, Any] = {"personas": {}, "seconds": seconds}
-    with _root(root) as folder:
+    with place_for(root) as folder:
         model = LocalModel.load("pocket")
         show.opening(nights, [p.about for p in people], folder if root else None)
         for persona in people:
@@ -99,7 +99,8 @@ def run_demo(root: Path | None, *, full: bool, json_only: bool) -> dict[str, Any
 
 
 @contextmanager
-def _root(root: Path | None) -> Iterator[Path]:
+def place_for(root: Path | None) -> Iterator[Path]:
+    """The folder for the homes: `root`, or one that is removed at the end."""
     if root is not None:
         root.mkdir(parents=True, exist_ok=True)
         yield root
@@ -108,8 +109,8 @@ def _root(root: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def move_in(persona: Persona, root: Path) -> Life:
-    """A new home for a person, with a config.yaml of its own."""
+def move_in(persona: Persona, root: Path, declares: str = "") -> Life:
+    """A new home for a person, with a config.yaml of its own and what they declare in it."""
     home = Home(root / persona.name)
     if home.database.exists():
         raise AlignAgentError(
@@ -117,7 +118,7 @@ def move_in(persona: Persona, root: Path) -> Life:
             hint="give another folder with --keep, or delete that one",
         )
     home.ensure()
-    home.config.write_text(CONFIG)
+    home.config.write_text(CONFIG + declares)
     rng = random.Random(f"{persona.name}/{SEED}")
     return Life(
         persona,

@@ -35,9 +35,19 @@ class Show:
         if kept:
             self.console.print(f"Their homes stay in {kept}")
 
-    def person(self, persona: Persona) -> None:
+    def person(self, persona: Persona, *, told: bool = False) -> None:
         self.console.rule(f"the {persona.name}")
-        self.console.print(f"The {persona.name} {persona.about}. The agent is not told.\n")
+        ending = "" if told else " The agent is not told."
+        self.console.print(f"The {persona.name} {persona.about}.{ending}\n")
+
+    def declared(self, row: dict[str, Any], saved: int) -> None:
+        """How the serving version does with the declared rules in the prompt, and without."""
+        shown, bare = row["with_rules"], row["without_rules"]
+        self.console.print(
+            f"[bold yellow]{row['version']}[/]: satisfied {shown['satisfied']:.0%} with the rules "
+            f"in the prompt, {bare['satisfied']:.0%} without; correct {shown['correct']:.0%} and "
+            f"{bare['correct']:.0%}. Without them each request is {saved} tokens shorter.\n"
+        )
 
     def chat(self, day: int, chat: int, chats: int, lines: Sequence[tuple[str, str]]) -> None:
         """The first chats of a day in full, then a counter on a terminal."""
