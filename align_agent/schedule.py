@@ -21,6 +21,7 @@ from align_agent.errors import AlignAgentError, ConfigError, MissingDependency
 from align_agent.night.lock import NightLock
 from align_agent.paths import Home
 from align_agent.privacy.forget import resume as finish_forgetting
+from align_agent.privacy.retention import apply_retention
 
 if TYPE_CHECKING:
     from align_agent.store import Store
@@ -242,6 +243,7 @@ class Scheduler:
                 return None
             self._tries = {due: self._tries.get(due, 0) + 1}
             finish_forgetting(self._home)
+            apply_retention(self._home, load_config(self._home.config).privacy)
             code = self._run()
             if code not in (0, 3) and not self._stopping.is_set():
                 self._report(f"the night of {due:%Y-%m-%d %H:%M} ended with exit code {code}")

@@ -8,16 +8,49 @@ from fnmatch import translate
 
 from align_agent.records import Turn
 
+_KINDS = ("channel", "sender", "topic")
+
 
 class Ignore:
-    """Patterns with `*` and `?`, matched against a turn's channel and its human text."""
+    """Patterns with `*` and `?`.
+
+    `channel:NAME`, `sender:ID` (also `sender:telegram:777`) and `topic:WORDS` (words parted by
+    commas, any of which the message must hold) look at that alone; a pattern without a kind fits
+    the whole channel or the whole human text. Upper and lower case are the same.
+    """
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        self._patterns = [re.compile(translate(p.casefold())) for p in patterns]
+        self._of: dict[str, list[re.Pattern[str]]] = {kind: [] for kind in ("", *_KINDS)}
+        for pattern in patterns:
+            kind, colon, rest = pattern.partition(":")
+            kind = kind.strip().casefold()
+            if not colon or kind not in _KINDS:
+                self._of[""].append(_whole(pattern))
+            elif kind == "topic":
+                self._of[kind] += [_word(word) for word in rest.split(",") if word.strip()]
+            else:
+                self._of[kind].append(_whole(rest.strip()))
 
     def matches(self, turn: Turn) -> bool:
-        """Whether any pattern fits the whole channel or the whole text, upper case or lower."""
-        if not self._patterns:
-            return False
-        texts = (turn.channel.casefold(), turn.user_text.casefold())
-        return any(p.match(text) for p in self._patterns for text in texts)
+        """Whether the turn's channel, text or topic is to be kept out."""
+        channel, text = turn.channel.casefold(), turn.user_text.casefold()
+        return (
+            any(p.match(value) for p in self._of[""] for value in (channel, text))
+            or any(p.match(channel) for p in self._of["channel"])
+            or any(p.search(text) for p in self._of["topic"])
+        )
+
+    def matches_sender(self, sender: str, surface: str) -> bool:
+        """Whether what this sender says is to be kept out."""
+        bare = sender.casefold().removeprefix(f"{surface.casefold()}:")
+        names = (bare, f"{surface.casefold()}:{bare}")
+        return bool(sender) and any(p.match(n) for p in self._of["sender"] for n in names)
+
+
+def _whole(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern.casefold()))
+
+
+def _word(word: str) -> re.Pattern[str]:
+    inner = translate(word.strip().casefold()).removeprefix("(?s:").removesuffix(r")\Z")
+    return re.compile(rf"(?<!\w){inner}(?!\w)", re.DOTALL)

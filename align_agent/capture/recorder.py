@@ -174,6 +174,7 @@ class Recorder:
     def _record_one(self, turn: Turn) -> None:
         if self._ignore.matches(turn):
             self._count("ignored")
+            self._leave_out(turn)
         else:
             clean, found = redact_turn(turn, self._personal)
             store, is_new = self._add(clean)
@@ -186,6 +187,13 @@ class Recorder:
                 self._read(store, clean)
         if self._store is not None:
             self._save_counts(self._store)
+
+    def _leave_out(self, turn: Turn) -> None:
+        """Clients replay what was said: it must not come in with a later prompt either."""
+        clean, _ = redact_turn(turn, self._personal)
+        if self._store is None:
+            self._store = Store.open(self._path)
+        self._store.forgotten.never(clean.user_text, clean.answer)
 
     def _add(self, turn: Turn) -> tuple[Store, bool]:
         """Insert, again and again while the disk refuses and there is time."""

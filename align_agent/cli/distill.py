@@ -84,6 +84,9 @@ def run(app: App, fresh: bool) -> None:
     """
     from align_agent.cli.nightly import night_with_progress, tell
     from align_agent.night.run import exit_code
+    from align_agent.privacy.retention import apply_retention
+
+    apply_retention(app.require_home(), app.config.privacy)
 
     done = night_with_progress(app.require_home(), resume=not fresh)
     emit(done, app.json, lambda: tell(done))

@@ -31,6 +31,7 @@ NOUNS = {
     "solve": "One hard problem: try, hear why it failed, learn, try again.",
     "turns": "What was said: list, search, import, exclude.",
     "forget": "Take a turn, a conversation or some words out for good.",
+    "export": "Everything that is stored, in one archive to take along.",
     "feedback": "What you thought of the answers, as far as it was understood.",
     "rules": "Your wishes, as rules: list, explain, add, accept, edit, retire.",
     "distill": "Learn now, or see what the next night would learn from.",

@@ -366,9 +366,23 @@ class PrivacyConfig:
     )
     ignore: tuple[str, ...] = option(
         (),
-        "Turns that are not recorded: patterns with * and ?, matched against the channel and "
-        'against the message, for example ["heartbeat*", "*off the record*"].',
+        "What is not recorded, not in later prompts either: patterns with * and ?. channel:NAME, "
+        "sender:ID, topic:WORDS (parted by commas); without such a word the whole channel or the "
+        'whole message. For example ["channel:work*", "topic:therapy, diagnosis", "*off the '
+        'record*"].',
         check=_filled,
+    )
+    keep_days: int = option(
+        0,
+        "Texts older than this are dropped each night; what was learned from them stays. 0: never.",
+        low=0,
+        high=100_000,
+    )
+    keep_mb: int = option(
+        0,
+        "A database larger than this loses its oldest texts each night. 0: never.",
+        low=0,
+        high=10_000_000,
     )
 
 

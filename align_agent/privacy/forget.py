@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,17 +88,25 @@ def forget(home: Home, wanted: Wanted, *, on_step: Step = lambda _: None) -> For
         on_step("tables")
         with store.transaction():
             found = _scrub(store, wanted)
-            work = {
-                "turns": found.turns,
-                "conversations": found.conversations,
-                "runs": found.runs,
-                "query": wanted.what if wanted.kind == "query" else "",
-            }
+            query = wanted.what if wanted.kind == "query" else ""
             facts = _facts(found)
-            store.forgotten.begin(wanted.kind, work, facts)
+            store.forgotten.begin(wanted.kind, _work(found, query, True), facts)
             if found.turns or found.edited:
                 store.events.add("forgotten", _sentence(found), **facts)
         backups = _finish_all(home, store, on_step)
+    return _told(found, backups, done=True)
+
+
+def let_expire(home: Home, turns: Sequence[str]) -> Forgetting:
+    """Drop the texts of turns that were kept long enough; what was learned from them stays.
+
+    Raises StoreError, NightBusy.
+    """
+    with no_night(home), Store.open(home.database) as store:
+        with store.transaction():
+            found = scrub(store.connection, turns, unlearn=False)
+            store.forgotten.begin("retention", _work(found, "", False), _facts(found))
+        backups = _finish_all(home, store, lambda _: None)
     return _told(found, backups, done=True)
 
 
@@ -189,7 +197,7 @@ def _clean_backups(home: Home, work: dict[str, Any]) -> int:
     found = _backups(home)
     for path in found:
         try:
-            _clean_backup(path, work["turns"], holds)
+            _clean_backup(path, work["turns"], holds, work["unlearn"])
         except (StoreCorrupt, StoreForeign):
             path.unlink(missing_ok=True)
         for end in ("-wal", "-shm", "-journal"):
@@ -200,11 +208,13 @@ def _clean_backups(home: Home, work: dict[str, Any]) -> int:
     return len(found)
 
 
-def _clean_backup(path: Path, turns: list[str], holds: Callable[[str], bool] | None) -> None:
+def _clean_backup(
+    path: Path, turns: list[str], holds: Callable[[str], bool] | None, unlearn: bool
+) -> None:
     copy = Connection(path, read_only=False)
     try:
         with copy.transaction():
-            scrub(copy, turns, holds)
+            scrub(copy, turns, holds, unlearn=unlearn)
         erase_pages(copy)
         # One file that can be copied anywhere, as it was made.
         copy.execute("pragma journal_mode = delete")
@@ -230,6 +240,17 @@ def _holder_of(path: Path) -> int:
     except (OSError, UnicodeDecodeError):
         return 0
     return int(text) if text.isdigit() else 0
+
+
+def _work(found: Scrubbed, query: str, unlearn: bool) -> dict[str, Any]:
+    """What is needed to finish a forgetting that was interrupted."""
+    return {
+        "turns": found.turns,
+        "conversations": found.conversations,
+        "runs": found.runs,
+        "query": query,
+        "unlearn": unlearn,
+    }
 
 
 def _facts(found: Scrubbed) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from align_agent.capture.arrivals import FEW, LATEST, SIDE_NOTE, arrivals
+from align_agent.capture.ignore import Ignore
 from align_agent.capture.recorder import Recorder
+from align_agent.capture.redact import redact_turn
 from align_agent.capture.wire.conversations import Conversations, Match
 from align_agent.capture.wire.openclaw import Reaction
 from align_agent.capture.wire.turn import Answer, OpenTurns, build_turn
@@ -92,6 +94,7 @@ class Scribe:
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="scribe")
         self._home, self._personal = home, config.privacy.redact_personal
         self._owners = config.feedback.owners
+        self._ignore = Ignore(config.privacy.ignore)
         self._store: Store | None = None  # of the desk's thread alone
         self._answers = Recent()
         self._aside: dict[str, str] = {}  # turn -> why it is no human's, until it is stored
@@ -255,9 +258,18 @@ class Scribe:
             self._aside[turn.id] = request.side_reason
             if len(self._aside) > _ASIDE:  # some are never stored
                 self._aside.pop(next(iter(self._aside)), None)
+        if self._ignore.matches_sender(request.sender, request.surface):
+            self.counts["ignored"] += 1
+            self._leave_out(turn)
+            return
         if request.sender:
             self._note_speaker(turn, request)
         self._record((*self._open.settle(turn), *self._open.flush(older_than=OPEN_SECONDS)))
+
+    def _leave_out(self, turn: Turn) -> None:
+        """The sender is not to be recorded, not in a later prompt either."""
+        clean, _ = redact_turn(turn, self._personal)
+        self._opened().forgotten.never(clean.user_text, clean.answer)
 
     def _note_speaker(self, turn: Turn, request: Understood) -> None:
         """Before the turn is stored: whoever reads it must know whose words it holds."""

@@ -47,8 +47,19 @@ class Forgotten(Nouns):
         """The prompt without the exchanges that were forgotten; the last question always stays."""
         if not self.connection.value("select 1 from forgotten_exchanges limit 1"):
             return tuple(prompt)
-        known = self.connection.rows("select digest from forgotten_exchanges")
-        return prune(prompt, {row["digest"] for row in known})
+        known = {
+            digest
+            for digest in _candidates(prompt)
+            if self.connection.value("select 1 from forgotten_exchanges where digest = ?", [digest])
+        }
+        return prune(prompt, known) if known else tuple(prompt)
+
+    def never(self, asked: str, answer: str) -> None:
+        """Leave an exchange that was not to be stored out of every prompt that comes later."""
+        self.connection.execute(
+            "insert or ignore into forgotten_exchanges (digest) values (?)",
+            [exchange_digest(asked, answer)],
+        )
 
     def begin(self, what: str, work: dict[str, Any], facts: dict[str, Any]) -> str:
         """Note that a forgetting is under way, and what is needed to take it up again.
@@ -101,6 +112,13 @@ def exchanges(prompt: Sequence[Message]) -> Iterator[tuple[list[int], str, str]]
         places.append(place)
     if places:
         yield places, "\n\n".join(asked), answer
+
+
+def _candidates(prompt: Sequence[Message]) -> set[bytes]:
+    """The digests of all that `prune` might leave out."""
+    found = {exchange_digest(asked, answer) for _, asked, answer in exchanges(prompt)}
+    users = (message.content for message in prompt if message.role == "user")
+    return found | {exchange_digest(text, "") for text in users}
 
 
 def exchange_digest(asked: str, answer: str) -> bytes:

@@ -49,14 +49,21 @@ class Scrubbed:
     blanked: int = 0
 
 
-def scrub(connection: Connection, turn_ids: Sequence[str], holds: Holds | None = None) -> Scrubbed:
+def scrub(
+    connection: Connection,
+    turn_ids: Sequence[str],
+    holds: Holds | None = None,
+    *,
+    unlearn: bool = True,
+) -> Scrubbed:
     """Take the turns out, and every other text that `holds`. Call it within a transaction.
 
     A turn goes with its feedback, its links, the rules that stand on nothing else, the samples of
     the nights that used it, and its place in the prompts of later turns. Adapters that learned
-    from any of it are marked tainted. Doing it again finds nothing more.
+    from any of it are marked tainted. Doing it again finds nothing more. With `unlearn` false only
+    texts go: rules stay, and no adapter is tainted.
     """
-    return _Scrub(connection, holds).run(turn_ids)
+    return _Scrub(connection, holds, unlearn).run(turn_ids)
 
 
 def erase_pages(connection: Connection, *, patience: float = 30.0) -> None:
@@ -89,8 +96,9 @@ def erase_pages(connection: Connection, *, patience: float = 30.0) -> None:
 
 
 class _Scrub:
-    def __init__(self, connection: Connection, holds: Holds | None) -> None:
+    def __init__(self, connection: Connection, holds: Holds | None, unlearn: bool) -> None:
         self.db = connection
+        self.unlearn = unlearn
         self.holds = holds
         self.done = Scrubbed()
         rows = connection.rows("select name from sqlite_master where type = 'table'")
@@ -114,7 +122,8 @@ class _Scrub:
                     some,
                 )
         self._delete(turns)
-        self._rules()
+        if self.unlearn:
+            self._rules()
         self.db.execute(
             "delete from messages where number not in (select message from turn_messages)"
         )
@@ -261,6 +270,8 @@ class _Scrub:
             self._mark(f"run_id in ({_marks(runs)})", runs)
 
     def _mark(self, where: str, parameters: Sequence[Any]) -> None:
+        if not self.unlearn:
+            return
         rows = self.db.rows(f"select version from adapters where {where}", parameters)  # noqa: S608
         self.done.tainted = sorted({*self.done.tainted, *(row["version"] for row in rows)})
         self.db.execute(f"update adapters set tainted = 1 where {where}", parameters)  # noqa: S608
