@@ -29,6 +29,12 @@ _KNOWN = {
     ("formatting", "plain"): "format:plain",
     ("formatting", "plain text"): "format:plain",
     ("formatting", "markdown"): "format:markdown",
+    ("do", "use emoji"): "emoji:some",
+    ("do", "use markdown"): "format:markdown",
+    ("dont", "use emoji"): "emoji:none",
+    ("dont", "emoji"): "emoji:none",
+    ("dont", "use markdown"): "format:plain",
+    ("dont", "markdown"): "format:plain",
 }
 _LANGUAGES = {
     "en": "english englisch", "de": "german deutsch", "fr": "french français",
@@ -55,12 +61,13 @@ def _entries(preferences: PreferencesConfig) -> Iterator[tuple[str, Entry]]:
         if value:
             yield f"preferences.{name}", _setting(name, value)
     for place, text in enumerate(preferences.do):
-        yield f"preferences.do[{place}]", {"text": _sentence(text)}
+        yield f"preferences.do[{place}]", {"text": _known("do", text) or _sentence(text)}
     for place, text in enumerate(preferences.dont):
         tidy = text.strip()
+        known = _known("dont", tidy)
         if not _FORBIDS.match(tidy):
             tidy = f"Do not {tidy[:1].lower()}{tidy[1:]}"
-        yield f"preferences.dont[{place}]", {"text": _sentence(tidy)}
+        yield f"preferences.dont[{place}]", {"text": known or _sentence(tidy)}
     for place, rule in enumerate(preferences.rules):
         yield f"preferences.rules[{place}]", {"text": rule} if isinstance(rule, str) else dict(rule)
 
@@ -91,10 +98,15 @@ def of_channel(scope: str, channel: str) -> bool:
     return fnmatchcase(channel.casefold(), name)
 
 
+def _known(name: str, value: str) -> str:
+    """The one canonical wording of a wish that is known by name, or the empty string."""
+    key = _KNOWN.get((name, " ".join(value.casefold().split()).rstrip(".")), "")
+    return DIRECTIONS[key].text if key else ""
+
+
 def _setting(name: str, value: str) -> Entry:
-    known = _KNOWN.get((name, value.casefold().rstrip(".")))
-    if known:
-        return {"text": DIRECTIONS[known].text}
+    if known := _known(name, value):
+        return {"text": known}
     if name == "language":
         said = value.casefold()
         code = next((c for c, names in _LANGUAGES.items() if said in (c, *names.split())), "")
