@@ -54,8 +54,8 @@ def applying(rules: Sequence[Rule], turn: Turn) -> list[Rule]:
 def applies(rule: Rule, turn: Turn) -> bool:
     """Whether a rule's scope covers a turn.
 
-    `everything`; `channel:NAME` (`*` and `?` allowed); `code`; else (with or without `topic:` before them) words parted
-    by commas, one of which the message must hold.
+    `everything`; `channel:NAME` (`*` and `?` allowed); `code`; else (with or without `topic:`
+    before them) words parted by commas, one of which the message must hold.
     """
     scope = rule.scope.strip()
     if scope in ("", EVERYTHING):

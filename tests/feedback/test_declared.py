@@ -14,7 +14,8 @@ from align_agent.config.preferences import declared_rules, shown_rules
 from align_agent.errors import ConfigError
 from align_agent.feedback.checks import run_check
 from align_agent.feedback.declared import load_checked
-from align_agent.feedback.profile import Profile, applying, declared_rule
+from align_agent.feedback.profile import Profile, declared_rule
+from align_agent.feedback.scope import applying
 from align_agent.prompts import with_rules, without_rules
 from align_agent.records import Message, Turn
 from align_agent.store import Store
