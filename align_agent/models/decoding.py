@@ -13,6 +13,7 @@ import torch
 
 from align_agent.errors import ModelError
 from align_agent.models.cache import growing_cache
+from align_agent.models.forward import keys_and_values
 from align_agent.models.generation import Sampling
 
 # Below one by more than float32 can lose: u * total stays under the last cumulated probability.
@@ -136,9 +137,9 @@ class Decoder:
             inputs["position_ids"] = positions[:, -self._next.shape[1] :]
         output = self._network(
             input_ids=self._next,
-            past_key_values=self._cache,
             use_cache=True,
             logits_to_keep=1,
+            **keys_and_values(self._network, self._cache),
             **inputs,
         )
         logits: torch.Tensor = output.logits[:, -1]

@@ -21,7 +21,7 @@ from align_agent.errors import AlignAgentError, ModelError
 from align_agent.models.cache import RowCache, can_join, growing_cache
 from align_agent.models.chat import Tools
 from align_agent.models.decoding import noise
-from align_agent.models.forward import body
+from align_agent.models.forward import body, keys_and_values
 from align_agent.models.generation import Deliver, Event, Sampling
 from align_agent.models.lane import Lane, Row
 from align_agent.models.prefix import PrefixCache
@@ -184,9 +184,8 @@ class Engine:
         if end > start:
             ids = torch.tensor([ticket.row.prompt[start:end]], device=self.model.device)
             with self.model.lock, torch.inference_mode():
-                body(ticket.row.version.network)(
-                    input_ids=ids, past_key_values=ticket.cache.cache, use_cache=True
-                )
+                reader = body(ticket.row.version.network)
+                reader(input_ids=ids, use_cache=True, **keys_and_values(reader, ticket.cache.cache))
             ticket.cache = RowCache(ticket.cache.cache, end)
         return max(1, end - start)
 

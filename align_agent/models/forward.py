@@ -6,8 +6,10 @@ logits of a prompt would cost more memory than the network.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -70,6 +72,20 @@ def without_dropout(network: Any) -> Iterator[None]:
     finally:
         for module, training in before:
             module.training = training
+
+
+def keys_and_values(network: Any, kept: Any) -> dict[str, Any]:
+    """A forward pass's argument that holds earlier tokens' keys and values.
+
+    transformers 5.24 renamed it from `past_key_values` to `cache`, architecture by architecture.
+    """
+    return {_cache_name(type(network)): kept}
+
+
+@cache
+def _cache_name(architecture: type) -> str:
+    known = inspect.signature(architecture.forward).parameters  # type: ignore[attr-defined]
+    return "cache" if "cache" in known else "past_key_values"
 
 
 def body(network: Any) -> Any:

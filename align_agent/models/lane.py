@@ -17,6 +17,7 @@ import torch
 from align_agent.models.answer import AnswerBuilder
 from align_agent.models.cache import RowCache, joined, row_of, trim
 from align_agent.models.decoding import draw
+from align_agent.models.forward import keys_and_values
 from align_agent.models.generation import Deliver, Piece, Sampling, Token
 from align_agent.models.mixed import Version
 
@@ -121,9 +122,9 @@ class Lane:
             [row.version for row in self.rows],
             input_ids=torch.tensor(last, device=device)[:, None],
             position_ids=torch.tensor(positions, device=device)[:, None],
-            past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=1,
+            **keys_and_values(self.rows[0].version.network, self.cache),
             **inputs,
         )
         self._length += 1

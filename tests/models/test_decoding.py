@@ -8,6 +8,7 @@ import torch
 from align_agent.errors import ModelError
 from align_agent.models.cache import growing_cache
 from align_agent.models.decoding import Decoder, draw, noise
+from align_agent.models.forward import keys_and_values
 from align_agent.models.generation import Sampling
 
 LOGITS = torch.tensor([2.0, 0.5, float("-inf"), 1.0, -1.0])
@@ -97,7 +98,8 @@ def test_the_growing_cache_gives_the_numbers_of_transformers_own(tiny_model: Any
     ids = torch.randint(3, 400, (3, 70))
     with torch.inference_mode():
         for start, end in [(0, 5), *((i, i + 1) for i in range(5, 70))]:
-            both = [network(ids[:, start:end], past_key_values=c, use_cache=True) for c in caches]
+            asked = {"input_ids": ids[:, start:end], "use_cache": True}
+            both = [network(**asked, **keys_and_values(network, c)) for c in caches]
             assert torch.equal(both[0].logits, both[1].logits)
             if end in (20, 40):
                 for cache in caches:

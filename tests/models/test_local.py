@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -286,3 +287,10 @@ def test_a_device_that_is_not_there_is_refused(tiny_model_dir: Path) -> None:
 def test_an_unknown_dtype_is_a_mistake_in_the_configuration(tiny_model_dir: Path) -> None:
     with pytest.raises(UsageError, match="int3"):
         LocalModel.load(str(tiny_model_dir), device="cpu", dtype="int3")
+
+
+def test_answering_draws_no_warning_of_the_libraries(model: LocalModel, adapter: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ask(model, PROMPTS[0], GREEDY, adapter=adapter)
+        model.generate_batch(PROMPTS[:3], sampling=GREEDY)
