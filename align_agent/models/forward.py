@@ -9,13 +9,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 
 _PLAIN_HEAD: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+_CACHE_NAME: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 
 def pad_right(sequences: Sequence[Sequence[int]], device: Any = "cpu") -> torch.Tensor:
@@ -79,13 +79,11 @@ def keys_and_values(network: Any, kept: Any) -> dict[str, Any]:
 
     transformers 5.24 renamed it from `past_key_values` to `cache`, architecture by architecture.
     """
-    return {_cache_name(type(network)): kept}
-
-
-@cache
-def _cache_name(architecture: type) -> str:
-    known = inspect.signature(architecture.forward).parameters  # type: ignore[attr-defined]
-    return "cache" if "cache" in known else "past_key_values"
+    name = _CACHE_NAME.get(network)
+    if name is None:
+        known = inspect.signature(type(network).forward).parameters
+        name = _CACHE_NAME[network] = "cache" if "cache" in known else "past_key_values"
+    return {name: kept}
 
 
 def body(network: Any) -> Any:
