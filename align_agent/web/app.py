@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from align_agent.errors import AlignAgentError, GateRefused, NotFound, PromotionHeld
+from align_agent.server.backend import Local
 from align_agent.server.errors import status_of
 from align_agent.server.service import Service
 from align_agent.web import guard
@@ -28,6 +29,7 @@ from align_agent.web.desk import Page, seated
 from align_agent.web.live import follow
 from align_agent.web.pages import (
     conversations,
+    credit,
     morning,
     nights,
     rules,
@@ -59,6 +61,7 @@ PAGES = (
     Page("/compare", "Two versions", "compare.html", versions.compare, "/versions"),
     Page("/try", "Try two versions", "try.html", trial.form, "/versions"),
     Page("/trial", "Which is better?", "trial.html", trial.one, "/versions"),
+    Page("/credit", "What was wrong", "credit.html", credit.data, "/conversations"),
     Page("/doctor", "Doctor", "doctor.html", settings.doctor, "/settings"),
     Page("/conversation", "Conversation", "conversation.html", conversations.one, "/conversations"),
 )
@@ -122,7 +125,8 @@ def _twin(page: Page) -> Handler:
 
 def _look(request: Request, page: Page) -> dict[str, Any]:
     service: Service = request.app.state.service
-    with seated(service.home, service.config, dict(request.query_params)) as desk:
+    model = service.backend.model if isinstance(service.backend, Local) else None
+    with seated(service.home, service.config, dict(request.query_params), model) as desk:
         return page.data(desk)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from align_agent.adapters.registry import Registry
 from align_agent.config import Config
@@ -13,18 +13,22 @@ from align_agent.errors import InputError
 from align_agent.paths import Home
 from align_agent.store import Store
 
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
+
 MAX_QUERY = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One look, by one thread."""
+    """One look, by one thread. `model` is None where another server answers."""
 
     home: Home
     config: Config
     store: Store
     registry: Registry
     query: Mapping[str, str]
+    model: LocalModel | None = None
 
     def text(self, name: str) -> str:
         """What the URL says under a name, empty when nothing. Raises InputError when far too
@@ -50,10 +54,12 @@ Data = Callable[[Desk], dict[str, Any]]
 
 
 @contextmanager
-def seated(home: Home, config: Config, query: Mapping[str, str]) -> Iterator[Desk]:
+def seated(
+    home: Home, config: Config, query: Mapping[str, str], model: LocalModel | None = None
+) -> Iterator[Desk]:
     """A desk for this thread. Raises StoreError."""
     with Store.open(home.database) as store:
-        yield Desk(home, config, store, Registry(store, home), query)
+        yield Desk(home, config, store, Registry(store, home), query, model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ QUERIES = {
     "/night": {"id": "run-2", "use": "skip", "reason": "fine"},
     "/compare": {"a": "v1", "b": "v2"},
     "/trial": {"id": "trial-1"},
+    "/credit": {"turn": "turn-0", "token": "2"},
 }
 
 
@@ -70,7 +71,7 @@ def furnish(home: Home, model: LocalModel, workshop: Path, extra: Sequence[Rule]
     """Fill a home. v1 and v2 were promoted; v2 serves."""
     home.ensure()
     with Store.open(home.database) as store:
-        turns = [say(store, *words) for words in TALK]
+        turns = [say(store, *words, id=f"turn-{n}") for n, words in enumerate(TALK)]
         profile = Profile(store, Config())
         profile.add("Keep answers short.")
         for rule in (Rule("Always greet me by my name.", "proposed"), *extra):

@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from furnished import Dashboard, say
+from furnished import QUERIES, Dashboard, say
 
 from align_agent.compare import word_diff
+from align_agent.gate.report import Measure
 from align_agent.records import Run
 from align_agent.web.charts import MOST_POINTS, line
 from align_agent.web.pages.morning import gate_table, gates_of
@@ -110,6 +111,15 @@ def test_a_pinned_version_says_so(client: Any) -> None:
     pinned = [v["label"] for v in client.get("/versions.json").json()["versions"] if v["pinned"]]
     assert pinned == ["v1"]
     post(client, "unpin", version="v1")
+
+
+def test_an_answer_is_shown_with_the_credit_of_each_token(client: Any) -> None:
+    data = client.get("/credit.json", params=QUERIES["/credit"]).json()
+    assert "".join(token["text"] for token in data["tokens"]).startswith("1. **Add** 7 and 5.")
+    assert sum(token["blame"] for token in data["tokens"]) == pytest.approx(1)
+    assert [n for n, token in enumerate(data["tokens"]) if token["chosen"]] == [2]
+    assert len(data["chosen"]["alternatives"]) == 5
+    assert client.get("/credit?turn=none").status_code == 404
 
 
 def test_the_night_before_is_compared_by_its_settings(client: Any) -> None:
@@ -213,17 +223,17 @@ def test_the_trend_compares_the_first_weeks_with_the_last() -> None:
 
 
 def test_a_gate_is_passed_unless_something_at_it_was_bad() -> None:
-    def measure(gate: str, outcome: str) -> dict[str, Any]:
-        figures = {"difference": 0.1, "low": None, "high": None, "values": {"base": 1.0}}
-        return {"gate": gate, "outcome": outcome, "title": gate, **figures}
+    def measure(gate: str, outcome: Any) -> dict[str, Any]:
+        return Measure(gate, gate, gate, {"base": 1.0}, "base", 3, outcome=outcome).to_dict()
 
     verdict = {
+        "verdict": "reject",
         "measures": [
             measure("own", "good"),
             measure("ability", "fine"),
             measure("ability", "bad"),
             measure("drift", "unmeasured"),
-        ]
+        ],
     }
     assert gates_of(verdict) == (1, 2)
     assert len(gate_table(verdict)["rows"]) == 3

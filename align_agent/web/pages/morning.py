@@ -13,6 +13,7 @@ from align_agent.checkup import losses
 from align_agent.errors import InputError, MissingDependency
 from align_agent.feedback.checks import run_check
 from align_agent.feedback.profile import Profile
+from align_agent.gate.report import Judgement
 from align_agent.night.lock import NightLock
 from align_agent.records import BASE_VERSION, Rule, Run, version_label
 from align_agent.web.desk import Desk
@@ -144,10 +145,8 @@ def _previous(desk: Desk) -> str:
 
 def gates_of(verdict: Mapping[str, Any]) -> tuple[int, int]:
     """How many gates were passed, of those at which something was measured."""
-    passed: dict[str, bool] = {}
-    for measure in _measured(verdict):
-        gate = measure["gate"]
-        passed[gate] = passed.get(gate, True) and measure["outcome"] != "bad"
+    judged = Judgement.from_dict(verdict)
+    passed = judged.gates() if judged else {}
     return sum(passed.values()), len(passed)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from align_agent.adapters.registry import ALIASES
-from align_agent.compare import word_diff
+from align_agent.compare import gate_figures, word_diff
 from align_agent.errors import NotFound
 from align_agent.records import BASE_VERSION, Adapter, Run, version_label
 from align_agent.web.desk import Desk
@@ -100,7 +100,8 @@ def compare(desk: Desk) -> dict[str, Any]:
         "a": version_label(a),
         "b": version_label(b),
         "choices": choices(desk),
-        "measures": _measures(_scores(runs[0], runs[1]), _scores(runs[1], runs[0])),
+        "measures": _figures(desk, a, b)
+        or _measures(_scores(runs[0], runs[1]), _scores(runs[1], runs[0])),
         "answers": [
             {
                 "prompt": prompt,
@@ -137,6 +138,14 @@ def _run_of(desk: Desk, version: int) -> Run | None:
 def _answers(desk: Desk, version: int, run: Run | None) -> dict[str, str]:
     """prompt -> what the version answered at the gate, in any night that asked it."""
     return desk.store.looks.answers(version, run.id if run else "")
+
+
+def _figures(desk: Desk, a: int, b: int) -> list[dict[str, Any]]:
+    """What the gate measured of both. Nights of before its measures were kept have none."""
+    return [
+        {"measure": f.title, "a": f.a, "b": f.b, "difference": f.difference}
+        for f in gate_figures(desk.store, a, b)
+    ]
 
 
 def _scores(run: Run | None, other: Run | None) -> dict[str, Any]:
