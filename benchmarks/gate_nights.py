@@ -32,24 +32,32 @@ NIGHTS, AIM_PROMOTED, AIM_SECONDS = 20, 0.9, 12.0
 
 
 class Watch(Silent):
-    """When each phase began."""
+    """When each phase began, in seconds of the clock and of the processor."""
 
     def __init__(self) -> None:
-        self.began: dict[str, float] = {}
+        self.began: dict[str, tuple[float, float]] = {}
 
     def phase(self, name: str, total: int | None = None) -> None:
-        self.began.setdefault(name, time.monotonic())
+        self.began.setdefault(name, (time.monotonic(), time.process_time()))
+
+    def gate(self) -> tuple[float, float]:
+        """What the gate took; zeros for a night that did not come to it."""
+        if "register" not in self.began:
+            return 0.0, 0.0
+        start, end = self.began["gate"], self.began["register"]
+        return end[0] - start[0], end[1] - start[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """How one honest night ended; seconds of wall clock."""
+    """How one honest night ended; seconds of the clock, and of one core for the gate."""
 
     seed: int
     persona: str
     run: Run
     seconds: float
     gate_seconds: float
+    gate_cpu: float
 
     @property
     def line(self) -> str:
@@ -57,7 +65,7 @@ class Night:
         failed = [name for name, fine in (judged.gates() if judged else {}).items() if not fine]
         return (
             f"{self.seed:>4}  {self.persona:<8}  {self.run.status:<9}  {self.seconds:5.0f} s  "
-            f"gate {self.gate_seconds:4.1f} s  {', '.join(failed) or self.run.reason[:90]}"
+            f"gate {self.gate_seconds:4.1f} s ({self.gate_cpu:.1f} s of a core)  {', '.join(failed) or self.run.reason[:90]}"
         )
 
 
@@ -90,8 +98,7 @@ def one_night(persona: Persona, seed: int, home: Home, model: LocalModel) -> Nig
     watch, began = Watch(), time.monotonic()
     run = run_night(home, progress=watch)
     seconds = time.monotonic() - began
-    gate = watch.began.get("register", 0.0) - watch.began.get("gate", 0.0)
-    return Night(seed, persona.name, run, seconds, gate)
+    return Night(seed, persona.name, run, seconds, *watch.gate())
 
 
 def main() -> None:
@@ -107,6 +114,7 @@ def main() -> None:
         print(night.line, flush=True)
     promoted = sum(night.run.status == "promoted" for night in seen)
     gate = statistics.median(night.gate_seconds for night in seen)
+    cpu = statistics.median(night.gate_cpu for night in seen)
     share = promoted / len(seen)
     report(
         "gate",
@@ -126,6 +134,7 @@ def main() -> None:
             "promoted": promoted,
             "share": share,
             "gate_seconds_median": round(gate, 2),
+            "gate_cpu_seconds_median": round(cpu, 2),
             "gate_seconds_worst": round(max(night.gate_seconds for night in seen), 2),
             "night_seconds_median": round(statistics.median(n.seconds for n in seen), 1),
         },

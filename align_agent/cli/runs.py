@@ -115,6 +115,34 @@ def show_verdict(verdict: dict[str, Any]) -> None:
         say()
         headers = list(rows[0])
         table(headers, [[_cell(row.get(name, "")) for name in headers] for row in rows])
+    _show_measures(verdict)
+
+
+def _show_measures(verdict: dict[str, Any]) -> None:
+    """Each gate, passed or not, with its measures: the difference, how sure, and what it says."""
+    from align_agent.gate.report import GATES, Judgement
+
+    judged = Judgement.from_dict(verdict)
+    if judged is None or not judged.measures:
+        return
+    passed = judged.gates()
+    say()
+    table(
+        ("gate", "measure", "candidate", "against", "difference", "95% interval", "says"),
+        [
+            (
+                ("passed: " if passed[measure.gate] else "FAILED: ") + GATES[measure.gate],
+                measure.title,
+                _cell(measure.values.get("candidate", "")),
+                measure.against,
+                "" if measure.difference is None else f"{measure.difference:+.3f}",
+                "" if measure.low is None else f"{measure.low:+.3f} to {measure.high:+.3f}",
+                measure.outcome,
+            )
+            for measure in judged.measures
+            if measure.outcome != "unmeasured"
+        ],
+    )
 
 
 def _figures(metrics: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -53,17 +53,6 @@ class Measure:
         return Measure(**data)
 
 
-def gained(measures: Sequence[Measure]) -> bool:
-    """Whether the candidate does better on the user's own turns.
-
-    Checks come first: what they decide, no likelihood overrules.
-    """
-    said = {measure.key: measure.outcome for measure in measures if measure.gate == "own"}
-    if said.get("rules") in ("good", "bad"):
-        return said["rules"] == "good"
-    return "good" in said.values() and "bad" not in said.values()
-
-
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """promote, review or reject; why; the scores, one row for each contestant; the measures."""
@@ -80,8 +69,6 @@ class Judgement:
             if measure.outcome != "unmeasured":
                 fine = measure.outcome != "bad"
                 passed[measure.gate] = passed.get(measure.gate, True) and fine
-        if "own" in passed:
-            passed["own"] = gained(self.measures)
         return passed
 
     def to_dict(self) -> dict[str, Any]:

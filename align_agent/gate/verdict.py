@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from align_agent.gate.bench import Bench, Thresholds
 from align_agent.gate.measures import measure_all
-from align_agent.gate.report import Judgement, Measure, gained
+from align_agent.gate.report import Judgement, Measure
 
 # Measures that are worth a sentence although they decided nothing.
 _TOLD = ("correct", "pinned", "length", "secrets", "canaries", "giving_in", "kl")
@@ -28,6 +29,8 @@ def judge(bench: Bench, limits: Thresholds) -> Judgement:
     if blind:
         return Judgement("reject", (f"the gate could not run: {blind}",), table)
     measures = measure_all(bench, limits)
+    gain = gained(measures)
+    measures = _settled(measures, gain)
     sentences = _own(measures)
     rest = [measure for measure in measures if measure.gate != "own"]
     bad = [measure.sentence for measure in rest if measure.outcome == "bad"]
@@ -37,7 +40,7 @@ def judge(bench: Bench, limits: Thresholds) -> Judgement:
         if measure.outcome == "unsure" or (measure.outcome == "fine" and measure.key in _TOLD)
     ]
     memory = _memory_sentence(bench)
-    if not gained(measures):
+    if not gain:
         reasons = ("it did not gain: " + "; ".join(sentences), *bad, *told, memory)
         return Judgement("reject", reasons, table, measures)
     if bad:
@@ -51,6 +54,35 @@ def judge(bench: Bench, limits: Thresholds) -> Judgement:
 def refused(reason: str) -> Judgement:
     """The verdict of a gate that failed before it had scores."""
     return Judgement("reject", (f"the gate could not run: {reason}",))
+
+
+def gained(measures: Sequence[Measure]) -> bool:
+    """Whether the candidate does better on the user's own turns.
+
+    Checks come first: what they decide, no likelihood overrules.
+    """
+    said = {measure.key: measure.outcome for measure in measures if measure.gate == "own"}
+    if said.get("rules") in ("good", "bad"):
+        return said["rules"] == "good"
+    return "good" in said.values() and "bad" not in said.values()
+
+
+def _settled(measures: Sequence[Measure], gain: bool) -> tuple[Measure, ...]:
+    """The measures with what was decided over all of the user's own turns.
+
+    What a likelihood says against checks that were gained decides nothing; without any gain the
+    first of them is what the candidate failed on.
+    """
+    settled: list[Measure] = []
+    failed = any(measure.gate == "own" and measure.outcome == "bad" for measure in measures)
+    for measure in measures:
+        own = measure.gate == "own" and measure.outcome != "unmeasured"
+        if own and gain and measure.outcome == "bad":
+            measure = replace(measure, outcome="unsure")
+        elif own and not gain and not failed:
+            measure, failed = replace(measure, outcome="bad"), True
+        settled.append(measure)
+    return tuple(settled)
 
 
 def _own(measures: Sequence[Measure]) -> list[str]:

@@ -162,6 +162,20 @@ def test_the_latest_run_is_shown_with_verdict_and_samples(cli: Cli, lived: Home)
     assert data["turns"][0]["use"] == "train" and data["metrics"][0]["loss"] == 0.5
 
 
+def test_a_run_shows_each_gate_with_its_intervals(cli: Cli, lived: Home) -> None:
+    from align_agent.gate.report import Judgement, Measure
+
+    lost = Measure(
+        "correct", "ability", "probes right", {"candidate": 0.7}, "memory", 100, -0.25, -0.34,
+        -0.16, -0.02, "bad", "it lost 25 points",
+    )  # fmt: skip
+    with Store.open(lived.database) as store:
+        judged = Judgement("reject", ("it lost 25 points",), (), (lost,))
+        store.runs.update("run-2", verdict=judged.to_dict())
+    out = cli("runs", "show").out
+    assert "FAILED: ability" in out and "-0.340 to -0.160" in out
+
+
 def test_showing_the_latest_run_before_any_night_says_how_to_start_one(
     cli: Cli, made: Home
 ) -> None:

@@ -152,6 +152,8 @@ CASES = [
     ("preferences:\n  rules: [{text: a, chek: x}]\n", 2, "unknown key `chek`", "text, check"),
     ("preferences:\n  rules: [{text: a, check: {n: 1}}]\n", 2, "cannot be read", "check: NAME"),
     ("preferences:\n  rules: ['  ']\n", 2, "empty rule", "default"),
+    ("gate:\n  pinned: [Hello]\n", 2, "`text` and a `check`", "default"),
+    ("gate:\n  pinned: [{text: Hello}]\n", 2, "`text` and a `check`", "default"),
     ("schedule:\n  cron: 0 3 * *\n", 2, "five fields", "0 3 * * *"),
     ("schedule:\n  cron: 61 3 * * *\n", 2, "minute that is outside 0 to 59", "default"),
     ("schedule:\n  cron: 0 3 * * 1-5\n", 2, "weekday", "default"),

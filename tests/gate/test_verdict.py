@@ -119,6 +119,16 @@ def test_no_likelihood_overrules_checks_that_are_lost():
     assert judged.verdict == "reject"
 
 
+def test_without_a_gain_the_gate_of_ones_own_turns_is_failed():
+    assert verdict(sheet("candidate", met=4)).gates()["own"] is False
+
+
+def test_a_likelihood_that_speaks_against_gained_checks_fails_no_gate():
+    judged = verdict(GOOD, others={"won": (0.0,) * N})
+    assert judged.verdict == "promote"
+    assert (judged.gates()["own"], outcomes(judged)["wins"]) == (True, "unsure")
+
+
 def test_review_mode_never_promotes_by_itself():
     assert verdict(GOOD, mode="review").verdict == "review"
 

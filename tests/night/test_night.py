@@ -8,7 +8,7 @@ from nights import BAD, LEARNS, RULE, configure, conversation, make_home, talk
 
 from align_agent.adapters import files
 from align_agent.adapters.registry import Registry
-from align_agent.errors import ConfigError
+from align_agent.errors import ConfigError, InputError
 from align_agent.night.progress import Silent
 from align_agent.night.run import exit_code, explain, run_night
 from align_agent.paths import Home
@@ -195,6 +195,25 @@ def test_in_review_mode_a_good_candidate_waits_for_the_user(tmp_path, tiny_model
         registry = Registry(store, home)
         registry.promote(registry.resolve("candidate"), why="looks good")
     assert serving(home) == 1
+
+
+def test_pinned_prompts_and_canaries_stand_in_the_judgement(tmp_path, tiny_model_dir):
+    home = make_home(tmp_path / "home", tiny_model_dir)
+    pinned = [{"text": "Hello!", "check": {"name": "contains", "text": "never said"}}]
+    configure(home, gate={"pinned": pinned, "canaries": ["purple heron"]})
+    talk(home, 3)
+    measures = {row["key"]: row for row in night(home).verdict["measures"]}
+    assert (measures["pinned"]["n"], measures["pinned"]["values"]["candidate"]) == (1, 0.0)
+    assert measures["canaries"]["n"] == 1
+
+
+def test_a_pinned_check_that_does_not_exist_stops_before_any_run(tmp_path, tiny_model_dir):
+    home = make_home(tmp_path / "home", tiny_model_dir)
+    configure(home, gate={"pinned": [{"text": "Hello!", "check": {"name": "no_such_check"}}]})
+    with pytest.raises(InputError, match="no_such_check"):
+        night(home)
+    with Store.open(home.database) as store:
+        assert store.runs.list() == []
 
 
 def test_while_promotion_is_held_a_good_candidate_waits(tmp_path, tiny_model_dir):
