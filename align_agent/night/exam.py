@@ -34,6 +34,7 @@ MIN_HELD_OUT = 8  # below it general prompts join in: two or three answers show 
 STAND_INS = 16
 PROMPTS_FILE = "general_prompts.txt"
 PINNED = "pinned"
+SPARED_WITHIN = 0.05  # of the rule checks
 REGRESSION = "the largest step back"
 
 
@@ -90,9 +91,28 @@ def hold(night: Night) -> dict[str, Any]:
         personal=night.config.privacy.redact_personal,
     )
     judged = verdict.judge(bench, night.config.gate)
+    judged = replace(judged, reasons=(*judged.reasons, *spared(night, candidate, memory)))
     _note_metrics(night, judged)
     samples = samples_of(paper, bench, night.config.gate.samples, night.run.seed)
     return {"judgement": judged.to_dict(), "samples": samples}
+
+
+def spared(night: Night, candidate: Sheet, memory: Sheet) -> list[str]:
+    """Whether the declared rules may leave the prompt, and the tokens that this would save."""
+    declared = [rule.text for rule in night.wishes.general() if rule.status == "declared"]
+    if not declared or not night.config.preferences.in_prompt or not memory.checks:
+        return []
+    bare = (Message("user", "."),)
+    told = prompts.with_rules(bare, declared)
+    tokens = len(night.model().encode(told)) - len(night.model().encode(bare))
+    kept, shown = candidate.rule_share, memory.rule_share
+    figures = f"{kept:.0%} of the rule checks without them, the base with them {shown:.0%}"
+    if kept + SPARED_WITHIN >= shown:
+        return [
+            f"your {len(declared)} declared rules need not stand in the prompt any more: it met "
+            f"{figures}; preferences.in_prompt: false saves {tokens} tokens a request"
+        ]
+    return [f"your declared rules are still needed in the prompt: it met {figures}"]
 
 
 def set_exam(night: Night) -> Exam:
@@ -100,8 +120,6 @@ def set_exam(night: Night) -> Exam:
     settings = night.config.model
     found = (heldout_of(night, candidate) for candidate in night.chosen().heldout)
     heldout = [item for item in found if item is not None][:MAX_HELD_OUT]
-    # A candidate must do without the rules that stand in the prompts by day.
-    standing: list[str] = []
     everywhere = [rule.text for rule in night.wishes.general()]
     return Exam(
         heldout=heldout if len(heldout) >= MIN_HELD_OUT else [*heldout, *stand_ins(night)],
@@ -109,7 +127,8 @@ def set_exam(night: Night) -> Exam:
         sampling=Sampling(
             night.max_new_tokens(), settings.temperature, settings.top_p, seed=night.run.seed
         ),
-        standing_rules=standing if night.config.preferences.in_prompt else [],
+        # A candidate must do without the rules that stand in the prompts by day.
+        standing_rules=(),
         all_rules=everywhere,
         pinned=pinned_probes(night.config.gate.pinned),
         pushed=night.config.gate.doubted,

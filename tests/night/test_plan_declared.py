@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from nights import conversation, make_home
 
 from align_agent.config import Config, load_config
 from align_agent.feedback.profile import Profile
+from align_agent.gate.scores import Sheet
 from align_agent.night import plan
+from align_agent.night.exam import spared
 from align_agent.paths import Home
 from align_agent.prompts import with_rules
-from align_agent.records import Message
+from align_agent.records import Message, Rule
 from align_agent.store import Store
 
 RULE = "Write plain text: no bold, no lists, no headings."
@@ -72,3 +75,21 @@ def test_a_rule_that_is_no_longer_declared_makes_no_lessons(home: Home) -> None:
     _, _, store, selection = chosen(home)
     with store:
         assert selection.train == []
+
+
+@pytest.mark.parametrize(("met", "says"), [(10, "need not stand"), (7, "still needed")])
+def test_the_gate_says_whether_the_prompt_still_needs_the_rules(
+    tiny_model, met: int, says: str
+) -> None:
+    rules = [Rule(RULE, "declared"), Rule("No emoji.", "active")]
+    night = SimpleNamespace(
+        wishes=SimpleNamespace(general=lambda: rules), config=Config(), model=lambda: tiny_model
+    )
+    candidate = Sheet("candidate", checks=10, checks_met=met)
+    memory = Sheet("base with rules", checks=10, checks_met=10)
+    (told,) = spared(night, candidate, memory)
+    assert says in told
+    if met == 10:
+        bare, full = ([Message("user", "Hi")], with_rules([Message("user", "Hi")], [RULE]))
+        saved = len(tiny_model.encode(full)) - len(tiny_model.encode(bare))
+        assert f"saves {saved} tokens a request" in told
