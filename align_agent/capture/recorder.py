@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from align_agent.capture.ignore import Ignore
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 OnStored = Callable[[Store, Turn], None]
 
+_TOGETHER = 64  # turns in one transaction, when so many wait
 _HOPELESS = (StoreCorrupt, StoreForeign, StoreTooNew)
 
 
@@ -58,7 +59,7 @@ class Recorder:
         self._retry_seconds = retry_seconds
         self._changed = threading.Condition()
         self._waiting: deque[Turn] = deque()
-        self._busy = False
+        self._busy = 0  # turns that the writer has in hand
         self._closed = False
         self._counts: Counter[str] = Counter()
         self._unsaved: Counter[str] = Counter()
@@ -91,7 +92,7 @@ class Recorder:
         """
         with self._changed:
             names = ("recorded", "dropped", "failed", "ignored", "known", "unread")
-            pending = len(self._waiting) + int(self._busy)
+            pending = len(self._waiting) + self._busy
             return {name: self._counts[name] for name in names} | {"pending": pending}
 
     def flush(self, timeout: float | None = 10.0) -> bool:
@@ -148,17 +149,51 @@ class Recorder:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
                 if not self._waiting:
                     break
-                turn = self._waiting.popleft()
-                self._busy = True
-            try:
-                self._record_one(turn)
-            except Exception as error:
-                self._failed(error)
-            finally:
-                with self._changed:
-                    self._busy = False
-                    self._changed.notify_all()
+                count = min(len(self._waiting), _TOGETHER)
+                batch = [self._waiting.popleft() for _ in range(count)]
+                self._busy = count
+            for turn in [] if self._stored_together(batch) else batch:
+                try:
+                    self._record_one(turn)
+                except Exception as error:
+                    self._failed(error)
+            with self._changed:
+                self._busy = 0
+                self._changed.notify_all()
         self._finish()
+
+    def _stored_together(self, batch: Sequence[Turn]) -> bool:
+        """Store many in one transaction, which takes a disk no longer than one turn.
+
+        All or none. Where anything is out of the ordinary the turns go one by one, and what is
+        wrong is told and counted there.
+        """
+        store = self._store
+        if store is None or len(batch) < 2:
+            return False
+        noted: Counter[str] = Counter()
+        try:
+            if any(map(self._ignore.matches, batch)):
+                return False
+            with store.transaction():
+                for turn in batch:
+                    clean, found = redact_turn(turn, self._personal)
+                    is_new = store.turns.add(clean)
+                    noted["capture.recorded" if is_new else "capture.known"] += 1
+                    if is_new:
+                        noted.update({f"redacted.{kind}": number for kind, number in found.items()})
+                        if self._on_stored is not None:
+                            self._on_stored(store, store.turns.get(clean.id))
+        except Exception as error:
+            log.info("%d turns are stored one by one: %s", len(batch), error)
+            return False
+        with self._changed:
+            self._unsaved += noted
+            for name in ("recorded", "known"):
+                self._counts[name] += noted[f"capture.{name}"]
+        self._refusing = False
+        self._save_counts(store)
+        return True
 
     def _finish(self) -> None:
         """Leave the counters in the store, if it can be opened at all."""

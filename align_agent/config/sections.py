@@ -136,7 +136,7 @@ class CaptureConfig:
 
     enabled: bool = option(True, "Record conversations. Without it nothing can be learned.")
     queue_size: int = option(
-        1000,
+        5000,
         "Turns that may wait for the disk; more are dropped, and counted.",
         low=1,
         high=1_000_000,

@@ -184,7 +184,7 @@ class Scribe:
         """In the recorder's thread: what is known besides, what the human's words say, an alarm."""
         for response in self._answers.of(turn.id):
             store.links.put("response", response, turn.id)
-        if reason := self._aside.pop(turn.id, ""):
+        if reason := self._aside.get(turn.id, ""):
             store.links.note(turn.id, SIDE_NOTE, reason)
         if not told_aside(store, turn):
             observe(store, turn, self._config)

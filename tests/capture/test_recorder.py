@@ -63,6 +63,35 @@ def test_the_same_turn_is_recorded_once(path, make_turn):
     assert len(stored(path)) == 1
 
 
+@pytest.mark.parametrize("odd", ["nothing", "reader", "rubbish"])
+def test_turns_that_waited_together_are_all_stored_once_whatever_one_of_them_does(
+    path, make_turn, odd
+):
+    gate, read = threading.Event(), []
+
+    def on_stored(store, turn):
+        gate.wait(30)
+        if odd == "reader" and turn.position == 7:
+            raise ValueError("unreadable")
+        store.links.note(turn.id, "read", "1")
+        read.append(turn.user_text)
+
+    recorder = Recorder(path, PrivacyConfig(redact_personal=True), on_stored=on_stored)
+    recorder.record(make_turn("first"))
+    same = make_turn("mail 0@b.org")
+    for turn in [same, same, *(make_turn(f"mail {number}@b.org") for number in range(1, 20))]:
+        recorder.record(turn)
+    if odd == "rubbish":
+        recorder.record("no turn")  # type: ignore[arg-type]
+    gate.set()
+    assert recorder.close(60)
+    assert stored(path) == ["first", *["mail [redacted:email]"] * 20]
+    stats = recorder.stats
+    assert (stats["recorded"], stats["known"]) == (21, 1)
+    assert (stats["unread"], stats["failed"]) == (odd == "reader", odd == "rubbish")
+    assert counters(path)["redacted.email"] == 20
+
+
 def test_a_full_queue_drops_and_counts_and_never_waits(path, make_turn):
     gate = threading.Event()
     recorder = Recorder(path, PRIVACY, queue_size=3, on_stored=lambda *_: gate.wait(30))
