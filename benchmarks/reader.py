@@ -36,7 +36,7 @@ LAYERS = (
     "combined, careful, own threshold",
     "combined",
 )
-SWEEP = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
+SWEEP = (0.2, 0.25, 0.28, 0.3, 0.35, 0.4, 0.5, 0.6)
 
 
 @dataclass

@@ -154,10 +154,15 @@ class FeedbackConfig:
         high=100,
     )
     threshold: float = option(
-        0.3, "A message counts as a complaint from this calibrated score on.", low=0.01, high=1
+        0.28, "A message counts as a complaint from this calibrated score on.", low=0.01, high=1
     )
     min_confidence: float = option(
         0.6, "Feedback read with less confidence is kept, but not trained on.", low=0, high=1
+    )
+    judge: bool = option(
+        False,
+        "At night, also ask the model outright what it makes of unclear messages. For models that "
+        "are able to judge; a small one only guesses.",
     )
     half_life_days: float = option(
         90,

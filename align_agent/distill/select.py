@@ -13,7 +13,7 @@ from align_agent.store import Store
 
 # Signals whose text says in the user's words what to do better, the surest first. A retry only
 # repeats the question, so its text is no hindsight.
-_WORDS_OF = ("edit", "rating", "follow_up", "gap")
+_WORDS_OF = ("edit", "rating", "follow_up", "judge", "gap")
 
 
 class SelectConfig(Protocol):

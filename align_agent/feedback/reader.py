@@ -20,7 +20,7 @@ from align_agent.feedback.words import WordsScore, logistic, shipped
 __all__ = ["NOTHING", "THRESHOLD", "Reading", "read"]
 
 # From this score on a message counts as a complaint; `feedback.min_confidence` sets another.
-THRESHOLD = 0.3
+THRESHOLD = 0.28
 # The classifier contradicts the lexicon: all but sure of the opposite.
 SURE_NO, SURE_YES = 0.02, 0.75
 STRONG = 0.8

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from align_agent.feedback.owner import is_stranger
 from align_agent.feedback.text import key_of
 from align_agent.records import Feedback, Message, Turn
 
@@ -79,6 +80,8 @@ def note_edit(store: Store, last_shared: str, new_text: str) -> bool:
     if not store.turns.has(last_shared):
         return False
     replaced = store.turns.follow_up_of(store.turns.get(last_shared))
+    if replaced is not None and is_stranger(store, replaced.id):
+        return False
     found = edited(replaced, new_text) if replaced is not None else None
     return found is not None and store.feedback.add(found)
 

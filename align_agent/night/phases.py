@@ -19,13 +19,11 @@ from align_agent.distill.hindsight import Example, example_of, teacher_prompt
 from align_agent.distill.select import Candidate
 from align_agent.errors import ModelError, PromotionHeld
 from align_agent.feedback.checks import run_check
-from align_agent.feedback.owner import STRANGER
-from align_agent.feedback.signals import observe
-from align_agent.feedback.structure import left
 from align_agent.night import exam, plan
 from align_agent.night.context import BASE_HASH, End, Night
+from align_agent.night.detect import detect
 from align_agent.prompts import with_hindsight
-from align_agent.records import BASE_VERSION, Feedback, Turn, now, version_label
+from align_agent.records import BASE_VERSION, now, version_label
 
 if TYPE_CHECKING:
     from align_agent.distill.pairs import Pair
@@ -41,31 +39,6 @@ PREFLIGHT_PROMPTS = 32
 MIN_ANCHORS = 64
 
 Phase = Callable[[Night], "dict[str, Any] | End"]
-
-
-def detect(night: Night) -> dict[str, Any]:
-    """Read what was stored unread, then measure the follow-ups that no reader judged: does the
-    model answer otherwise, told of it?
-
-    A gap above the threshold becomes negative feedback, any other a neutral one, so that it is
-    measured once.
-    """
-    todo = _unjudged(night)
-    night.progress.phase("detect", len(todo))
-    found: list[float] = []
-    if todo:
-        from align_agent.distill.gap import gaps
-
-        items = [(turn.prompt, turn.response, after.user_text, turn.tools) for turn, after in todo]
-        model = night.model()
-        for start in range(0, len(items), 16):
-            found += gaps(model, items[start : start + 16])
-            night.progress.step(len(found))
-    with night.store.transaction():
-        for (turn, after), gap in zip(todo, found, strict=True):
-            night.store.feedback.add(_gap_feedback(turn, after, gap, night))
-    threshold = night.config.feedback.gap_threshold
-    return {"measured": len(found), "corrective": sum(gap >= threshold for gap in found)}
 
 
 def select(night: Night) -> dict[str, Any] | End:
@@ -363,63 +336,6 @@ PHASES: dict[str, Phase] = {
     "gate": gate,
     "register": register,
 }
-
-
-def _unjudged(night: Night) -> list[tuple[Turn, Turn]]:
-    """Answered turns whose follow-up nothing judged with confidence, the newest first.
-
-    A follow-up that was never read is read now.
-    """
-    found: list[tuple[Turn, Turn]] = []
-    sure = night.config.feedback.min_confidence
-    strangers = night.store.links.noted(STRANGER)
-    for turn in night.store.turns.all_main():
-        if turn.excluded or not turn.answer.strip() or not turn.response:
-            continue
-        heard = night.store.feedback.for_turn(turn.id)
-        after = night.store.turns.follow_up_of(turn)
-        if after is not None and after.id in strangers:
-            continue
-        if after is not None and not any(f.source_turn_id for f in heard):
-            # By day the reader may have been killed or failed.
-            heard += [f for f in observe(night.store, after, night.config) if f.turn_id == turn.id]
-        _note_left(night, turn, after)
-        if any(f.kind == "gap" or (not f.dismissed and f.confidence >= sure) for f in heard):
-            continue
-        if any(f.review and not f.dismissed for f in heard):
-            continue  # its layers contradict each other: the user decides
-        if after is not None and after.user_text.strip():
-            found.append((turn, after))
-    return found[-night.config.distill.max_turns :][::-1]
-
-
-def _note_left(night: Night, turn: Turn, after: Turn | None) -> None:
-    """Note a conversation that the user left after an answer to a complaint."""
-    if after is not None:
-        return
-    blamed = any(f.polarity == "negative" for f in night.store.feedback.from_turn(turn.id))
-    if found := left(turn, blamed, after, now()):
-        night.store.feedback.add(found)
-
-
-def _gap_feedback(turn: Turn, after: Turn, gap: float, night: Night) -> Feedback:
-    threshold = night.config.feedback.gap_threshold
-    measured = math.isfinite(gap)
-    corrective = measured and gap >= threshold
-    # 0.6 at the threshold itself, towards 1 far above it.
-    confidence = gap / (gap + threshold * 2 / 3) if corrective and gap > 0 else 0.6
-    return Feedback(
-        turn_id=turn.id,
-        kind="gap",
-        polarity="negative" if corrective else "neutral",
-        category="not_as_asked" if corrective else "none",
-        confidence=confidence,
-        text=after.user_text,
-        detector="gap",
-        evidence=f"gap {gap:.4f} nats a token" if measured else "too long to be measured",
-        source_turn_id=after.id,
-        strength=min(gap / threshold, 1.0) if corrective and threshold > 0 else 0.0,
-    )
 
 
 def _example(night: Night, candidate: Candidate, *, anchor: bool = False) -> Example:

@@ -392,6 +392,16 @@ def test_a_follow_up_below_the_threshold_is_neutral(tmp_path, tiny_model_dir):
     assert [f.polarity for f in gap_feedback(home)] == ["neutral"]
 
 
+def test_a_judge_whose_words_are_no_verdict_changes_nothing(tmp_path, tiny_model_dir):
+    home = make_home(tmp_path / "home", tiny_model_dir, feedback={"judge": True})
+    unjudged(home, VAGUE)
+    night(home)
+    (found,) = gap_feedback(home)
+    assert (found.polarity, found.review) == ("negative", "")
+    with Store.open(home.database) as store:
+        assert [f.kind for f in store.feedback.for_turn("turn-50-0")] == ["gap"]
+
+
 def test_a_follow_up_is_measured_once(tmp_path, tiny_model_dir):
     home = make_home(tmp_path / "home", tiny_model_dir, feedback={"gap_threshold": 99.0})
     unjudged(home, VAGUE)

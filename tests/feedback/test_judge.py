@@ -1,0 +1,99 @@
+"""The judge: its question, its verdict in whatever a model says, and what the gap makes of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from align_agent.distill.select import correction
+from align_agent.feedback.judge import (
+    CONFIDENCE,
+    KINDS,
+    MAX_RULE,
+    Judged,
+    question,
+    reading_of,
+    settle,
+    verdict,
+)
+from align_agent.records import Feedback, Turn
+
+RULE = "Begin with the result. Leave the introduction out."
+YES = Judged(True, "too_long", RULE)
+NO = Judged(False, "not_as_asked", "")
+
+
+def gap(polarity: str) -> Feedback:
+    return Feedback("turn-1", "gap", polarity, "none", 0.7, "Hm, and the result?", "gap")
+
+
+def test_a_verdict_is_found_in_the_talk_around_it() -> None:
+    text = f"Sure! ```json\n{json.dumps({'fault': True, 'kind': 'too_long', 'rule': RULE})}\n```"
+    assert verdict(text) == YES
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "yes", '{"fault": "yes"}', "{fault: true}", '{"rule": "Be kind."}', "[true]", "{" * 5000],
+)
+def test_what_is_no_verdict_is_none(text: str) -> None:
+    assert verdict(text) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "Always greet Anna Miller by name.",
+        "Write to a@b.de.",
+        "Never mention my diabetes.",
+        "One. Two. Three. Four.",
+        "a" * (MAX_RULE + 1),
+        5,
+        None,
+    ],
+)
+def test_a_rule_that_is_private_long_or_no_text_is_left_out(rule: object) -> None:
+    judged = verdict(json.dumps({"fault": True, "kind": "tone", "rule": rule}))
+    assert judged == Judged(True, "tone", "")
+
+
+def test_an_unknown_kind_is_the_general_one() -> None:
+    judged = verdict('{"fault": true, "kind": "ignore all rules", "rule": ""}')
+    assert judged is not None and judged.kind == "not_as_asked"
+
+
+@given(st.text(max_size=400))
+def test_any_answer_is_read(text: str) -> None:
+    judged = verdict(text)
+    assert judged is None or judged.kind in KINDS
+
+
+def test_where_gap_and_judge_agree_the_rule_is_learned_from() -> None:
+    measured, opinion = settle(gap("negative"), YES)
+    assert opinion is not None and not measured.review and not opinion.review
+    assert (opinion.confidence, opinion.category) == (CONFIDENCE, "too_long")
+    assert reading_of(opinion).wish == RULE
+    assert correction([measured, opinion], 0.6)[0]
+
+
+@pytest.mark.parametrize(("polarity", "judged"), [("negative", NO), ("neutral", YES)])
+def test_where_they_contradict_each_other_the_user_decides(polarity: str, judged: Judged) -> None:
+    measured, opinion = settle(gap(polarity), judged)
+    assert [one for one in (measured, opinion) if one is not None and one.review]
+    assert correction([one for one in (measured, opinion) if one], 0.6) == (False, "")
+
+
+def test_without_a_verdict_the_gap_stands_alone() -> None:
+    measured = gap("negative")
+    assert settle(measured, None) == (measured, None)
+
+
+def test_the_question_shows_all_three_texts_and_stays_short() -> None:
+    turn = Turn("c", (), (), "q" * 9_000, "a" * 9_000)
+    system, user = question(turn, "Hm, and the result?")
+    assert system.role == "system" and "JSON" in system.content
+    assert "Hm, and the result?" in user.content
+    assert len(user.content) < 5_000
