@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from align_agent.store import Store
 
 MAX_RULE = 400
+SURE_OF_WISH = 0.75
 BY_USER = "retired by you"
 UNDECLARED = "no longer in config.yaml"
 OUTVOTED = "config.yaml declares the opposite"
@@ -79,7 +80,9 @@ class Profile:
         if reading.polarity == "neutral" and not reading.standing:
             return []
         feedback_config = self._config.feedback
-        sure = feedback.confidence >= feedback_config.min_confidence
+        # That it is a complaint may be plain, and what it wishes for a guess.
+        named = reading.layers.get("lexicon", 1.0) >= SURE_OF_WISH
+        sure = named and feedback.confidence >= feedback_config.min_confidence
         learned = []
         with self._store.transaction():
             for direction in reading.directions or _one(reading.direction):
@@ -89,7 +92,7 @@ class Profile:
                 learned.append(self._take(_of_direction(direction), status, feedback.created_at))
             if reading.wish and not reading.directions and not is_private(reading.wish):
                 wish = _tidy(reading.wish)
-                rule = Rule(text=wish, status="proposed", scope=scope_of(wish))
+                rule = Rule(wish, "proposed", check=check_for(wish), scope=scope_of(wish))
                 learned.append(self._take(rule, "proposed", feedback.created_at))
             for rule in learned:
                 for turn_id in (feedback.turn_id, feedback.source_turn_id):

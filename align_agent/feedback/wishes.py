@@ -18,6 +18,15 @@ _LANGUAGES = {
     "italian": "it",
     "portuguese": "pt",
     "dutch": "nl",
+    "russian": "ru",
+    "greek": "el",
+    "hebrew": "he",
+    "arabic": "ar",
+    "hindi": "hi",
+    "thai": "th",
+    "korean": "ko",
+    "japanese": "ja",
+    "chinese": "zh",
 }
 _NUMBERS = {
     "one": 1,
@@ -46,6 +55,42 @@ _NEVER = re.compile(
     rf"\b(?:never|do not|don't|avoid|stop|no) (?:\w+ ){{0,4}}?(?:say|saying|use|using|write"
     rf"|writing|word|phrase)?\s?(?:the )?(?:word |phrase )?{_QUOTE}",
     re.I,
+)
+# Wishes that a check without numbers verifies.
+_PLAIN: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(
+            r"\b(?:never|do not|don't|stop|quit|no)\b[^.!?]{0,12}\b(?:apologi[sz]\w+"
+            r"|apolog(?:y|ies)|saying sorry|say sorry)\b",
+            re.I,
+        ),
+        "no_apology",
+    ),
+    (
+        re.compile(
+            r"\b(?:answer|result|conclusion) first\b"
+            r"|\b(?:start|begin|lead|open) with the (?:answer|result|conclusion)\b",
+            re.I,
+        ),
+        "answer_first",
+    ),
+    (
+        re.compile(
+            r"\b(?:never|do not|don't|stop) (?:end|ending|finish|finishing|close|closing)\b"
+            r"[^.!?]{0,16}\bwith (?:a )?questions?\b",
+            re.I,
+        ),
+        "no_question",
+    ),
+    (
+        re.compile(
+            r"\b(?:answer|reply|respond|output|write)\b[^.!?]{0,24}\b(?:in|as|with) "
+            r"(?:valid |plain )?json\b",
+            re.I,
+        ),
+        "json",
+    ),
+    (re.compile(r"\bkeep (?:all )?(?:the |my )?numbers\b", re.I), "numbers_kept"),
 )
 _NOT_WITH = re.compile(r"\b(?:never|do not|don't|stop|avoid)\b", re.I)
 
@@ -83,6 +128,9 @@ def check_for(text: str) -> dict[str, Any] | None:
         return {"name": "ends_with", "text": end[1]}
     if never := _NEVER.search(text):
         return {"name": "avoids", "text": never[1]}
+    for pattern, name in _PLAIN:
+        if pattern.search(text) and not (refuses and name in ("json", "answer_first")):
+            return {"name": name}
     if not refuses and (language := _LANGUAGE.search(text)):
         return {"name": "language", "code": _LANGUAGES[language[1].casefold()]}
     return None

@@ -131,6 +131,13 @@ def test_a_doubtful_reading_is_proposed(store: Store, say: Say) -> None:
     assert [rule.status for rule in store.rules.list()] == ["proposed"]
 
 
+def test_a_wish_that_is_a_guess_is_only_proposed(store: Store, say: Say) -> None:
+    complain(store, say, "My kids would be bored to death.")
+    assert [(rule.direction, rule.status) for rule in store.rules.list()] == [
+        ("tone:warm", "proposed")
+    ]
+
+
 def test_a_proposed_rule_retires_nothing(store: Store, say: Say, profile: Profile) -> None:
     complain(store, say, "Too long.")
     careful = Config()
@@ -410,6 +417,15 @@ def test_no_two_rules_in_force_contradict_each_other(
         ("don't use the word \u201cdelve\u201d", {"name": "avoids", "text": "delve"}),
         ("Please answer in German from now on.", {"name": "language", "code": "de"}),
         ("Never answer in German.", None),
+        ("Please answer in Japanese", {"name": "language", "code": "ja"}),
+        ("Stop apologizing.", {"name": "no_apology"}),
+        ("Never start with an apology.", None),
+        ("Always give the result first", {"name": "answer_first"}),
+        ("Never begin with the answer", None),
+        ("Don't end your answers with a question.", {"name": "no_question"}),
+        ("Answer as JSON from now on", {"name": "json"}),
+        ("Don't answer in JSON", None),
+        ("Always keep the numbers", {"name": "numbers_kept"}),
         ("Use metric units.", None),
     ],
 )
