@@ -174,7 +174,7 @@ def _finish_all(home: Home, store: Store, on_step: Step) -> int:
         backups = _clean_backups(home, work)
         on_step("runs")
         give_up(home, store, WHY)
-        _clean_runs(home, work["runs"])
+        _clean_runs(home, work["runs"], holds)
     on_step("pages")
     # The journal's own note, which may hold a query, goes before the pages are written anew.
     for forgetting, _ in pending:
@@ -222,16 +222,22 @@ def _clean_backup(
         copy.close()
 
 
-def _clean_runs(home: Home, runs: list[str]) -> None:
-    """The folders of the nights that used it go; the others lose every text they still hold."""
-    for run_id in runs:
-        shutil.rmtree(home.runs / run_id, ignore_errors=True)
+def _clean_runs(home: Home, runs: list[str], holds: Callable[[str], bool] | None) -> None:
+    """The folders of the runs that used it, or hold it, go; of the others, what is unfinished."""
     for folder in home.runs.iterdir() if home.runs.is_dir() else ():
-        if folder.is_dir():
-            RunFolder(folder).clear()
-            (folder / "error.txt").unlink(missing_ok=True)
+        if not folder.is_dir():
+            continue
+        RunFolder(folder).clear()
+        (folder / "error.txt").unlink(missing_ok=True)
+        if folder.name in runs or (holds is not None and _any_holds(folder, holds)):
+            shutil.rmtree(folder, ignore_errors=True)
     for path in home.logs.glob("*.log") if home.logs.is_dir() else ():
         path.write_bytes(b"")  # a traceback may quote a message
+
+
+def _any_holds(folder: Path, holds: Callable[[str], bool]) -> bool:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return any(holds(path.read_bytes().decode("utf-8", "ignore")) for path in files)
 
 
 def _holder_of(path: Path) -> int:

@@ -29,6 +29,7 @@ _JSON = {
     ("adapters", "reasons"): "[]",
     ("rules", "check"): "null",
     ("tool_calls", "arguments"): "{}",
+    ("feedback_layers", "layers"): "{}",
 }
 # Dealt with by themselves, or holding no text of a person.
 _APART = {"turns", "messages", "turn_messages", "forgettings", "forgotten", "forgotten_exchanges"}
@@ -377,7 +378,7 @@ class _Scrub:
 
     def _blank_table(self, table: str, holds: Holds) -> None:
         columns = self.db.rows(f"pragma table_info('{table}')")
-        texts = [c["name"] for c in columns if c["type"] == "TEXT" and not c["pk"]]
+        texts = [c["name"] for c in columns if c["type"].upper() == "TEXT" and not c["pk"]]
         if not texts:
             return
         listed = ", ".join(f'"{name}"' for name in texts)

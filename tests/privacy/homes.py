@@ -63,6 +63,8 @@ def fill(root: Path) -> Home:
                 f"No {SECRET} lists, please.",
                 "reader",
                 source_turn_id="turn-secret-1",
+                layers={"words": 0.5},
+                review=f"{SECRET}: the layers disagree",
             )
         )
         for name, word in (("secret", SECRET), ("kept", KEPT)):

@@ -226,3 +226,12 @@ def test_an_id_is_told_from_words(home: Home) -> None:
             meant(store, "turn-nowhere")
         with pytest.raises(InputError):
             meant(store, "a")
+
+
+def test_a_solved_problem_that_holds_the_words_is_forgotten_with_its_folder(home: Home) -> None:
+    for name, word in (("run-8", SECRET), ("run-9", KEPT)):
+        (home.runs / name).mkdir()
+        (home.runs / name / "report.json").write_text(f'{{"problem": "Where is {word}?"}}')
+    forget(home, ALL)
+    assert files_holding(home, SECRET) == []
+    assert (home.runs / "run-9" / "report.json").exists()
