@@ -71,8 +71,15 @@ def figure(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        if 0 < abs(value) < 0.001:
+            return "under 0.001" if value > 0 else "over -0.001"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return "–" if value is None else str(value)
+
+
+def signed(value: float) -> str:
+    """A difference, with its sign; three places are enough to see which way it goes."""
+    return f"{value + 0.0:+.3f}" if abs(value) < 10 else f"{value:+,.1f}"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -108,6 +115,7 @@ FILTERS = {
     "day": day,
     "size": size,
     "figure": figure,
+    "signed": signed,
     "short": short,
     "visible": visible,
     "label": version_label,

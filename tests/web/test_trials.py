@@ -13,6 +13,7 @@ from furnished import QUERIES, Dashboard, say
 
 from align_agent.compare import word_diff
 from align_agent.gate.report import Measure
+from align_agent.night.lock import NightLock
 from align_agent.records import Run
 from align_agent.web.charts import MOST_POINTS, line
 from align_agent.web.pages.morning import gate_table, gates_of
@@ -148,7 +149,7 @@ def running(dashboard: Dashboard) -> Iterator[str]:
         store.runs.update("run-now", status="running", phase="select", started_at="2020-01-01")
     yield "run-now"
     with dashboard.store() as store:
-        store.runs.update("run-now", status="failed")
+        store.runs.update("run-now", status="failed", started_at="2020-01-01")
 
 
 def test_a_running_night_is_told_as_it_moves_and_the_stream_ends_with_it(
@@ -170,6 +171,16 @@ def test_a_running_night_is_told_as_it_moves_and_the_stream_ends_with_it(
                     store.runs.update(running, status="failed")
     assert phases[0] == "select" and "train" in phases
     assert event == "event: end"
+
+
+def test_a_night_whose_process_is_gone_is_told_as_interrupted(
+    client: Any, dashboard: Dashboard, running: str
+) -> None:
+    with dashboard.store() as store:
+        store.runs.update(running, started_at="2999-01-01")
+    assert "interrupted" in client.get("/morning.json").json()["news"]["sentence"]
+    with NightLock(dashboard.service.home.night_lock):
+        assert "under way" in client.get("/morning.json").json()["news"]["sentence"]
 
 
 def test_a_browser_follows_a_night_without_reloading(

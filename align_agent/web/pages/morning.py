@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +27,7 @@ LEARNED = 8
 def data(desk: Desk) -> dict[str, Any]:
     """The sentence, the gate's table, answers before and after, what was learned from."""
     store = desk.store
-    run = store.runs.latest("night")
+    run = _latest(desk)
     rules = Profile(store, desk.config).rules()
     facts = _facts(desk, run, rules)
     judged = _judged(desk, run, facts.champion)
@@ -58,6 +59,15 @@ def _judged(desk: Desk, run: Run | None, champion: int) -> Run | None:
         return None
     made = next((a.run_id for a in desk.store.adapters.list() if a.version == champion), "")
     return desk.store.runs.get(made) if made else None
+
+
+def _latest(desk: Desk) -> Run | None:
+    """The last night. One whose process is gone does not run, whatever its row says."""
+    run = desk.store.runs.latest("night")
+    if run is None or run.status != "running" or NightLock(desk.home.night_lock).busy():
+        return run
+    reason = f"it was cut off in its phase {run.phase}; the next night goes on from there"
+    return replace(run, status="interrupted", reason=reason)
 
 
 def night_of(run: Run) -> dict[str, Any]:
