@@ -11,7 +11,7 @@ malloc_env := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=171798691
 test_env := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check cov test-openclaw test-llama pocket card bench-gate bench-serve bench-proxy bench-engine bench-personalization bench-reader reader clean
+.PHONY: help setup demo test check cov test-openclaw test-llama pocket card bench-gate bench-serve bench-proxy bench-engine bench-personalization bench-solve bench-reader reader clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -85,6 +85,9 @@ bench-reader: $(stamp) ## how well your messages are read as feedback (real rows
 
 reader: $(stamp) ## train the words layer of that reading again
 	$(bin)/python benchmarks/reader_train.py
+
+bench-solve: $(stamp) ## methods on hard problems: attempts until the first success (resumable)
+	$(bin)/python benchmarks/solve.py $(BENCH_ARGS)
 
 clean: ## remove caches and build output, keep .venv
 	rm -rf build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .demo

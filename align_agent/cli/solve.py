@@ -58,7 +58,7 @@ def command(
     settings = app.config.model
     if base:
         settings = replace(settings, base=base)
-    with _Progress(quiet=False) as progress:
+    with _Progress() as progress:
         done = run_search(app.make_home(), settings, wanted, progress.show)
     emit(done, app.json, lambda: _tell(done))
     if not done["solved"]:
@@ -85,7 +85,7 @@ def _problem(file: Path, task: str | None) -> Problem:
 class _Progress:
     """A bar on a terminal, else a plain line for each batch; always on standard error."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self) -> None:
         self._bar: Any = None
         self._batch = -1
 
@@ -99,7 +99,7 @@ class _Progress:
     def show(self, search: Search) -> None:
         last = search.attempts[-1]
         tried = len(search.attempts)
-        said = "solved" if search.solved else shorten(last.outcome.feedback, 60)
+        said = "solved" if search.solved else shorten(last.outcome.feedback, 36)
         if not sys.stderr.isatty():
             if last.batch != self._batch or search.solved:
                 self._batch = last.batch
@@ -115,7 +115,7 @@ def _bar(budget: int) -> Any:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     bar = Progress(
-        BarColumn(),
+        BarColumn(16),
         MofNCompleteColumn(),
         TextColumn("attempts"),
         TimeElapsedColumn(),
