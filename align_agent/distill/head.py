@@ -200,12 +200,13 @@ def fused_table(
     bias: torch.Tensor | None,
     top_k: int,
     *,
-    rows: int = ROWS,
+    rows: int = 0,
     tile: int = 0,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """`loss.teacher_table` of the logits of hidden states (N, H), which are never held whole:
+    """`loss.teacher_table` of the logits of hidden states (N, H), a few rows at a time:
     log-probabilities (N, K) of the likeliest tokens, their ids (N, K), and the tail's (N,).
     """
+    rows = rows or max(1, CHUNK_VALUES // len(weight))
     tile = tile or (TILE_CPU if hidden.device.type == "cpu" else TILE_GPU)
     parts = [_top(part, weight, bias, top_k, tile) for part in hidden.split(rows)]
     values, ids, tail = (torch.cat(column) for column in zip(*parts, strict=True))
@@ -215,22 +216,18 @@ def fused_table(
 def _top(
     hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, top_k: int, tile: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Each tile gives its own likeliest tokens and the log mass of its others; the likeliest of
-    all are among them, and the tail is what is left of both: summed up, nothing is taken off."""
+    """Products by tiles, but one search for the likeliest over whole rows: a search in each tile
+    took as long as the products."""
     wide = torch.float64 if hidden.dtype == torch.float64 else torch.float32
-    heads, names, rests = [], [], []
+    logits = torch.empty(len(hidden), len(weight), dtype=wide, device=hidden.device)
     for first in range(0, len(weight), tile):
         some = None if bias is None else bias[first : first + tile]
-        logits = torch.nn.functional.linear(hidden, weight[first : first + tile], some).to(wide)
-        value, place = logits.topk(min(top_k, logits.shape[-1]), dim=-1)
-        rests.append(logits.scatter_(-1, place, float("-inf")).logsumexp(dim=-1))
-        heads.append(value)
-        names.append(place + first)
-    values, ids, rest = torch.cat(heads, -1), torch.cat(names, -1), torch.stack(rests, -1)
-    norm = torch.cat([values, rest], -1).logsumexp(dim=-1)  # (n,)
-    top, at = values.topk(min(top_k, values.shape[-1]), dim=-1)
-    left = torch.cat([values.scatter(-1, at, float("-inf")), rest], -1).logsumexp(dim=-1)
-    return top - norm[:, None], ids.gather(-1, at), left - norm
+        part = torch.nn.functional.linear(hidden, weight[first : first + tile], some)
+        logits[:, first : first + tile] = part
+    values, ids = logits.topk(min(top_k, logits.shape[-1]), dim=-1)
+    rest = logits.scatter_(-1, ids, float("-inf")).logsumexp(dim=-1)  # summed up, not taken off
+    norm = torch.logaddexp(rest, values.logsumexp(dim=-1))
+    return values - norm[:, None], ids, rest - norm
 
 
 def _logits_of(
