@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from align_agent.capture.wire.openclaw import CONTEXT_CLOSE, CONTEXT_OPEN
+from align_agent.config import PreferencesConfig
 from align_agent.records import Turn
 from align_agent.server.events import Events
 from align_agent.store import Store
@@ -225,6 +227,16 @@ def test_the_words_of_a_second_speaker_of_a_channel_are_no_feedback(server: Any)
         ]
         assert found.feedback.list() == []
         assert found.rules.list() == []
+
+
+def test_declared_rules_stand_in_the_prompts_of_other_programs_if_wished(server: Any) -> None:
+    rules = PreferencesConfig(rules=("Be kind.",), at_the_door=True)
+    server.service.config = replace(server.service.config, preferences=rules)
+    asked(server, "Hello!")
+    (turn,) = turns(server)
+    assert turn.prompt[0].role == "system"
+    assert "- Be kind." in turn.prompt[0].content
+    assert turn.user_text == "Hello!"
 
 
 def test_why_tells_of_the_turn_and_of_the_rules(server: Any) -> None:
