@@ -27,6 +27,7 @@ DOCUMENT = DOCS / "personalization.md"
 PICTURE = DOCS / "personalization.svg"
 TITLE = "Share of first answers that satisfy the hidden user, night by night"
 OPEN, CLOSE = "<!-- measured -->", "<!-- /measured -->"
+FEW = 5  # seeds; an interval over fewer says nothing
 JUDGED = 3  # the night by which ours should satisfy
 
 Life = dict[str, Any]
@@ -134,14 +135,16 @@ def spread(
     *,
     limit: int = 0,
 ) -> str:
-    """A figure with its interval over seeds, such as "4 (4 to 8)"."""
-    low, high = interval(values, figure)
+    """A figure with its interval over seeds, such as "4 (4 to 8)"; few seeds have none."""
 
     def shown(value: float) -> str:
         if math.isinf(value):
             return f">{limit}"
         return f"{value:.{digits}f}".removesuffix(".0") if digits == 1 else f"{value:.{digits}f}"
 
+    if len(values) < FEW:
+        return shown(figure(values))
+    low, high = interval(values, figure)
     return f"{shown(figure(values))} ({shown(low)} to {shown(high)})"
 
 
@@ -189,7 +192,8 @@ def main_aims(lives: Lives, ours: Sequence[Life]) -> list[tuple[str, str, bool]]
         if other:
             low, _ = interval(stable(other), median)
             text = spread(stable(other), median, limit=limit)
-            found.append((f"stable sooner than {method}, intervals apart", text, high < low))
+            apart = high < low and min(len(when), len(other)) >= FEW
+            found.append((f"stable sooner than {method}, intervals apart", text, apart))
     memory = lives.get(("three", "memory"), [])
     if memory:
         found.append(against_memory(ours, memory))

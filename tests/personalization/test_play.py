@@ -41,7 +41,7 @@ def test_a_peer_learns_from_the_log_and_the_report_shows_it(model, tmp_path):
     assert row["first_answers"] == [False] * 4
     life = json.loads(json.dumps(row))
     lives = report.grouped([life | {"nights": [before, *[after] * 3]}])
-    assert "| sft | 1 | >12 (>12 to >12) | 0 of 1 |" in report.measured(lives)
+    assert "| sft | 1 | >12 | 0 of 1 |" in report.measured(lives)
     assert life["protocol"] == PROTOCOL
 
 
