@@ -33,3 +33,9 @@ def test_the_demo_keeps_its_homes_where_it_is_told(
 ) -> None:
     assert cli("demo", "--keep", str(tmp_path)).out == ""
     assert called == {"root": tmp_path, "full": False, "json_only": False}
+
+
+def test_the_person_who_declares_is_played_alone(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "run_declared", lambda root, json_only: {"declared": {}})
+    assert cli("demo", "--declared", "--json").json == {"declared": {}}
+    assert "--full" in cli("demo", "--declared", "--full", code=2).err
