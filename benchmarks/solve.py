@@ -181,7 +181,7 @@ def picture(rated: list[Rated], cells: Cells, budget: int, seeds: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--budget", type=int, default=128)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--fresh", action="store_true")
     chosen = parser.parse_args()
