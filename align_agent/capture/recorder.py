@@ -172,6 +172,7 @@ class Recorder:
         if store is None or len(batch) < 2:
             return False
         noted: Counter[str] = Counter()
+        fresh: list[Turn] = []
         try:
             if any(map(self._ignore.matches, batch)):
                 return False
@@ -182,8 +183,7 @@ class Recorder:
                     noted["capture.recorded" if is_new else "capture.known"] += 1
                     if is_new:
                         noted.update({f"redacted.{kind}": number for kind, number in found.items()})
-                        if self._on_stored is not None:
-                            self._on_stored(store, store.turns.get(clean.id))
+                        fresh.append(clean)
         except Exception as error:
             log.info("%d turns are stored one by one: %s", len(batch), error)
             return False
@@ -192,8 +192,22 @@ class Recorder:
             for name in ("recorded", "known"):
                 self._counts[name] += noted[f"capture.{name}"]
         self._refusing = False
+        self._read_together(store, fresh)
         self._save_counts(store)
         return True
+
+    def _read_together(self, store: Store, turns: Sequence[Turn]) -> None:
+        """Hand on turns that are safely stored; one by one when that fails for any of them."""
+        if self._on_stored is None:
+            return
+        try:
+            with store.transaction():
+                for turn in turns:
+                    self._on_stored(store, store.turns.get(turn.id))
+        except Exception as error:
+            log.info("%d turns are read one by one: %s", len(turns), error)
+            for turn in turns:
+                self._read(store, turn)
 
     def _finish(self) -> None:
         """Leave the counters in the store, if it can be opened at all."""
