@@ -80,8 +80,10 @@ class Profile:
         if reading.polarity == "neutral" and not reading.standing:
             return []
         feedback_config = self._config.feedback
-        # That it is a complaint may be plain, and what it wishes for a guess.
-        named = reading.layers.get("lexicon", 1.0) >= SURE_OF_WISH
+        # That it is a complaint may be plain, and what it wishes for a guess. A standing wish that
+        # is met already is no complaint, and the lexicon alone has named it.
+        standing = reading.polarity == "neutral"
+        named = standing or reading.layers.get("lexicon", 1.0) >= SURE_OF_WISH
         sure = named and feedback.confidence >= feedback_config.min_confidence
         learned = []
         with self._store.transaction():

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -56,9 +58,10 @@ def test_a_killed_search_leaves_nothing_running_and_can_be_resumed(tmp_path: Pat
     command = [sys.executable, "-m", "align_agent", "--home", str(home), "solve", str(path)]
     env = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     (tmp_path / "tmp").mkdir(mode=0o755)
-    process = subprocess.Popen(
-        [*command, "--budget", "4000"], stderr=subprocess.PIPE, text=True, env=env
-    )
+    started: Any = {"stderr": subprocess.PIPE, "text": True, "env": env}
+    # A shell's background job is deaf to SIGINT, and so would its children be.
+    started["preexec_fn"] = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen([*command, "--budget", "4000"], **started)
     assert process.stderr is not None
     while "attempts" not in process.stderr.readline():
         assert process.poll() is None
@@ -70,10 +73,7 @@ def test_a_killed_search_leaves_nothing_running_and_can_be_resumed(tmp_path: Pat
         (stored,) = store.runs.list()
     assert stored.status == "interrupted"
     before = (home / "runs" / stored.id / "attempts.jsonl").read_text()
-    again = subprocess.Popen(
-        [*command, "--budget", "4000", "--resume", stored.id],
-        stderr=subprocess.PIPE, text=True, env=env,
-    )  # fmt: skip
+    again = subprocess.Popen([*command, "--budget", "4000", "--resume", stored.id], **started)
     file = home / "runs" / stored.id / "attempts.jsonl"
     deadline = time.monotonic() + 100
     while file.read_text() == before and time.monotonic() < deadline:

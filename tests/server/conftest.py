@@ -19,6 +19,8 @@ from align_agent.models.local import LocalModel
 from align_agent.paths import Home
 from align_agent.server.service import Service
 
+LONG = 12  # a seed
+
 
 @pytest.fixture
 def serve(tmp_path: Path, parrot: LocalModel) -> Iterator[Any]:
@@ -60,7 +62,11 @@ def leave(server: Running, slowly: None) -> Callable[..., None]:
 
 @pytest.fixture
 def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answers take their time, so that a client can leave in the middle of one."""
+    """Answers take their time, so that a client can leave in the middle of one.
+
+    Their seed is one that makes the drawn answers of these tests long: chance now and then ends one
+    after two tokens.
+    """
     step = Lane.step
 
     def slow(lane: Lane) -> list[Row]:
@@ -68,6 +74,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
         return step(lane)
 
     monkeypatch.setattr(Lane, "step", slow)
+    monkeypatch.setattr("align_agent.models.local.secrets.randbelow", lambda _: LONG)
 
 
 @pytest.fixture
