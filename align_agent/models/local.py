@@ -24,6 +24,7 @@ from align_agent.models.decoding import Decoder, noise
 from align_agent.models.forward import answer_positions, by_length, logits_at
 from align_agent.models.generation import Generation, Sampling
 from align_agent.models.mixed import Mixed, Version
+from align_agent.models.quantize import NF4, in_four_bits
 from align_agent.records import Message
 
 _ADAPTERS_KEPT = 4
@@ -62,14 +63,15 @@ class LocalModel:
         """Load "pocket", a folder, or a name on the Hub. `threads` 0 leaves torch's own choice.
 
         fp32 on a CPU (bf16 products are 30 to 40 times slower there) and on Apple's GPUs, bf16 on
-        CUDA. Raises ModelError when the model is missing, partial, pickled, needs code of its
-        own, or has no chat template.
+        CUDA; `dtype` "nf4" keeps the linear layers in 4 bits and computes in those formats. Raises
+        ModelError when the model is missing, partial, pickled, needs code of its own, or has no
+        chat template, and MissingDependency for nf4 without bitsandbytes.
         """
         folder = files.locate(spec)
         if threads:
             torch.set_num_threads(threads)
         place = _device(device)
-        network, tokenizer = _read(folder, _dtype(dtype, place))
+        network, tokenizer = _read(folder, dtype, place)
         network = network.to(place).eval().requires_grad_(False)
         return cls(network, tokenizer, base=spec, base_hash=files.fingerprint(folder))
 
@@ -329,33 +331,38 @@ def _device(name: str) -> torch.device:
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype:
-    if name != "auto":
+    """The format that is computed in."""
+    if name not in ("auto", NF4):
         try:
             return _DTYPES[name]
         except KeyError:
             raise UsageError(
-                f"unknown model.dtype {name!r}", hint=f"use auto or one of {', '.join(_DTYPES)}"
+                f"unknown model.dtype {name!r}",
+                hint=f"use auto or one of {', '.join([*_DTYPES, NF4])}",
             ) from None
     bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.bfloat16 if bf16 else torch.float32
 
 
-def _read(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+def _read(folder: Path, dtype: str, device: torch.device) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # the caller draws its own
+    computed = _dtype(dtype, device)
+    packed = in_four_bits(computed, device) if dtype == NF4 else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
         network, report = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=dtype,
+            dtype=computed,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
+            **packed,
         )
     except Exception as error:  # transformers raises many kinds; each means: not this model
         raise ModelError(

@@ -1,0 +1,41 @@
+"""The base's linear layers in 4 bits (NF4, QLoRA, arXiv 2305.14314), through bitsandbytes.
+
+Embeddings, norms and the output head stay as they are, LoRA is trained beside in full precision.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import torch
+
+from align_agent.errors import MissingDependency, ModelError
+
+NF4 = "nf4"
+
+
+def in_four_bits(computed: torch.dtype, device: torch.device) -> dict[str, Any]:
+    """What `from_pretrained` needs for it; products are in `computed`.
+
+    Raises MissingDependency without bitsandbytes, ModelError on a device that it does not know.
+    """
+    if device.type not in ("cpu", "cuda"):
+        raise ModelError(
+            f"model.dtype nf4 does not work on {device.type}",
+            hint="set model.dtype to auto, or model.device to cpu or cuda",
+        )
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise MissingDependency(
+            "model.dtype nf4 needs bitsandbytes, which is not installed",
+            hint="pip install 'align-agent[nf4]'",
+        )
+    from transformers import BitsAndBytesConfig
+
+    asked = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=computed,
+    )
+    return {"quantization_config": asked, "device_map": {"": device}}
