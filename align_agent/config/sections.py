@@ -76,8 +76,8 @@ class ModelConfig:
     device: str = option("auto", "Where it runs: auto, cpu, mps, cuda or cuda:N.", check=_device)
     dtype: str = option(
         "auto",
-        "Number format of the weights. auto: float32 on a CPU, bfloat16 on a GPU. nf4: linear layers "
-        "in 4 bits, for a large model on a small GPU (pip install 'align-agent[nf4]').",
+        "Number format of the weights. auto: float32 on a CPU, bfloat16 on a GPU. nf4: linear "
+        "layers in 4 bits, for a large model on a small GPU (pip install 'align-agent[nf4]').",
         choices=("auto", "float32", "bfloat16", "float16", "nf4"),
     )
     threads: int = option(0, "CPU threads; 0 uses all cores.", low=0, high=1024)
