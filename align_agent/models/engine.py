@@ -116,6 +116,11 @@ class Engine:
         with self._wake:
             return len(self._tickets), len(self._waiting)
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Stop; whoever still waits gets an error."""
         with self._wake:
@@ -124,19 +129,25 @@ class Engine:
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
+        try:
+            while self._awaited():
+                self._admit()
+                for key, lanes in list(self._lanes.items()):
+                    for lane in list(lanes):
+                        self._step(key, lane)
+        finally:
             with self._wake:
-                self._wake.wait_for(lambda: self._closed or self._waiting or self._tickets)
-                if self._closed:
-                    break
-            self._admit()
-            for key, lanes in list(self._lanes.items()):
-                for lane in list(lanes):
-                    self._step(key, lane)
-        left = [*self._tickets.values(), *self._waiting]
-        self._tickets.clear()
-        for ticket in left:
-            self._deliver(ticket, ModelError(STOPPED, hint="try again once it is back"))
+                self._closed = True  # also when it breaks: nobody may wait for a dead thread
+            left = [*self._tickets.values(), *self._waiting]
+            self._tickets.clear()
+            for ticket in left:
+                self._deliver(ticket, ModelError(STOPPED, hint="try again once it is back"))
+
+    def _awaited(self) -> bool:
+        """Wait for something to do. False when the end has come."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._closed or self._waiting or self._tickets)
+            return not self._closed
 
     def _admit(self) -> None:
         """Compute a piece of the prompt that waits longest, and more while they are short."""
@@ -147,10 +158,10 @@ class Engine:
                 if not self._waiting or len(self._tickets) >= self._max_rows:
                     break
                 ticket = self._waiting.popleft()
-            if ticket.cancelled:
-                self._end(ticket, aborted=True)
-                continue
             try:
+                if ticket.cancelled:
+                    self._end(ticket, aborted=True)
+                    continue
                 room -= self._prefill(ticket, room)
             except Exception as error:
                 self._fail([ticket], error)
@@ -220,27 +231,32 @@ class Engine:
         return Lane(self.model.forward, self.model.device)
 
     def _step(self, key: Hashable, lane: Lane) -> None:
+        """One more token in every row of the lane; a failure ends its rows and no others."""
         try:
-            with self.model.lock:
-                broken = set(lane.step())
+            self._advance(lane)
         except Exception as error:
-            broken, rows, lane.rows = set(), lane.rows, []
-            self._fail([self._tickets[row] for row in rows], error)
-        self._fail([self._tickets[row] for row in broken], _not_a_number())
-        over = set(broken)
-        for row in lane.rows:
-            if row in broken:
-                continue
-            ticket = self._tickets[row]
-            if row.builder.done or ticket.cancelled:
-                over.add(row)
-                self._remember(ticket, lane)
-                self._end(ticket, aborted=not row.builder.done)
-        lane.keep(lambda row: row not in over)
+            rows, lane.rows = lane.rows, []
+            # Those that had ended by then have had their answers.
+            self._fail([self._tickets[row] for row in rows if row in self._tickets], error)
         if not lane.rows:
             self._lanes[key].remove(lane)
             if not self._lanes[key]:
                 del self._lanes[key]
+
+    def _advance(self, lane: Lane) -> None:
+        with self.model.lock:
+            over = set(lane.step())
+        self._fail([self._tickets[row] for row in over], _not_a_number())
+        for row in lane.rows:
+            if row in over:
+                continue
+            ticket = self._tickets[row]
+            if row.builder.done or ticket.cancelled:
+                over.add(row)
+                # The answer first: what cannot be kept for the next turn must not cost this one.
+                self._end(ticket, aborted=not row.builder.done)
+                self._remember(ticket, lane)
+        lane.keep(lambda row: row not in over)
 
     def _remember(self, ticket: Ticket, lane: Lane) -> None:
         if not can_join(lane.cache):

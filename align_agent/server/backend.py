@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from align_agent.errors import Unsupported
+from align_agent.errors import ModelError, Unsupported
 from align_agent.models.chat import Tools
 from align_agent.records import Message
 from align_agent.server.answers import Answers, Ask, Listen, begin
@@ -101,7 +101,10 @@ class Local:
         )
 
     async def ready(self) -> None:
-        pass
+        if not self.engine.alive:
+            raise ModelError(
+                "the engine has stopped", hint="start the server again; its log says why"
+            )
 
     def load(self) -> tuple[int, int]:
         return self.engine.load()

@@ -218,6 +218,24 @@ def test_a_damaged_network_fails_its_own_requests_alone(
         bad.generation()
 
 
+def test_what_fails_at_the_end_of_an_answer_ends_its_lane_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise MemoryError("no room for a copy")
+
+    beside = Listener()
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_remember", full)
+        ticket = engine.submit(asked("long"), beside, sampling=LONG)
+        beside.events.get(timeout=60)  # it has begun
+        assert ask(engine, "hi").generation().token_ids
+        assert isinstance(beside.all()[-1], BaseException)
+        assert ticket not in engine._tickets.values()
+    assert engine.alive
+    assert ask(engine, "hi").generation().token_ids
+
+
 def test_a_prompt_beyond_the_context_is_refused_at_once(engine: Engine) -> None:
     with pytest.raises(ContextTooLong):
         engine.submit(asked("word " * 5_000), Listener())
