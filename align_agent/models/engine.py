@@ -279,9 +279,10 @@ class Engine:
         """Tell these requests; the others go on."""
         if not isinstance(error, ModelError):
             log.exception("an answer failed", exc_info=error)
+        told = _told(error)
         for ticket in tickets:
             self.counts["failed"] += 1
-            self._deliver(ticket, error)
+            self._deliver(ticket, told)
 
     def _deliver(self, ticket: Ticket, event: Event) -> None:
         self._tickets.pop(ticket.row, None)
@@ -293,6 +294,17 @@ def _not_a_number() -> ModelError:
         "the network's output is not a number",
         hint="the model or its adapter is damaged: roll back, or check the model's files",
     )
+
+
+def _told(error: Exception) -> AlignAgentError:
+    """The error as those who wait can be told it."""
+    if isinstance(error, AlignAgentError):
+        return error
+    hint = "the server's log has the details"
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        hint = "lower server.max_batch or server.prefix_cache_mb, or ask for less at once"
+    # Without a cause: its traceback would keep the lane's cache in memory.
+    return ModelError(f"the answer failed: unexpected {type(error).__name__}", hint=hint)
 
 
 def _guarded(ticket: Ticket, deliver: Deliver) -> Deliver:

@@ -230,7 +230,9 @@ def test_what_fails_at_the_end_of_an_answer_ends_its_lane_alone(
         ticket = engine.submit(asked("long"), beside, sampling=LONG)
         beside.events.get(timeout=60)  # it has begun
         assert ask(engine, "hi").generation().token_ids
-        assert isinstance(beside.all()[-1], BaseException)
+        last = beside.all()[-1]
+        assert isinstance(last, ModelError)
+        assert "MemoryError" in last.message and "server.max_batch" in (last.hint or "")
         assert ticket not in engine._tickets.values()
     assert engine.alive
     assert ask(engine, "hi").generation().token_ids
