@@ -29,7 +29,10 @@ class TimedOut(AlignAgentError):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a request wants, whatever the API it came through. `begun`: how it must begin."""
+    """What a request wants, whatever the API it came through. `begun`: how it must begin.
+
+    `usual` names the fields of `sampling` that the client left to whoever answers.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[dict[str, Any], ...]
@@ -38,6 +41,7 @@ class Ask:
     choices: int = 1
     top: int = 0
     begun: str = ""
+    usual: frozenset[str] = frozenset()
 
 
 class UnderWay(Protocol):

@@ -95,7 +95,13 @@ async def ask_for(
         seed=None if settings.seed is None else settings.seed % 2**40,
         stop=tuple(text for text in settings.stop if text),
     )
-    return Ask(messages, tools, sampling, served, settings.choices, settings.top, forced)
+    named = {
+        "max_new_tokens": settings.max_tokens,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+    }
+    left = frozenset(name for name, value in named.items() if value is None)
+    return Ask(messages, tools, sampling, served, settings.choices, settings.top, forced, left)
 
 
 def _offered(

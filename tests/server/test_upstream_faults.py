@@ -267,6 +267,23 @@ def test_fields_that_only_the_upstream_knows_go_through(upstream: Any) -> None:
     assert "secret_field" not in sent and sent["model"] == "m"
 
 
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [("chat/completions", "max_completion_tokens"), ("responses", "max_output_tokens")],
+)
+def test_the_upstreams_defaults_hold_for_what_the_client_does_not_name(
+    upstream: Any, path: str, limit: str
+) -> None:
+    door, server = upstream(lambda told: told.stream("Hi."))
+    body = {"input": "Hello!"} if path == "responses" else {"messages": HELLO}
+    named = {limit: 9, "temperature": 0.0, "top_p": 0.5}
+    for facts in ({}, named):
+        assert httpx.post(f"{door.url}/v1/{path}", json=body | facts).status_code == 200
+    (_, without, _), (_, sent, _) = server.seen
+    assert not {"max_tokens", "temperature", "top_p"} & set(without)
+    assert (sent["max_tokens"], sent["temperature"], sent["top_p"]) == (9, 0.0, 0.5)
+
+
 def test_connections_are_used_again(upstream: Any) -> None:
     ports: list[int] = []
 

@@ -23,6 +23,7 @@ _REASONS: dict[str, FinishReason] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
+_SAMPLING = {"max_tokens": "max_new_tokens", "temperature": "temperature", "top_p": "top_p"}
 UNKNOWN_ID = -1  # of a token that was only counted
 
 
@@ -31,12 +32,13 @@ def request_of(ask: Ask, body: Mapping[str, Any]) -> dict[str, Any]:
     sampling = ask.sampling
     made: dict[str, Any] = {name: body[name] for name in PASSED_ON if name in body} | {
         "messages": [_message(message) for message in ask.messages],
-        "max_tokens": sampling.max_new_tokens,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+    # Its own defaults stand: ours belong to our engine, and would cut its answers short.
+    for name, ours in _SAMPLING.items():
+        if ours not in ask.usual:
+            made[name] = getattr(sampling, ours)
     if sampling.seed is not None:
         made["seed"] = sampling.seed
     if sampling.stop:
