@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import sys
+from dataclasses import replace
 
 import click
 
@@ -35,6 +36,8 @@ def command(app: App, host: str | None, port: int | None) -> None:
     settings = app.config.server
     host = host or settings.host
     check_reach(host, settings)
+    # The door answers for the address that it stands at.
+    config = replace(app.config, server=replace(settings, host=host))
     finish_forgetting(app.make_home())
     try:
         listener = listen(host, settings.port if port is None else port)
@@ -45,13 +48,15 @@ def command(app: App, host: str | None, port: int | None) -> None:
         ) from error
     if app.config.upstream.base_url:
         note(f"{app.config.upstream.base_url} answers")
-        service = Service.open(app.home, app.config)
+        service = Service.open(app.home, config)
     else:
         note("loading the model ...")
-        service = Service.open(app.home, app.config, load_model(app.config.model))
+        service = Service.open(app.home, config, load_model(config.model))
     try:
-        place = f"http://{host}:{listener.getsockname()[1]}"
+        place = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
         note(f"serving on {place}/v1, dashboard on {place}/, Ctrl-C ends it")
+        if host in ("0.0.0.0", "::") and not settings.allowed_hosts:  # noqa: S104
+            note("other machines are answered by the names in server.allowed_hosts: none is set")
         application = build_app(service)
         mount(application)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -65,11 +65,11 @@ class Gatekeeper:
         await self._app(scope, self._limited(receive), send)
 
     def _refusal(self, path: str, headers: dict[str, str]) -> tuple[int, str, str] | None:
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        host = _hostname(f"//{headers.get('host', '')}")
         if host not in self._hosts:
             return 421, f"this server does not answer for the host {host[:80]!r}", "wrong_host"
         origin = headers.get("origin", "")
-        if origin and (urlsplit(origin).hostname or "") not in self._hosts:
+        if origin and _hostname(origin) not in self._hosts:
             return 403, "requests from other web pages are refused", "wrong_origin"
         if self._token and not self._is_open(path) and not self._knows(path, headers):
             return 401, "the token is missing or wrong", "invalid_api_key"
@@ -118,6 +118,13 @@ class Gatekeeper:
             return message
 
         return counted
+
+
+def _hostname(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:  # half a bracket is nobody's address
+        return ""
 
 
 def _is_page(scope: Scope, headers: dict[str, str]) -> bool:

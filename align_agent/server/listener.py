@@ -18,7 +18,8 @@ def listen(host: str, port: int) -> socket.socket:
     each event of a stream would wait 40 ms for the acknowledgement of the one before.
     Raises OSError.
     """
-    listener = socket.create_server((host, port))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

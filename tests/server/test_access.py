@@ -12,12 +12,12 @@ from align_agent.config import ServerConfig
 from align_agent.errors import ConfigError
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "[::ffff:1]"])
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "[::ffff:1]", "[::1"])
 def test_a_foreign_host_is_refused(server: Any, host: str) -> None:
     assert httpx.get(f"{server.url}/v1/models", headers={"host": host}).status_code in (400, 421)
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "file://"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "file://", "http://[x"])
 def test_a_page_from_elsewhere_is_refused(server: Any, origin: str) -> None:
     answer = httpx.post(f"{server.url}/v1/chat/completions", json={}, headers={"origin": origin})
     assert answer.status_code == 403

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -23,20 +25,26 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture
-def served(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+@contextmanager
+def serving(home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A serving process on a free port, and its address."""
-    command = [sys.executable, "-m", "align_agent", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "align_agent", "serve", "--port", "0", *options]
     environment = os.environ | {"ALIGN_AGENT_HOME": str(home), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
-        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+        if found := re.search(r"http://\S+:\d+", line):
             yield process, found[0]
             break
     process.kill()
     process.wait()
     process.stderr.close()
+
+
+@pytest.fixture
+def served(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with serving(home) as found:
+        yield found
 
 
 def snippet() -> str:
@@ -77,3 +85,22 @@ def test_a_port_in_use_is_told_with_a_hint(
     )
     assert done.returncode == 1
     assert "error: cannot listen" in done.stderr and "hint: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.2", "http://127.0.0.2:"),
+        pytest.param(
+            "::1",
+            "http://[::1]:",
+            marks=pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here"),
+        ),
+    ],
+)
+def test_the_door_answers_for_the_address_that_it_was_told(
+    home: Path, host: str, shown: str
+) -> None:
+    with serving(home, "--host", host) as (_, url):
+        assert url.startswith(shown)
+        assert httpx.get(f"{url}/v1/models").status_code == 200
