@@ -1,4 +1,4 @@
-"""The pocket model's card: measures the shipped weights and writes `models/pocket/CARD.md`.
+"""The pocket model's card: measures the shipped weights and writes `align_agent/models/pocket/CARD.md`.
 
 Run `make card`. Everything is greedy and on questions that training never drew; `--check` measures
 and fails when a figure misses its aim, without writing.
@@ -323,6 +323,7 @@ def summary(found: dict[str, Any]) -> list[tuple[str, float, float]]:
         ("correct, all kinds", mean([r["correct"] for r in plain.values()]), 0.95),
         ("feedback obeyed, known wordings, mean", mean(known), 0.97),
         ("feedback obeyed, known wordings, worst direction", min(per.values()), 0.97),
+        ("... worst direction in its worst place", min(known), 0.97),
         ("three wishes at once, worst place", min(found["three"].values()), 0.90),
         ("feedback obeyed, unseen wordings, mean", mean(list(unseen.values())), 0.70),
         ("feedback obeyed, unseen wordings, worst direction", min(unseen.values()), 0.70),

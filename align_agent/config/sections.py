@@ -299,7 +299,8 @@ class GateConfig:
     )
     max_correctness_loss: float = option(
         0.02,
-        "Most correctness it may lose against the base with your rules in its prompt.",
+        "Most correctness it may lose against the base with your rules in its prompt. It decides "
+        "when the whole interval lies beyond it: 7 of 100 probes that only the candidate fails.",
         low=0,
         high=1,
     )

@@ -6,11 +6,12 @@ Embeddings, norms and the output head stay as they are, LoRA is trained beside i
 from __future__ import annotations
 
 import importlib.util
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from align_agent.errors import MissingDependency, ModelError
+
+if TYPE_CHECKING:
+    import torch
 
 NF4 = "nf4"
 

@@ -81,7 +81,7 @@ def test_a_night_ends_in_an_orderly_verdict(cli: Cli, corrected: Home) -> None:
     run = cli("runs", "show", "--json").json["run"]
     assert run["status"] in ("promoted", "rejected", "skipped")
     assert code == exit_code(Run(run["id"], run["status"]))
-    assert run["reason"] in " ".join(cli("runs").out.split()) or run["reason"]
+    assert run["reason"]
 
 
 def test_a_night_that_is_refused_exits_with_3(

@@ -11,8 +11,10 @@ from align_agent.cli.serve import check_reach
 from align_agent.config import ServerConfig
 from align_agent.errors import ConfigError
 
+FOREIGN = ("evil.example", "127.0.0.1.evil.example", "", "[::ffff:1]", "[::1")
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "[::ffff:1]", "[::1"])
+
+@pytest.mark.parametrize("host", FOREIGN)
 def test_a_foreign_host_is_refused(server: Any, host: str) -> None:
     assert httpx.get(f"{server.url}/v1/models", headers={"host": host}).status_code in (400, 421)
 
