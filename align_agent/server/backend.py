@@ -79,6 +79,7 @@ class Local:
     async def begin(
         self, ask: Ask, body: Mapping[str, Any], timeout: float, listen: Listen
     ) -> Answers:
+        _refuse_formats(body)
         return await begin(self.engine, ask, timeout, listen)
 
     async def settle(self, served: Served, named: bool) -> Served:
@@ -114,3 +115,17 @@ class Local:
 
     def close(self) -> None:
         self.engine.close()
+
+
+def _refuse_formats(body: Mapping[str, Any]) -> None:
+    """Raises Unsupported where a client wants JSON for sure: prose would be no answer to it."""
+    wanted = [body.get("response_format")]
+    text = body.get("text")
+    if isinstance(text, Mapping):
+        wanted.append(text.get("format"))
+    for form in wanted:
+        if isinstance(form, Mapping) and form.get("type", "text") != "text":
+            raise Unsupported(
+                f"this engine cannot hold an answer to the format {str(form['type'])[:40]!r}",
+                hint="ask for it in words, or let an upstream server answer that can",
+            )

@@ -193,3 +193,11 @@ def test_a_client_that_leaves_stops_its_answer(server: Any, leave: Any) -> None:
 def test_the_server_says_when_it_is_alive_and_ready(server: Any) -> None:
     assert httpx.get(f"{server.url}/healthz").text == "ok"
     assert httpx.get(f"{server.url}/readyz").text == "ready"
+
+
+def test_json_that_cannot_be_promised_is_refused(server: Any) -> None:
+    asked: Any = {"model": "align", "messages": HELLO}
+    with pytest.raises(openai.BadRequestError, match="json_object"):
+        client(server).chat.completions.create(**asked, response_format={"type": "json_object"})
+    made = client(server).chat.completions.create(**asked, response_format={"type": "text"})
+    assert made.choices[0].message.content == "Great work, well done!"
