@@ -18,17 +18,6 @@ BASE, HASH = "pocket", "hash-of-pocket"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home").ensure()
-
-
-@pytest.fixture
-def store(home: Home):
-    with Store.open(home.database) as opened:
-        yield opened
-
-
-@pytest.fixture
 def three(store: Store, home: Home, tmp_path: Path) -> Registry:
     """v1 and v2 promoted one after the other, v3 only registered."""
     registry = Registry(store, home)

@@ -21,17 +21,6 @@ BASE, HASH = "pocket", "hash-of-pocket"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home").ensure()
-
-
-@pytest.fixture
-def store(home: Home):
-    with Store.open(home.database) as opened:
-        yield opened
-
-
-@pytest.fixture
 def registry(store: Store, home: Home) -> Registry:
     return Registry(store, home)
 
