@@ -63,6 +63,10 @@ class NotFound(AlignAgentError):
     """A turn, rule, run or adapter that was named does not exist."""
 
 
+class NotOwner(AlignAgentError):
+    """Somebody else than the owner wants to say what an answer was worth."""
+
+
 class AdapterError(AlignAgentError):
     """An adapter's directory cannot be used."""
 

@@ -36,8 +36,7 @@ def note_speaker(
     """
     if not sender:
         return True
-    bare = sender.casefold().removeprefix(f"{surface.casefold()}:")
-    speaker = hashlib.sha256(bare.encode()).hexdigest()[:12]
+    speaker = _digest(sender, surface)
     with store.transaction():
         notes = store.links.notes(turn_id)
         if SPEAKER in notes:  # told before, in the request itself
@@ -50,6 +49,25 @@ def note_speaker(
         if not own:
             store.links.note(turn_id, STRANGER, "yes")
             store.counters.bump(COUNTER)
+    return own
+
+
+def is_own(
+    store: Store, conversation: str, sender: str, surface: str, owners: Sequence[str]
+) -> bool:
+    """Whether a rating, a thumb or the like in a conversation is the owner's; others are counted.
+
+    Without a name it is, unless somebody else has spoken there; without a list of owners, the only
+    speaker's is.
+    """
+    if not sender:
+        own = not store.links.noted_in(conversation, STRANGER)
+    elif owners:
+        own = is_owner(sender, surface, owners)
+    else:
+        own = store.links.noted_in(conversation, SPEAKER) <= {_digest(sender, surface)}
+    if not own:
+        store.counters.bump(COUNTER)
     return own
 
 
@@ -70,3 +88,8 @@ def retract(store: Store, turn_id: str) -> None:
                 store.rules.update(rule.id, count=rule.count - 1)
             else:
                 store.rules.update(rule.id, status="retired", reason=NOT_OWNER)
+
+
+def _digest(sender: str, surface: str) -> str:
+    bare = sender.casefold().removeprefix(f"{surface.casefold()}:")
+    return hashlib.sha256(bare.encode()).hexdigest()[:12]

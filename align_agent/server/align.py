@@ -16,8 +16,9 @@ from align_agent import __version__
 from align_agent.adapters.registry import Registry
 from align_agent.capture.arrivals import arrivals
 from align_agent.capture.redact import redact
-from align_agent.errors import NotFound
+from align_agent.errors import NotFound, NotOwner
 from align_agent.explain import explain
+from align_agent.feedback.owner import is_own
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.signals import rate as note_rating
 from align_agent.privacy.forget import forget as forget_for_good
@@ -53,12 +54,18 @@ async def events(batch: Events, request: Request) -> dict[str, int]:
 
 @router.post("/rate")
 async def rate(wanted: Rating, request: Request) -> dict[str, Any]:
-    """Rate an answer; a later rating of the same answer replaces it."""
+    """Rate an answer; a later rating of the same answer replaces it. Somebody else's is refused."""
     service = _service(request)
 
     def work(store: Store) -> dict[str, Any]:
         turn = find_turn(store, wanted, service.scribe.turn_of)
         shown = {"turn": turn.id, "user": _short(turn.user_text), "answer": _short(turn.answer)}
+        if not _may_rate(store, service, turn, wanted):
+            raise NotOwner(
+                "only the owner's ratings count in a shared conversation",
+                hint="name yourself in feedback.owners of config.yaml (such as telegram:777), "
+                "or rate in the dashboard",
+            )
         with store.transaction():
             known = bool(wanted.id) and not store.links.first(wanted.id)
             if not known:
@@ -66,6 +73,11 @@ async def rate(wanted: Rating, request: Request) -> dict[str, Any]:
         return {**shown, "verdict": wanted.verdict, "known": known}
 
     return await _consult(service, work)
+
+
+def _may_rate(store: Store, service: Service, turn: Turn, told: Rating | Rated) -> bool:
+    owners = service.config.feedback.owners
+    return is_own(store, turn.conversation_id, told.sender, told.channel, owners)
 
 
 def _rate(store: Store, service: Service, turn: Turn, told: Rating | Rated) -> None:
@@ -205,7 +217,8 @@ def _rated(store: Store, service: Service, event: Rated) -> bool:
         turn = find_turn(store, which, service.scribe.turn_of)
     except NotFound:
         return False
-    _rate(store, service, turn, event)
+    if _may_rate(store, service, turn, event):
+        _rate(store, service, turn, event)
     return True
 
 

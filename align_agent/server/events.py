@@ -76,6 +76,8 @@ class Rated(Told):
     why: Annotated[str, Field(max_length=4_000)] = ""
     response: Word = ""
     run: Word = ""
+    sender: Word = ""
+    channel: Word = ""
 
 
 Event = Annotated[Session | Answered | Sent | Rated, Field(discriminator="type")]
@@ -107,8 +109,9 @@ class Which(Strict):
 
 
 class Rating(Which):
-    """A thumb."""
+    """A thumb. `sender` is who gave it, in the channel's own terms; empty for the owner's own app."""
 
+    sender: Word = ""
     verdict: Literal["up", "down"]
     why: Annotated[str, Field(max_length=4_000)] = ""
     id: Annotated[str, Field(max_length=100, pattern=r"^[\w.:-]*$")] = ""

@@ -20,12 +20,12 @@ from align_agent.capture.ignore import Ignore
 from align_agent.capture.recorder import Recorder
 from align_agent.capture.redact import redact_turn
 from align_agent.capture.wire.conversations import Conversations, Match
-from align_agent.capture.wire.openclaw import Reaction
+from align_agent.capture.wire.openclaw import is_shared
 from align_agent.capture.wire.turn import Answer, OpenTurns, build_turn
 from align_agent.capture.wire.understand import Understood, understand
 from align_agent.config import Config
 from align_agent.errors import StoreError
-from align_agent.feedback.owner import note_speaker
+from align_agent.feedback.owner import is_own, note_speaker
 from align_agent.feedback.reactions import asked_anew
 from align_agent.feedback.signals import observe
 from align_agent.feedback.structure import note_edit
@@ -219,27 +219,39 @@ class Scribe:
         self._answers.put(exchange.response, match.turn_id)
         self.counts["main" if request.main else "side"] += 1
         if match.known and _is_anew(request) and self._answers.is_whole(match.turn_id):
-            self.later(lambda: self._asked_anew(match.turn_id))
+            self.later(lambda: self._asked_anew(request, match))
         if match.branched_at and request.main:
-            self.later(lambda: self._edited(match.branched_at, request.user_text))
+            self.later(lambda: self._edited(request, match))
         if request.reactions:
-            self.later(lambda: self._react(match.conversation_id, request.reactions))
+            self.later(lambda: self._react(request, match))
 
-    def _asked_anew(self, turn_id: str) -> None:
+    def _asked_anew(self, request: Understood, match: Match) -> None:
         self.recorder.flush()
         store = self._opened()
-        if store.turns.has(turn_id) and asked_anew(store, turn_id):
-            self.counts["asked_anew"] += 1
+        if store.turns.has(match.turn_id) and self._is_own(request, match):
+            self.counts["asked_anew"] += asked_anew(store, match.turn_id)
 
-    def _edited(self, last_shared: str, text: str) -> None:
+    def _edited(self, request: Understood, match: Match) -> None:
         self.recorder.flush()
-        self.counts["edited"] += note_edit(self._opened(), last_shared, text)
+        if self._is_own(request, match):
+            text = request.user_text
+            self.counts["edited"] += note_edit(self._opened(), match.branched_at, text)
 
-    def _react(self, conversation: str, reactions: Sequence[Reaction]) -> None:
+    def _react(self, request: Understood, match: Match) -> None:
         self.recorder.flush()
         self.counts["reactions"] += take_reactions(
-            self._opened(), conversation, reactions, self._personal, self._owners
+            self._opened(),
+            match.conversation_id,
+            request.reactions,
+            self._personal,
+            shared=is_shared(request.session),
         )
+
+    def _is_own(self, request: Understood, match: Match) -> bool:
+        """Whether the owner did this; a request without a sender comes from the owner's own app."""
+        sender, surface = request.sender, request.surface
+        conversation = match.conversation_id
+        return not sender or is_own(self._opened(), conversation, sender, surface, self._owners)
 
     def _write(self, exchange: Exchange, message: Message, reason: str, seconds: float) -> None:
         if exchange.heard is None:  # placing it failed, and was counted

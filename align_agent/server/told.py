@@ -15,7 +15,7 @@ from align_agent.capture.redact import redact
 from align_agent.capture.wire.conversations import of_session
 from align_agent.capture.wire.openclaw import Reaction
 from align_agent.errors import NotFound
-from align_agent.feedback.owner import is_owner, note_speaker, retract
+from align_agent.feedback.owner import is_own, note_speaker, retract
 from align_agent.feedback.reactions import react
 from align_agent.records import Turn
 
@@ -89,15 +89,17 @@ def take_reactions(
     conversation: str,
     reactions: Sequence[Reaction],
     personal: bool,
-    owners: Sequence[str],
+    *,
+    shared: bool,
 ) -> int:
     """Feedback from the emoji that a request reports. Returns how many were new and said something.
 
-    OpenClaw reports one more than once. Those of others than the owners do not count.
+    OpenClaw reports one more than once. It tells the display name alone, which anybody may choose:
+    none counts where others than the owner can be.
     """
     taken = 0
     for told in reactions:
-        if owners and not is_owner(told.by, told.surface, owners):
+        if shared or not is_own(store, conversation, "", told.surface, ()):
             continue
         parts = (conversation, told.emoji, told.action, told.by, told.message, told.surface)
         digest = hashlib.sha256(json.dumps([*parts, told.at]).encode()).hexdigest()

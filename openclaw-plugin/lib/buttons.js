@@ -35,7 +35,9 @@ export async function pressed(plugin, ctx) {
   if (!verdict || ctx.auth?.isAuthorizedSender === false) return { handled: Boolean(verdict) };
   const id = `btn-${run}-${verdict}-${ctx.callbackId ?? ctx.interactionId ?? ""}`.slice(0, 100);
   const session = plugin.observer.runs.get(run) ?? "";
-  await rate(plugin, session, run, verdict === "up", "", id.replace(/[^\w.:-]/g, ""));
+  const wanted = { session, run, up: verdict === "up", id: id.replace(/[^\w.:-]/g, "") };
+  const { refused } = await rate(plugin, ctx, wanted);
+  if (refused) return { handled: true }; // the buttons stay for the owner
   await Promise.resolve(ctx.respond?.clearButtons?.()).catch(() => {}); // a sign is enough
   return { handled: true };
 }

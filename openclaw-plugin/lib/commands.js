@@ -1,7 +1,7 @@
 // /rate and /align. Each answers in a few seconds, whatever the service does.
 
 import { ask } from "./client.js";
-import { digest } from "./observer.js";
+import { digest, word } from "./observer.js";
 
 const AWAY = "align-agent does not answer. Is `align-agent serve` running?";
 const RATE_HELP = "Say how it was: /rate up, or /rate down too long";
@@ -13,23 +13,29 @@ export async function rateCommand(plugin, ctx) {
   if (!verdict) return { text: RATE_HELP };
   if (!ctx.sessionKey) return { text: "There is no answer to rate in this chat yet." };
   const up = ["up", "+", "👍"].includes(verdict.toLowerCase());
-  return { text: await rate(plugin, ctx.sessionKey, "", up, (why ?? "").trim()) };
+  const { text } = await rate(plugin, ctx, { session: ctx.sessionKey, up, why: (why ?? "").trim() });
+  return { text };
 }
 
-/** Rate the last answer of a session, or that of a run. What cannot be delivered now waits. */
-export async function rate(plugin, session, run, up, why, id = "") {
+/**
+ * Rate the last answer of a session, or that of a run, in the name of whoever asked for it: whether
+ * that one's word counts is the service's to say. What cannot be delivered now waits.
+ */
+export async function rate(plugin, ctx, { session, run = "", up, why = "", id = "" }) {
   const verdict = up ? "up" : "down";
   const response = run ? "" : (plugin.observer.answers.get(session) ?? "");
-  const wanted = { session, response, run, verdict, why };
+  const sender = word(ctx.senderId ?? ctx.from);
+  const wanted = { session, response, run, verdict, why, sender, channel: word(ctx.channel) };
   wanted.id = id || digest(wanted, Date.now());
   try {
     const { status, data } = await ask(plugin.settings, "POST", "/v1/align/rate", wanted);
-    if (status === 200) return `Noted: ${verdict}${why ? ` (${why})` : ""}. It is learned from at night.`;
-    return problem(status, data);
+    if (status !== 200) return { text: problem(status, data), refused: status === 403 };
+    const reason = why ? ` (${why})` : "";
+    return { text: `Noted: ${verdict}${reason}. It is learned from at night.`, refused: false };
   } catch {
-    if (!response && !run) return AWAY;
+    if (!response && !run) return { text: AWAY, refused: false };
     plugin.outbox.add({ type: "rating", at: Date.now(), ...wanted });
-    return `${AWAY} Your rating is kept and will be delivered.`;
+    return { text: `${AWAY} Your rating is kept and will be delivered.`, refused: false };
   }
 }
 

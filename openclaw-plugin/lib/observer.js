@@ -128,7 +128,7 @@ export class Observer {
   }
 }
 
-function word(value) {
+export function word(value) {
   return value === undefined || value === null ? "" : String(value).slice(0, 200);
 }
 

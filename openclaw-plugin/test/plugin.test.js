@@ -189,6 +189,30 @@ test("thumbs come below a final answer where buttons work, once, and rate its ru
   await server.close();
 });
 
+test("who rates is told, and a refused thumb leaves the buttons to the owner", async () => {
+  const refused = { status: 403, data: { error: { message: "only the owner's ratings count" } } };
+  const { server, made } = await started(({ body }) =>
+    body.sender === "666" ? refused : { status: 200, data: {} },
+  );
+  made.hooks.llm_output(OUTPUT, CTX);
+  const said = { sessionKey: KEY, args: "down", senderId: "666", channel: "telegram" };
+  assert.equal((await made.commands.rate.handler(said)).text, "only the owner's ratings count");
+  let cleared = 0;
+  const respond = { clearButtons: async () => (cleared += 1) };
+  const press = { callback: { payload: "up:run-1" }, callbackId: "cb1", channel: "telegram", respond };
+  await made.handlers.telegram.handler({ ...press, senderId: "666" });
+  assert.equal(cleared, 0);
+  await made.handlers.telegram.handler({ ...press, senderId: "777" });
+  assert.equal(cleared, 1);
+  const bodies = server.seen.filter((one) => one.path === "/v1/align/rate").map((one) => one.body);
+  assert.deepEqual(bodies.map((one) => [one.sender, one.channel]), [
+    ["666", "telegram"],
+    ["666", "telegram"],
+    ["777", "telegram"],
+  ]);
+  await server.close();
+});
+
 test("a service that hangs delays a command by seconds, not for ever", async () => {
   const { server, made } = await started(() => new Promise(() => {}));
   const before = Date.now();

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_requests import asked, claw, context, first, informed, stamped, user
 
-from align_agent.capture.wire.openclaw import CONTEXT_OPEN, Reaction, clean, unwrap
+from align_agent.capture.wire.openclaw import CONTEXT_OPEN, Reaction, clean, is_shared, unwrap
 from align_agent.records import Message
 
 RESUME = (
@@ -133,3 +133,17 @@ def test_a_command_for_our_plugin_is_no_part_of_a_later_prompt():
     ]
     assert clean(talk) == (talk[0], talk[1], talk[4])
     assert clean(talk[:3])[-1] == talk[2]
+
+
+@pytest.mark.parametrize(
+    ("session", "shared"),
+    [
+        ("agent:main:main", False),
+        ("agent:main:telegram:direct:777", False),
+        ("agent:main:telegram:group:-100123", True),
+        ("agent:main:discord:channel:55", True),
+        ("agent:main:matrix:room:!a:b.org", True),
+    ],
+)
+def test_a_sessions_key_says_whether_several_may_write(session: str, shared: bool) -> None:
+    assert is_shared(session) is shared

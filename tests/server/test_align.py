@@ -212,11 +212,93 @@ def test_forgetting_takes_the_turn_out_of_every_file_while_the_server_runs(serve
     assert "Zanzibarius" not in str(turn.prompt)
 
 
-def test_the_words_of_a_second_speaker_of_a_channel_are_no_feedback(server: Any) -> None:
-    def spoke(sender: str, text: str) -> str:
-        info = json.dumps({"sender": {"id": sender, "name": "Somebody"}})
-        return f"Conversation info: ⟦openclaw:ctx⟧\n```json\n{info}\n```\n{text}"
+def spoke(sender: str, text: str) -> str:
+    info = json.dumps({"sender": {"id": sender, "name": "Somebody"}})
+    return f"Conversation info: ⟦openclaw:ctx⟧\n```json\n{info}\n```\n{text}"
 
+
+def owned(server: Any) -> None:
+    """From now on the owner is 777 on Telegram."""
+    feedback = replace(server.service.config.feedback, owners=("telegram:777",))
+    server.service.config = replace(server.service.config, feedback=feedback)
+
+
+def strangers(server: Any) -> int:
+    with store(server) as found:
+        return found.counters.all().get("feedback.strangers", 0)
+
+
+@pytest.mark.parametrize("sender", ["666", "telegram:666", "signal:777"])
+def test_a_strangers_rating_is_refused_with_the_way_out(server: Any, sender: str) -> None:
+    owned(server)
+    response = asked(server, "Hello!")
+    by = {"verdict": "down", "why": "too long", "id": "press-0001", "channel": "telegram"}
+    error = post(server, "rate", {"response": response, **by, "sender": sender}, 403)["error"]
+    assert (error["code"], "feedback.owners" in error["message"]) == ("not_owner", True)
+    (turn,) = turns(server)
+    assert feedback(server, turn) == []
+    assert strangers(server) == 1
+    # The same press, by the owner: the refused one did not use its id up.
+    post(server, "rate", {"response": response, **by, "sender": "777"})
+    assert feedback(server, turn) == [("rating", "negative", "too long", False)]
+
+
+def test_a_strangers_kept_rating_is_taken_and_does_not_count(server: Any) -> None:
+    owned(server)
+    response = asked(server, "Hello!")
+    event = {"type": "rating", "response": response, "verdict": "down", "channel": "telegram"}
+    taken = told(server, **event, id="press-0001", sender="666")
+    assert taken == {"accepted": 1, "known": 0, "unmatched": 0}
+    (turn,) = turns(server)
+    assert feedback(server, turn) == []
+    told(server, **event, id="press-0002", sender="777")
+    assert len(feedback(server, turn)) == 1
+
+
+def two_speakers(server: Any) -> str:
+    """A conversation in which 777 and then 666 spoke: the id of the last answer."""
+    asked(server, spoke("777", "Hello!"))
+    (first,) = turns(server)
+    return asked(server, spoke("777", "Hello!"), first.answer, spoke("666", "What is 2 plus 2?"))
+
+
+@pytest.mark.parametrize("sender", ["", "666", "777"])
+def test_without_a_list_nobodys_rating_counts_where_several_speak(
+    server: Any, sender: str
+) -> None:
+    response = two_speakers(server)
+    by = {"sender": sender, "channel": "telegram"}
+    post(server, "rate", {"response": response, "verdict": "down", **by}, 403)
+    assert all(feedback(server, turn) == [] for turn in turns(server))
+
+
+def test_without_a_list_the_only_speakers_rating_counts_and_no_other(server: Any) -> None:
+    response = asked(server, spoke("777", "Hello!"))
+    rated = {"response": response, "verdict": "down", "channel": "telegram"}
+    post(server, "rate", {**rated, "sender": "666"}, 403)
+    post(server, "rate", {**rated, "sender": "777"})
+    (turn,) = turns(server)
+    assert len(feedback(server, turn)) == 1
+
+
+def test_a_reaction_in_a_conversation_of_several_does_not_count(server: Any) -> None:
+    asked(server, spoke("777", "Hello!"))
+    (first,) = turns(server)
+    sent = {"type": "sent", "id": "sent-0001", "channel": "telegram", "message": "101"}
+    told(server, **sent, text=first.answer)
+    history = (spoke("777", "Hello!"), first.answer)
+    asked(server, *history, spoke("666", "What is 2 plus 2?"))
+    asked(server, *history, spoke("777", "And 8 times 6?"), context=reaction("added", "👎"))
+    assert feedback(server, turns(server)[0]) == []
+
+
+def test_a_strangers_answer_asked_for_again_is_no_retry(server: Any) -> None:
+    asked(server, spoke("777", "Hello, how are you?"))
+    asked(server, spoke("666", "Hello, how are you?"))
+    assert [feedback(server, turn) for turn in turns(server)] == [[]]
+
+
+def test_the_words_of_a_second_speaker_of_a_channel_are_no_feedback(server: Any) -> None:
     asked(server, spoke("777", "Hello!"))
     (first,) = turns(server)
     complaint = spoke("666", "No bold and no lists, please.")

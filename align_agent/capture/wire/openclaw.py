@@ -32,6 +32,7 @@ _QUEUED = re.compile(r"\[Queued user message [^\]\n]*\][ \t]*\n?")
 _RESUME = re.compile(
     r"(?:\A|\n+)Continue the current task from the existing transcript,[^\n]*\s*\Z"
 )
+_SHARED = re.compile(r":(?:group|channel|room):")
 _COMMAND = re.compile(r"\A/(rate|align)\b")
 _REACTION = re.compile(
     r"System: \[(?P<at>[^\]\n]+)\] (?P<surface>[^\n:]{1,40}?) reaction (?P<action>added|removed): "
@@ -126,6 +127,11 @@ def runtime(messages: Sequence[Message]) -> dict[str, str]:
             pairs = (part.partition("=") for part in line.split(" | "))
             return {key.strip(): value.strip() for key, _, value in pairs}
     return {}
+
+
+def is_shared(session: str) -> bool:
+    """Whether a session's key names a group or a channel, where several people may write."""
+    return bool(_SHARED.search(session))
 
 
 def reactions(messages: Sequence[Message]) -> tuple[Reaction, ...]:
