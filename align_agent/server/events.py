@@ -109,7 +109,7 @@ class Which(Strict):
 
 
 class Rating(Which):
-    """A thumb. `sender` is who gave it, in the channel's own terms; empty for the owner's own app."""
+    """A thumb. `sender` is who gave it, in the channel's terms; empty for the owner's own app."""
 
     sender: Word = ""
     verdict: Literal["up", "down"]

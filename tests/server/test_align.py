@@ -263,9 +263,7 @@ def two_speakers(server: Any) -> str:
 
 
 @pytest.mark.parametrize("sender", ["", "666", "777"])
-def test_without_a_list_nobodys_rating_counts_where_several_speak(
-    server: Any, sender: str
-) -> None:
+def test_without_a_list_nobodys_rating_counts_where_several_speak(server: Any, sender: str) -> None:
     response = two_speakers(server)
     by = {"sender": sender, "channel": "telegram"}
     post(server, "rate", {"response": response, "verdict": "down", **by}, 403)
