@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from align_agent.feedback.owner import NOT_OWNER, STRANGER
 from align_agent.records import Feedback, Turn
@@ -14,6 +14,10 @@ from align_agent.store import Store
 # Signals whose text says in the user's words what to do better, the surest first. A retry only
 # repeats the question, so its text is no hindsight.
 _WORDS_OF = ("edit", "rating", "follow_up", "judge", "gap")
+
+NO_HINDSIGHT = "no hindsight: no rule applies and the complaint has no words"
+ENOUGH_ANCHORS = "nothing to correct, and enough anchors"
+UNREAD = "nobody complained, and the night has enough turns to learn from and enough anchors"
 
 
 class SelectConfig(Protocol):
@@ -47,12 +51,16 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class _Usable:
-    """What is kept of a turn while choosing: a log may be larger than memory."""
+    """What is kept of a turn while choosing: a log may be larger than memory.
 
+    Of a turn that nobody complained of ("silent") it is yet to be seen whether it breaks a rule.
+    """
+
+    number: int
     turn_id: str
     conversation_id: str
-    kind: Literal["learn", "fine"]
-    follow_up: str
+    kind: Literal["learn", "silent"]
+    follow_up: str = ""
 
 
 def select(
@@ -70,40 +78,110 @@ def select(
     a rule that can be checked (`violates`), and there is something to tell the teacher: a rule
     that applies (`rules_for`) or the correction's words. Other usable turns are anchors,
     `config.anchors` of all examples. Whole conversations are held out, by a hash of their id and
-    the seed, so that the same ones stay held out from night to night. The result is a function of
-    the store's content and the arguments alone.
+    the seed, so that the same ones stay held out from night to night. Where there are more than a
+    night can use, a hash draws a sample of all, old ones too. The result is a function of the
+    store's content and the arguments alone.
+
+    Both functions are given turns `without_history`: they may look at the system message, what
+    was asked and what was answered.
     """
     result = Selection()
-    usable: list[_Usable] = []
-    strangers = store.links.noted(STRANGER)
-    for turn in store.turns.all_main():
-        if turn.id in strangers:
-            result.skipped.append((turn.id, NOT_OWNER))
-            continue
-        found, reason = _judge(
-            turn, store.feedback.for_turn(turn.id), rules_for, violates, min_confidence
-        )
-        if found is None:
-            result.skipped.append((turn.id, reason))
-        else:
-            usable.append(found)
+    usable = _usable(store, rules_for, min_confidence, result.skipped)
     held = _held_out({item.conversation_id for item in usable}, config.heldout_share, seed)
-    learn = [i for i in usable if i.conversation_id not in held and i.kind == "learn"]
-    fine = [i for i in usable if i.conversation_id not in held and i.kind == "fine"]
     kept = [i for i in usable if i.conversation_id in held]
+    rest = [i for i in usable if i.conversation_id not in held]
+    learn, fine = _sorted_out(store, rest, config, rules_for, violates, seed, result.skipped)
     heldout_limit = max(1, round(config.max_turns * config.heldout_share))
-    anchor_limit = round(config.anchors / (1 - config.anchors) * min(len(learn), config.max_turns))
     for items, limit, into, why in (
         (learn, config.max_turns, result.train, "more trainable turns than distill.max_turns"),
         (kept, heldout_limit, result.heldout, "held out, but the gate has enough turns"),
-        (fine, anchor_limit, result.anchors, "nothing to correct, and enough anchors"),
+        (fine, _anchors_for(len(learn), config), result.anchors, ENOUGH_ANCHORS),
     ):
         chosen = _sample(items, limit, seed)
         result.skipped.extend((i.turn_id, why) for i in items if i.turn_id not in chosen)
-        into.extend(
-            Candidate(store.turns.get(i.turn_id), i.follow_up) for i in items if i.turn_id in chosen
-        )
+        some = sorted((i for i in items if i.turn_id in chosen), key=lambda item: item.number)
+        turns = store.turns.several([item.number for item in some])
+        into.extend(Candidate(t, i.follow_up) for t, i in zip(turns, some, strict=True))
     return result
+
+
+def _usable(
+    store: Store,
+    rules_for: Callable[[Turn], Sequence[str]],
+    min_confidence: float,
+    skipped: list[tuple[str, str]],
+) -> list[_Usable]:
+    """The turns that are good for something; the others go to `skipped` with the reason."""
+    usable: list[_Usable] = []
+    wordless: list[_Usable] = []
+    strangers = store.links.noted(STRANGER)
+    said = store.feedback.by_turn()
+    for row in store.turns.facts():
+        turn_id = row["id"]
+        feedback = said.get(turn_id, ())
+        reason = NOT_OWNER if turn_id in strangers else _obstacle(row)
+        corrected, words = correction(feedback, min_confidence) if feedback else (False, "")
+        if not reason and not corrected and any(_blames(f) for f in feedback):
+            reason = "a doubtful complaint: neither learned from nor held up as good"
+        if reason:
+            skipped.append((turn_id, reason))
+            continue
+        item = _Usable(
+            row["number"],
+            turn_id,
+            row["conversation_id"],
+            "learn" if corrected else "silent",
+            words,
+        )
+        (wordless if corrected and not words else usable).append(item)
+    turns = store.turns.without_history([item.number for item in wordless])
+    for item, turn in zip(wordless, turns, strict=True):
+        if rules_for(turn):
+            usable.append(item)
+        else:
+            skipped.append((item.turn_id, NO_HINDSIGHT))
+    return usable
+
+
+def _sorted_out(
+    store: Store,
+    items: list[_Usable],
+    config: SelectConfig,
+    rules_for: Callable[[Turn], Sequence[str]],
+    violates: Callable[[Turn], bool],
+    seed: int,
+    skipped: list[tuple[str, str]],
+) -> tuple[list[_Usable], list[_Usable]]:
+    """(what can be learned from, what is fine as it is), as many as a night can use.
+
+    In the order of the hash that draws the samples. Once there are enough of both, no more answers
+    are read: in a log of many years that would be most of the work.
+    """
+    ranked = sorted(items, key=lambda item: (_rank(seed, item.turn_id), item.turn_id))
+    turns = store.turns.without_history([i.number for i in ranked if i.kind == "silent"])
+    learn: list[_Usable] = []
+    fine: list[_Usable] = []
+    enough = _anchors_for(config.max_turns, config)
+    for item in ranked:
+        if item.kind == "learn":
+            learn.append(item)
+            continue
+        if len(learn) >= config.max_turns and len(fine) >= enough:
+            skipped.append((item.turn_id, UNREAD))
+            continue
+        turn = next(turns)
+        if not violates(turn):
+            fine.append(item)
+        elif rules_for(turn):
+            learn.append(item)
+        else:
+            skipped.append((item.turn_id, NO_HINDSIGHT))
+    return learn, fine
+
+
+def _anchors_for(lessons: int, config: SelectConfig) -> int:
+    """How many anchors make up their share beside so many lessons."""
+    return round(config.anchors / (1 - config.anchors) * min(lessons, config.max_turns))
 
 
 def correction(feedback: Iterable[Feedback], min_confidence: float) -> tuple[bool, str]:
@@ -122,28 +200,17 @@ def correction(feedback: Iterable[Feedback], min_confidence: float) -> tuple[boo
     return bool(negative), worded[0].text.strip() if worded else ""
 
 
-def _judge(
-    turn: Turn,
-    feedback: Sequence[Feedback],
-    rules_for: Callable[[Turn], Sequence[str]],
-    violates: Callable[[Turn], bool],
-    min_confidence: float,
-) -> tuple[_Usable | None, str]:
-    """What the turn is good for, or None and the reason why for nothing."""
-    if turn.excluded:
-        return None, "excluded by the user"
-    if not any(m.role == "assistant" and (m.content or m.tool_calls) for m in turn.response):
-        return None, "no answer to learn from"
-    if not any(m.role == "user" and m.content.strip() for m in turn.prompt):
-        return None, "no user message"
-    corrected, words = correction(feedback, min_confidence)
-    if not corrected and not violates(turn):
-        if any(f.polarity == "negative" and not f.dismissed for f in feedback):
-            return None, "a doubtful complaint: neither learned from nor held up as good"
-        return _Usable(turn.id, turn.conversation_id, "fine", ""), ""
-    if not words and not rules_for(turn):
-        return None, "no hindsight: no rule applies and the complaint has no words"
-    return _Usable(turn.id, turn.conversation_id, "learn", words), ""
+def _blames(feedback: Feedback) -> bool:
+    return feedback.polarity == "negative" and not feedback.dismissed
+
+
+def _obstacle(row: dict[str, Any]) -> str:
+    """Why a turn is good for nothing, whatever was said about it; else the empty string."""
+    if row["excluded"]:
+        return "excluded by the user"
+    if not row["answered"]:
+        return "no answer to learn from"
+    return "" if row["asked"] else "no user message"
 
 
 def _held_out(conversations: set[str], share: float, seed: int) -> set[str]:

@@ -112,7 +112,7 @@ def plan(home: Home) -> Plan:
         wishes = Wishes(store, config)
         chosen = choose(store, config, wishes)
         uses = uses_of(chosen, wishes)
-        texts = {turn_id: store.turns.get(turn_id).user_text for turn_id, _, _ in uses}
+        texts = store.turns.user_texts()
     problem = too_little(chosen, config.distill.min_turns)
     return Plan(
         ready=not problem,

@@ -64,6 +64,13 @@ class FeedbackTable(Nouns):
         """All that was said about one turn, the oldest first, dismissed ones too."""
         return self._read("where turn_id = ? order by created_at, id", [turn_id])
 
+    def by_turn(self) -> dict[str, builtins.list[Feedback]]:
+        """All that was said about each turn, the oldest first, dismissed ones too."""
+        found: dict[str, builtins.list[Feedback]] = {}
+        for feedback in self._read("order by created_at, id", []):
+            found.setdefault(feedback.turn_id, []).append(feedback)
+        return found
+
     def from_turn(self, turn_id: str) -> builtins.list[Feedback]:
         """All that one turn's message said about the turn before it, dismissed ones too."""
         return self._read("where source_turn_id = ? order by created_at, id", [turn_id])

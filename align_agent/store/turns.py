@@ -22,6 +22,8 @@ _COLUMNS = (
     "base, main, finish_reason, excluded, latency_ms"
 )
 _CHUNK = 200
+# What `str.strip` takes away: SQLite's own trim knows the space alone.
+_BLANK = "".join(chr(i) for i in range(1, 0x3001) if chr(i).isspace())
 
 
 class Turns(Nouns):
@@ -123,6 +125,66 @@ class Turns(Nouns):
                 return
             number = rows[-1]["number"]
             yield from _load(self.connection, rows)
+
+    def facts(self) -> builtins.list[Row]:
+        """number, id, conversation_id, excluded, asked and answered of every main turn, in order.
+
+        That is what can be told of a long log without reading its texts.
+
+        `asked` is 1 where a message of the prompt has words of the user, `answered` where one of
+        the response is an answer or a call.
+        """
+        said = (
+            "exists (select 1 from turn_messages p join messages m on m.number = p.message "
+            "where p.turn = t.number and p.part = '{}' and m.role = '{}' and {})"
+        )
+        asked = said.format("prompt", "user", "trim(m.content, ?1) <> ''")
+        answered = said.format("response", "assistant", "(m.content <> '' or m.tool_calls <> '[]')")
+        return self.connection.rows(
+            f"select number, id, conversation_id, excluded, {asked} as asked, "  # noqa: S608
+            f"{answered} as answered from turns t where main = 1 order by number",
+            [_BLANK],
+        )
+
+    def without_history(self, numbers: Sequence[int]) -> Iterator[Turn]:
+        """The turns with these numbers, in that order, read as they are asked for.
+
+        Their prompts hold the system message alone, if there is one, and their responses nothing:
+        the rest is most of what there is to read.
+        """
+        for start in range(0, len(numbers), _CHUNK):
+            chunk = numbers[start : start + _CHUNK]
+            marks = ", ".join("?" * len(chunk))
+            rows = self.connection.rows(
+                f"select {_COLUMNS} from turns where number in ({marks})",  # noqa: S608
+                chunk,
+            )
+            heads = self.connection.rows(
+                "select p.turn, m.* from turn_messages p join messages m on m.number = p.message "  # noqa: S608
+                f"where p.turn in ({marks}) and p.part = 'prompt' and p.place = 0 "
+                "and m.role = 'system'",
+                chunk,
+            )
+            parts: Parts = {(row["turn"], "prompt"): (_message(row),) for row in heads}
+            found = {row["number"]: _turn(row, parts) for row in rows}
+            yield from (found[number] for number in chunk)
+
+    def several(self, numbers: Sequence[int]) -> builtins.list[Turn]:
+        """The turns with these numbers, whole, in that order."""
+        found: dict[int, Turn] = {}
+        for start in range(0, len(numbers), _CHUNK):
+            chunk = numbers[start : start + _CHUNK]
+            marks = ", ".join("?" * len(chunk))
+            sql = f"select {_COLUMNS} from turns where number in ({marks})"  # noqa: S608
+            rows = self.connection.rows(sql, chunk)
+            turns = _load(self.connection, rows)
+            found.update(zip((row["number"] for row in rows), turns, strict=True))
+        return [found[number] for number in numbers]
+
+    def user_texts(self) -> dict[str, str]:
+        """What was asked in each main turn, by its id."""
+        rows = self.connection.rows("select id, user_text from turns where main = 1")
+        return {row["id"]: row["user_text"] for row in rows}
 
     def arrived(self, limit: int) -> builtins.list[Row]:
         """main, excluded, finish_reason, said, answered and side (its note) of the latest turns.

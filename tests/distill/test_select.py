@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from align_agent.distill.select import Selection, correction, select
+from align_agent.distill.select import UNREAD, Selection, correction, select
 from align_agent.records import Feedback, Message, Turn
 from align_agent.store import Store
 
@@ -289,3 +289,35 @@ ONE = turn(1, "chat-1")
 )
 def test_what_counts_as_a_correction(feedback: list[Feedback], expected: tuple[bool, str]) -> None:
     assert correction(feedback, 0.6) == expected
+
+
+@given(logs(), CONFIGS, st.integers(0, 5))
+@settings(max_examples=30)
+def test_no_more_answers_are_read_than_the_choice_needs(
+    log: Log, config: Settings, seed: int
+) -> None:
+    # With room for all every answer is read; a smaller night draws from the same order.
+    everything = run(log, replace(config, max_turns=1000), seed)
+    selection = run(log, config, seed)
+    learnable = {c.turn.id for c in everything.train}
+    assert not any(reason == UNREAD for _, reason in everything.skipped)
+    assert {c.turn.id for c in selection.train} <= learnable
+    assert len(selection.train) == min(config.max_turns, len(learnable))
+
+
+def test_answers_that_nobody_complained_of_are_not_read_once_there_are_enough() -> None:
+    turns = many(300)
+    log = Log(turns, [complaint(one) for one in turns[:150]])
+    read: list[str] = []
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "align.db") as store:
+        for one in log.turns:
+            store.turns.add(one)
+        for feedback in log.feedback:
+            store.feedback.add(feedback)
+        selection = select(
+            store, Settings(max_turns=10), lambda _: [], lambda t: bool(read.append(t.id)), seed=0
+        )
+    assert len(selection.train) == 10
+    assert len(selection.anchors) == 3
+    assert len(read) < 60
+    assert any(reason == UNREAD for _, reason in selection.skipped)

@@ -331,3 +331,42 @@ def test_any_messages_come_back_as_they_were(store, prompt, response):
     store.turns.add(turn)
     stored = store.turns.get(turn.id)
     assert (stored.prompt, stored.response) == (turn.prompt, turn.response)
+
+
+@given(st.lists(messages, max_size=3), st.lists(messages, max_size=3))
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_the_facts_tell_whether_something_was_asked_and_answered(store, prompt, response):
+    turn = Turn("chat", tuple(prompt), tuple(response), "asked", "answered", id=new_id("turn"))
+    store.turns.add(turn)
+    facts = store.turns.facts()[-1]
+    assert facts["id"] == turn.id
+    assert bool(facts["asked"]) == any(m.role == "user" and m.content.strip() for m in prompt)
+    assert bool(facts["answered"]) == any(
+        m.role == "assistant" and (m.content or m.tool_calls) for m in response
+    )
+
+
+def test_turns_come_in_the_order_in_which_their_numbers_are_asked_for(store, make_turn):
+    for i in range(450):
+        store.turns.add(make_turn(id=f"turn-{i:03d}"))
+    numbers = [row["number"] for row in store.turns.facts()][::-1]
+    wanted = [f"turn-{i:03d}" for i in range(450)][::-1]
+    assert [turn.id for turn in store.turns.several(numbers)] == wanted
+    assert [turn.id for turn in store.turns.without_history(numbers)] == wanted
+
+
+def test_several_turns_come_whole_and_without_history_with_the_system_message_alone(store):
+    head, asked = Message("system", "Be kind."), Message("user", "2+2?")
+    said = Message("assistant", "4")
+    store.turns.add(Turn("chat", (head, asked), (said,), "2+2?", "4", id="turn-headed"))
+    store.turns.add(Turn("chat", (asked,), (said,), "2+2?", "4", id="turn-bare"))
+    numbers = [row["number"] for row in store.turns.facts()]
+    assert store.turns.several(numbers) == [
+        store.turns.get("turn-headed"),
+        store.turns.get("turn-bare"),
+    ]
+    headed, bare = store.turns.without_history(numbers)
+    assert (headed.prompt, bare.prompt) == ((head,), ())
+    assert [(t.user_text, t.answer, t.response) for t in (headed, bare)] == [("2+2?", "4", ())] * 2
