@@ -54,6 +54,11 @@ def _filled(value: tuple[str, ...]) -> str:
     return "" if all(text.strip() for text in value) else "holds an empty text"
 
 
+def _origins(value: tuple[str, ...]) -> str:
+    fine = all(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@*]+", origin) for origin in value)
+    return "" if fine else "must hold addresses such as http://localhost:3000, without a path"
+
+
 def _variable(value: str) -> str:
     # Not shown in the complaint's own words: it may be the key itself.
     fine = not value or re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", value)
@@ -418,6 +423,12 @@ class ServerConfig:
     )
     allowed_hosts: tuple[str, ...] = option(
         (), "Further names by which clients may call this server, besides localhost."
+    )
+    allowed_origins: tuple[str, ...] = option(
+        (),
+        "Web pages of other addresses that may ask it, for example http://localhost:3000. A page's "
+        "port counts.",
+        check=_origins,
     )
     timeout_seconds: float = option(300.0, "Longest time for one answer.", low=1, high=86_400)
     max_body_mb: int = option(16, "Largest request, in MB.", low=1, high=1024)

@@ -1,7 +1,8 @@
 """Who may knock: Host, Origin, token and size, before any handler runs. Pure ASGI.
 
 A page in the user's browser can post to a loopback address, and by DNS rebinding read the answer.
-So a request must name a host that is this machine, and must not come from a page elsewhere. Where
+So a request must name a host that is this machine, and must not come from a page elsewhere: another
+program's page on this machine stands at another port, and is elsewhere too. Where
 a token is asked for, the dashboard's pages also open to a session that was signed in with it.
 """
 
@@ -32,7 +33,8 @@ class TooLarge(HTTPException):
 
 
 class Gatekeeper:
-    """ASGI middleware. `token` is empty where none is asked for; `hosts` may be named."""
+    """ASGI middleware. `token` is empty where none is asked for; `hosts` may be named, pages of
+    `origins` may ask."""
 
     def __init__(
         self,
@@ -40,12 +42,14 @@ class Gatekeeper:
         *,
         token: str = "",
         hosts: tuple[str, ...] = LOOPBACK,
+        origins: tuple[str, ...] = (),
         max_bytes: int,
         sessions: Sessions | None = None,
     ) -> None:
         self._app, self._token, self._max = app, token, max_bytes
         self._sessions = sessions
         self._hosts = {*LOOPBACK, *(host.lower() for host in hosts)}
+        self._origins = {origin.lower() for origin in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,12 +69,15 @@ class Gatekeeper:
         await self._app(scope, self._limited(receive), send)
 
     def _refusal(self, path: str, headers: dict[str, str]) -> tuple[int, str, str] | None:
-        host = _hostname(f"//{headers.get('host', '')}")
+        named = headers.get("host", "").lower()
+        host = _hostname(f"//{named}")
         if host not in self._hosts:
             return 421, f"this server does not answer for the host {host[:80]!r}", "wrong_host"
-        origin = headers.get("origin", "")
-        if origin and _hostname(origin) not in self._hosts:
-            return 403, "requests from other web pages are refused", "wrong_origin"
+        origin = headers.get("origin", "").lower()
+        # A proxy may speak TLS for us: what scheme the browser sees is not known here.
+        ours = (f"http://{named}", f"https://{named}")
+        if origin and origin not in ours and origin not in self._origins:
+            return 403, f"pages of {origin[:80]} are not in server.allowed_origins", "wrong_origin"
         if self._token and not self._is_open(path) and not self._knows(path, headers):
             return 401, "the token is missing or wrong", "invalid_api_key"
         length = headers.get("content-length", "")

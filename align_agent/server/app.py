@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from align_agent import __version__
@@ -75,9 +76,18 @@ def build_app(service: Service) -> FastAPI:
         Gatekeeper,
         token=settings.token,
         hosts=(settings.host, *settings.allowed_hosts),
+        origins=settings.allowed_origins,
         max_bytes=settings.max_body_mb * 2**20,
         sessions=app.state.sessions,
     )
+    if settings.allowed_origins:
+        # Outermost: a browser asks first whether it may ask, and sends no token with that.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+        )
     return app
 
 

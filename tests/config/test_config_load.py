@@ -147,6 +147,8 @@ CASES = [
     ("agent:\n  tools: calculator\n", 2, "a list of texts, not the text", "list"),
     ("agent:\n  tools: [1]\n", 2, "entry 1 of `agent.tools`", "quotes"),
     ("agent:\n  tools: ['']\n", 2, "empty text", "default"),
+    ("server:\n  allowed_origins: [localhost:3000]\n", 2, "http://localhost:3000", "default"),
+    ("server:\n  allowed_origins: ['http://a/']\n", 2, "without a path", "default"),
     ("preferences:\n  rules: [3]\n", 2, "the number `3`, not a text", "quotes"),
     ("preferences:\n  rules: [{check: x}]\n", 2, "has no `text`", "text:"),
     ("preferences:\n  rules: [{text: a, chek: x}]\n", 2, "unknown key `chek`", "text, check"),

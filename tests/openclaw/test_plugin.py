@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
-PLUGIN = Path(__file__).parents[2] / "openclaw-plugin"
+ROOT = Path(__file__).parents[2]
+PLUGIN = ROOT / "openclaw-plugin"
 
 
 def major() -> int:
@@ -44,3 +47,33 @@ def test_the_plugin_is_small_and_needs_nothing_else() -> None:
     }
     assert all(name.startswith(("node:", "./")) for name in imports), imports
     assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) < 800
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_what_npm_packs_holds_the_skills_and_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
+    for name in ("openclaw-plugin", "skills"):
+        shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
+    plugin = tmp_path / "openclaw-plugin"
+    command = ["npm", "pack", "--offline", "--pack-destination", str(tmp_path)]
+    env = os.environ | {"npm_config_cache": str(tmp_path / "cache")}
+    done = subprocess.run(command, cwd=plugin, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (packed,) = tmp_path.glob("*.tgz")
+    with tarfile.open(packed) as archive:
+        archive.extractall(tmp_path / "packed", filter="data")
+    package = tmp_path / "packed" / "package"
+    assert content(package / "skills") == content(ROOT / "skills")
+    assert {path.name for path in package.iterdir()} == {
+        "index.js", "lib", "openclaw.plugin.json", "package.json", "skills",
+    }  # fmt: skip
+    assert (plugin / "skills").is_symlink()
+    assert content(plugin) == content(PLUGIN)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file's bytes, links followed."""
+    found = {}
+    for base, _, names in os.walk(folder, followlinks=True):
+        for path in (Path(base) / name for name in names):
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    return found

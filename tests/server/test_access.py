@@ -19,15 +19,41 @@ def test_a_foreign_host_is_refused(server: Any, host: str) -> None:
     assert httpx.get(f"{server.url}/v1/models", headers={"host": host}).status_code in (400, 421)
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "file://", "http://[x"])
-def test_a_page_from_elsewhere_is_refused(server: Any, origin: str) -> None:
-    answer = httpx.post(f"{server.url}/v1/chat/completions", json={}, headers={"origin": origin})
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/align/rate", "/v1/align/rollback"])
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "file://", "http://[x", "http://localhost:3000",
+     "http://127.0.0.1", "http://127.0.0.1:1"],
+)  # fmt: skip
+def test_a_page_from_elsewhere_is_refused(server: Any, path: str, origin: str) -> None:
+    answer = httpx.post(f"{server.url}{path}", json={}, headers={"origin": origin})
     assert answer.status_code == 403
 
 
-def test_a_page_of_this_machine_may_ask(server: Any) -> None:
-    headers = {"origin": "http://localhost:3000"}
+def test_a_page_of_the_servers_own_may_ask(server: Any) -> None:
+    headers = {"origin": server.url}
     assert httpx.get(f"{server.url}/v1/models", headers=headers).status_code == 200
+
+
+def test_an_allowed_page_may_ask_and_read_with_a_token_too(serve: Any) -> None:
+    page = "http://localhost:3000"
+    server = serve(token="secret", allowed_origins=(page,))
+    url = f"{server.url}/v1/models"
+    asked = {"access-control-request-method": "GET", "access-control-request-headers": "x-api-key"}
+    first = httpx.options(url, headers={"origin": page, **asked})
+    answer = httpx.get(url, headers={"origin": page, "x-api-key": "secret"})
+    assert (first.status_code, answer.status_code) == (200, 200)
+    assert "x-api-key" in first.headers["access-control-allow-headers"]
+    assert answer.headers["access-control-allow-origin"] == page
+    assert httpx.get(url, headers={"origin": page}).status_code == 401
+
+
+def test_no_other_page_may_ask_where_one_is_allowed(serve: Any) -> None:
+    server = serve(allowed_origins=("http://localhost:3000",))
+    url, other = f"{server.url}/v1/models", {"origin": "http://localhost:3001"}
+    asked = {"access-control-request-method": "GET"}
+    assert httpx.get(url, headers=other).status_code == 403
+    assert "access-control-allow-origin" not in httpx.options(url, headers=other | asked).headers
 
 
 @pytest.mark.parametrize(
