@@ -8,7 +8,7 @@ from typing import Any
 
 from align_agent.config.options import option
 from align_agent.config.times import cron_complaint, window_complaint
-from align_agent.config.urls import url_complaint
+from align_agent.config.urls import origins_complaint, url_complaint
 
 Rule = str | dict[str, Any]
 
@@ -52,11 +52,6 @@ def _pinned(value: tuple[Rule, ...]) -> str:
 
 def _filled(value: tuple[str, ...]) -> str:
     return "" if all(text.strip() for text in value) else "holds an empty text"
-
-
-def _origins(value: tuple[str, ...]) -> str:
-    fine = all(re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@*]+", origin) for origin in value)
-    return "" if fine else "must hold addresses such as http://localhost:3000, without a path"
 
 
 def _variable(value: str) -> str:
@@ -428,7 +423,7 @@ class ServerConfig:
         (),
         "Web pages of other addresses that may ask it, for example http://localhost:3000. A page's "
         "port counts.",
-        check=_origins,
+        check=origins_complaint,
     )
     timeout_seconds: float = option(300.0, "Longest time for one answer.", low=1, high=86_400)
     max_body_mb: int = option(16, "Largest request, in MB.", low=1, high=1024)

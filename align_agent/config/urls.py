@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
+
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@*]+")
 
 
 def url_complaint(value: str) -> str:
@@ -21,3 +24,9 @@ def url_complaint(value: str) -> str:
     if parts.query or parts.fragment:
         return "must end with its path: no ? and no #"
     return ""
+
+
+def origins_complaint(value: tuple[str, ...]) -> str:
+    """Why these are no web pages' origins, or "". Schemes of browser extensions are fine."""
+    fine = all(_ORIGIN.fullmatch(origin) for origin in value)
+    return "" if fine else "must hold addresses such as http://localhost:3000, without a path"

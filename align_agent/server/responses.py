@@ -40,6 +40,9 @@ class ResponsesRequest(BaseModel):
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    text: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
 
 
 @router.post("/v1/responses")
@@ -48,13 +51,15 @@ async def create(wanted: ResponsesRequest, request: Request) -> Response:
     service: Service = request.app.state.service
     settings = Settings(wanted.max_output_tokens, wanted.temperature, wanted.top_p)
     ask = await ask_for(service, "responses", wanted, wanted.model, settings, wanted.tool_choice)
-    return await answer(request, service, ask, Reply(wanted, ask), wanted, bool(wanted.stream))
+    reply = Reply(wanted, ask, service.remote)
+    return await answer(request, service, ask, reply, wanted, bool(wanted.stream))
 
 
 class Reply:
     """The shape of one request's answer. Events are numbered from 0."""
 
-    def __init__(self, wanted: ResponsesRequest, ask: Ask) -> None:
+    def __init__(self, wanted: ResponsesRequest, ask: Ask, remote: bool) -> None:
+        theirs = ask.usual if remote else ()  # another server's own settings are not known
         self._text_id = new_id("msg")
         self._number = 0
         self.id = new_id("resp")
@@ -66,13 +71,14 @@ class Reply:
             "error": None,
             "incomplete_details": None,
             "instructions": wanted.instructions,
-            "metadata": {},
-            "parallel_tool_calls": True,
-            "temperature": ask.sampling.temperature,
-            "top_p": ask.sampling.top_p,
+            "metadata": wanted.metadata or {},
+            "parallel_tool_calls": wanted.parallel_tool_calls is not False,
+            "temperature": None if "temperature" in theirs else ask.sampling.temperature,
+            "top_p": None if "top_p" in theirs else ask.sampling.top_p,
             "max_output_tokens": wanted.max_output_tokens,
             "tool_choice": wanted.tool_choice or "auto",
             "tools": wanted.tools or [],
+            "text": {"format": {"type": "text"}} | (wanted.text or {}),
             "store": False,
         }
 

@@ -99,9 +99,42 @@ def test_an_answer_cut_at_its_limit_is_incomplete(caller: Any) -> None:
     assert made.incomplete_details.reason == "max_output_tokens"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_answer_repeats_what_was_asked_beside_the_question(caller: Any, stream: bool) -> None:
+    asked: Any = {
+        "metadata": {"topic": "greetings"},
+        "parallel_tool_calls": False,
+        "text": {"format": {"type": "text"}, "verbosity": "low"},
+        "temperature": 0.0,
+        "top_p": 0.5,
+    }
+    made = caller.responses.create(model="align", input="Hello!", stream=stream, **asked)
+    made = list(made)[-1].response if stream else made
+    assert made.output_text == "Great work, well done!"
+    shown = made.model_dump()
+    assert {name: shown[name] for name in asked} == asked
+
+
+def test_what_was_not_asked_is_as_the_api_has_it_by_default(caller: Any) -> None:
+    made = caller.responses.create(model="align", input="Hello!")
+    assert (made.metadata, made.parallel_tool_calls, made.text.format.type) == ({}, True, "text")
+
+
 @pytest.mark.parametrize(
-    "fields", [{"input": []}, {"input": 3}, {"input": "x", "previous_response_id": "resp_1"}]
+    "form", [{"type": "json_object"}, {"type": "json_schema", "name": "sum", "schema": {}}]
 )
+def test_a_format_reaches_who_answers_and_is_refused_where_it_cannot_be_held(
+    caller: Any, form: Any
+) -> None:
+    with pytest.raises(openai.BadRequestError, match=form["type"]):
+        caller.responses.create(model="align", input="Hello!", text={"format": form})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"input": []}, {"input": 3}, {"input": "x", "previous_response_id": "resp_1"},
+     {"input": "x", "text": "json"}, {"input": "x", "parallel_tool_calls": "perhaps"}],
+)  # fmt: skip
 def test_a_malformed_request_is_refused(caller: Any, fields: Any) -> None:
     with pytest.raises(openai.BadRequestError):
         caller.responses.create(model="align", **fields)

@@ -42,6 +42,8 @@ def ask(door: Any, **facts: Any) -> httpx.Response:
 
 
 def stored(door: Any) -> list[tuple[str, str]]:
+    while door.service.backend.load()[0]:  # the client may hear the end before the log does
+        threading.Event().wait(0.01)
     door.service.scribe.flush()
     door.service.scribe._record(door.service.scribe._open.flush())
     door.service.scribe.flush()
@@ -265,6 +267,36 @@ def test_fields_that_only_the_upstream_knows_go_through(upstream: Any) -> None:
     sent = server.seen[-1][1]
     assert sent["top_k"] == 5 and sent["chat_template_kwargs"] == {"enable_thinking": False}
     assert "secret_field" not in sent and sent["model"] == "m"
+
+
+SCHEMA = {"name": "sum", "strict": True, "schema": {"type": "object", "properties": {}}}
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ({"type": "text"}, {"type": "text"}),
+        ({"type": "json_object"}, {"type": "json_object"}),
+        ({"type": "json_schema", **SCHEMA}, {"type": "json_schema", "json_schema": SCHEMA}),
+    ],
+)
+def test_what_responses_calls_otherwise_is_passed_on_by_its_name_in_chats(
+    upstream: Any, form: Any, told: Any
+) -> None:
+    door, server = upstream(lambda told: told.stream("{}"))
+    caller = openai.OpenAI(base_url=f"{door.url}/v1", api_key="none", max_retries=0)
+    made = caller.responses.create(
+        model="align",
+        input="Hello!",
+        text={"format": form},
+        reasoning={"effort": "low"},
+        parallel_tool_calls=False,
+    )
+    (_, sent, _) = server.seen[0]
+    assert (sent["response_format"], sent["reasoning_effort"]) == (told, "low")
+    assert sent["parallel_tool_calls"] is False
+    assert not {"text", "reasoning", "input"} & sent.keys()
+    assert (made.output_text, made.temperature, made.top_p) == ("{}", None, None)
 
 
 @pytest.mark.parametrize(

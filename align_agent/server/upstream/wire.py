@@ -30,7 +30,8 @@ UNKNOWN_ID = -1  # of a token that was only counted
 def request_of(ask: Ask, body: Mapping[str, Any]) -> dict[str, Any]:
     """The request, but for what chooses the version. It is always streamed: see `Reading`."""
     sampling = ask.sampling
-    made: dict[str, Any] = {name: body[name] for name in PASSED_ON if name in body} | {
+    made: dict[str, Any] = _as_chat(body) | {name: body[name] for name in PASSED_ON if name in body}
+    made |= {
         "messages": [_message(message) for message in ask.messages],
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -51,6 +52,22 @@ def request_of(ask: Ask, body: Mapping[str, Any]) -> dict[str, Any]:
         made["tools"] = list(ask.tools)
         if ask.begun:
             made["tool_choice"] = _forced(ask)
+    return made
+
+
+def _as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `/v1/responses` as chat completions call them."""
+    made: dict[str, Any] = {}
+    text, reasoning = body.get("text"), body.get("reasoning")
+    if isinstance(text, Mapping):
+        form = text.get("format")
+        if isinstance(form, Mapping) and form.get("type") == "json_schema":
+            schema = {name: value for name, value in form.items() if name != "type"}
+            made["response_format"] = {"type": "json_schema", "json_schema": schema}
+        elif form is not None:
+            made["response_format"] = form
+    if isinstance(reasoning, Mapping) and reasoning.get("effort") is not None:
+        made["reasoning_effort"] = reasoning["effort"]
     return made
 
 
