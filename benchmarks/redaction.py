@@ -3,13 +3,15 @@
 `make bench-redaction`. A corpus is generated: keys of many makers in their published shapes, put
 into chat, program text and logs. Recall is counted by the secret's own text: nothing of its middle
 may be left. False alarms are counted on messages of real people, where the data is there. Yelp's
-detect-secrets reads the same texts. Prints a table, then one JSON object.
+detect-secrets reads the same texts. Personal data: `redaction_personal`. Prints the tables, then
+one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import importlib.util
 import json
 import os
 import platform
@@ -22,6 +24,8 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+import redaction_personal
 
 from align_agent.capture.redact import redact
 
@@ -323,7 +327,6 @@ def measure(rounds: int, data: Path) -> dict[str, Any]:
             other[key] += flagged
     texts = ordinary(data) if data.is_dir() else []
     alarms = [text for text in texts if redact(text, False).found]
-    personal = [text for text in texts if redact(text, True).found]
     their_alarms = sum(1 for text in texts if flags and flags(text))
     times = {
         name: (seconds_of(sample, 250_000), seconds_of(sample, 1_000_000))
@@ -338,7 +341,6 @@ def measure(rounds: int, data: Path) -> dict[str, Any]:
         "detect-secrets recall": other["all"] / total["all"] if flags else None,
         "messages": len(texts),
         "false alarms per 1000": 1000 * len(alarms) / len(texts) if texts else None,
-        "personal data per 1000": 1000 * len(personal) / len(texts) if texts else None,
         "detect-secrets alarms per 1000": 1000 * their_alarms / len(texts)
         if texts and flags
         else None,
@@ -364,7 +366,6 @@ def show(figures: dict[str, Any]) -> None:
             "1",
             figures["detect-secrets alarms per 1000"],
         ),
-        ("personal data per 1,000", shown(figures["personal data per 1000"], ".2f"), "", None),
         ("worst seconds for 1 MB", format(figures["worst seconds a megabyte"], ".2f"), "", None),
         ("its growth from 250 KB to 1 MB", format(figures["worst growth for 4x"], ".1f"), "", None),
     ]
@@ -391,6 +392,14 @@ def main() -> None:
     figures = measure(chosen.rounds, chosen.data)
     show(figures)
     figures.pop("alarms")
+    if importlib.util.find_spec("faker") is None:
+        print("\npersonal data: not measured, Faker is not installed (pip install faker)")
+    else:
+        messages = ordinary(chosen.data) if chosen.data.is_dir() else []
+        personal = redaction_personal.measure(100 * chosen.rounds, messages)
+        redaction_personal.show(personal)
+        figures["personal"] = {k: personal[k] for k in ("texts", "recall", "messages")}
+        figures["personal"]["struck"] = len(personal["struck"])
     machine = {"cpu": platform.machine(), "python": platform.python_version()}
     print(json.dumps({"name": "redaction", "figures": figures,
                       "machine": machine | {"date": str(date.today())}}))  # fmt: skip

@@ -183,7 +183,7 @@ SECRETS: tuple[Pattern, ...] = (
 )
 
 
-def _luhn(digits: str) -> bool:
+def luhn(digits: str) -> bool:
     total = 0
     for place, digit in enumerate(reversed(digits)):
         value = int(digit) * (2 if place % 2 else 1)
@@ -192,14 +192,15 @@ def _luhn(digits: str) -> bool:
 
 
 _CARD = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:2[2-9]|[3-6]\d|7[01])\d{13}"
+    r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}"
+    r"|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}"
     r"|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|6(?:011|5\d\d|4[4-9]\d)\d{12}|35\d{14}"
 )
 
 
 def _is_card(match: re.Match[str]) -> bool:
     digits = re.sub(r"\D", "", match[0])
-    return _CARD.fullmatch(digits) is not None and _luhn(digits)
+    return _CARD.fullmatch(digits) is not None and luhn(digits)
 
 
 # Country -> length of its account numbers (ISO 13616).
@@ -248,11 +249,6 @@ def _is_ipv6(match: re.Match[str]) -> bool:
     )
 
 
-def _is_phone(match: re.Match[str]) -> bool:
-    digits = sum(sign.isdigit() for sign in match["number"])
-    return bool(7 <= digits <= 15)
-
-
 def _is_email(match: re.Match[str]) -> bool:
     # `git@host.com:project` is an address of a repository.
     following: str = match.string[match.end() : match.end() + 1]
@@ -269,7 +265,7 @@ PERSONAL: tuple[Pattern, ...] = (
     ),
     pattern(
         "card",
-        r"(?<![\w.,-])(?:\d{13,19}|\d{4}(?P<s>[ -])\d{4}(?P=s)\d{4}(?P=s)\d{4}"
+        r"(?<![\w.,-])(?:\d{13,19}|\d{4}(?P<s>[ -])\d{4}(?P=s)\d{4}(?P=s)\d{4}(?:(?P=s)\d{1,3})?"
         r"|\d{4}(?P<t>[ -])\d{6}(?P=t)\d{4,5})(?![\w-]|[.,]\d)",
         "",
         _is_card,
@@ -280,36 +276,6 @@ PERSONAL: tuple[Pattern, ...] = (
         r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])",
         ":",
         _is_ipv6,
-    ),
-    # With a country's number: +49 170 1234567, +1 (555) 123-4567.
-    pattern(
-        "phone",
-        r"(?<![\w)+])(?<![\d)=] )(?P<number>\+\d{1,3}(?:[ ./-]?\(\d{1,5}\))?(?:[ ./-]?\d){5,13})"
-        r"(?![\w]|[.,]\d)",
-        "+",
-        _is_phone,
-    ),
-    # As written in North America: (555) 123-4567, 555-123-4567, 555.123.4567.
-    pattern(
-        "phone",
-        r"(?<![\w.+-])(?P<number>\(\d{3}\) ?\d{3}-\d{4}|\d{3}-\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4})"
-        r"(?![\w-]|\.\d)",
-        "- .",
-        _is_phone,
-    ),
-    # With the 0 that stands for one's own country: 0171 1234567, 030/1234567.
-    pattern(
-        "phone", r"(?<![\w.,+/-])(?P<number>0\d{2,4}[ /-]\d{6,9})(?![\w-]|[.,]\d)", "0", _is_phone
-    ),
-    # Any number that the words before it call a phone's.
-    pattern(
-        "phone",
-        r"(?P<keep>(?<![^\W_])(?:phone|telephone|tel|mobile|cell|whatsapp|telefon|handy|fax)"
-        r"(?: (?:number|no|nr|is))?(?: is)?[.:]{0,2} ?)(?P<number>\(?\d(?:[ ()./-]{0,2}\d){6,14})"
-        r"(?![\w]|[.,]\d)",
-        "phone tel mobile cell whatsapp handy fax",
-        _is_phone,
-        re.IGNORECASE,
     ),
 )
 

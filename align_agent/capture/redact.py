@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+from align_agent.capture.addresses import ADDRESSES
 from align_agent.capture.assignments import ASSIGNMENT, HINTS, kind_of, secret_by_name, secret_span
 from align_agent.capture.identity import IDENTITY
 from align_agent.capture.patterns import IBAN, PERSONAL, SECRETS, Pattern, is_iban
+from align_agent.capture.phones import PHONES
 from align_agent.capture.wire import MAX_CHARS, cut, shorten
 from align_agent.records import Message, ToolCall, Turn
 from align_agent.store import storable
@@ -156,7 +158,7 @@ def _one_round(text: str, personal: bool, found: Counter[str]) -> str:
         text = _assignments(text, found)
     if personal:
         text = _ibans(text, found)
-        for pattern in (*PERSONAL, *IDENTITY):
+        for pattern in (*PERSONAL, *PHONES, *IDENTITY, *ADDRESSES):
             text = _replace(text, lower, pattern, found)
     return text
 
