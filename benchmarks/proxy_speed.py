@@ -2,7 +2,9 @@
 
 `make bench-proxy`. Three processes: a loopback server that streams chunks at a steady pace (a
 model would only add noise of its own), `align-agent serve` in front of it, and this one, which
-asks both in turns. Then many streams are held for a minute. Prints a table and one JSON object.
+asks both in turns. Then many streams are held for a minute, and the door's memory is weighed every
+five seconds. At the end each question that was answered is looked for in the database. Prints a
+table and one JSON object.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +33,8 @@ from align_agent.store import Store
 
 PACE = 0.05  # seconds a token: as fast as a good reader, and as many local models
 TOKENS = 32
+WHOLE = "".join(f"word{number} " for number in range(TOKENS))
+WEIGHED = 5.0  # seconds from one look at the memory to the next
 ASKED = {"model": "align", "stream": True, "max_tokens": TOKENS}
 
 
@@ -82,16 +88,14 @@ class Client:
     """One connection that is kept, read line by line: it costs little beside what it measures."""
 
     def __init__(self, port: int) -> None:
-        self.port, self.asked = port, 0
+        self.port = port
         self._ends: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, name: str) -> float:
+    async def ask(self, said: str) -> float:
         """Seconds to the first text of one answer. Raises RuntimeError unless it came whole."""
         if self._ends is None:
             self._ends = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self._ends
-        self.asked += 1
-        said = f"Question {self.asked} of {name}?"
         body = json.dumps(ASKED | {"messages": [{"role": "user", "content": said}]}).encode()
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\n"
         head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -115,42 +119,59 @@ class Client:
     def close(self) -> None:
         if self._ends is not None:
             self._ends[1].close()
+            self._ends = None
 
 
-async def crowd(port: int, streams: int, seconds: float, name: str) -> tuple[list[float], int]:
-    """First-token seconds and failures of so many clients who ask without a pause."""
-    firsts: list[float] = []
-    failed = 0
+@dataclass
+class Crowd:
+    """What many clients saw: seconds to the first token, the questions that were answered."""
+
+    firsts: list[float] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
+    failed: int = 0
+
+
+async def crowd(port: int, streams: int, seconds: float, name: str) -> Crowd:
+    """So many clients who ask without a pause, each question once."""
+    made = Crowd()
     until = time.monotonic() + seconds
 
     async def one(number: int) -> None:
-        nonlocal failed
-        client = Client(port)
+        client, asked = Client(port), 0
         await asyncio.sleep(number / streams * PACE * TOKENS)  # they did not all begin at once
         while time.monotonic() < until:
+            asked += 1
+            said = f"Question {asked} of {name}-{number}?"
             try:
-                firsts.append(await client.ask(f"{name}-{number}"))
+                made.firsts.append(await client.ask(said))
+                made.answered.append(said)
             except (RuntimeError, OSError) as error:
                 print(f"failed: {error}", file=sys.stderr)
-                failed += 1
-                client = Client(port)
+                made.failed += 1
+                client.close()
         client.close()
 
     await asyncio.gather(*(one(number) for number in range(streams)))
-    return firsts, failed
+    return made
 
 
-def first_token(upstream: int, door: int, streams: int, rounds: int) -> dict[str, Any]:
-    """Both asked in turns, so that whatever else the machine does falls on both."""
+def first_token(
+    upstream: int, door: int, streams: int, rounds: int, answered: list[str]
+) -> dict[str, Any]:
+    """Both asked in turns, so that whatever else the machine does falls on both.
+
+    `answered` gets the questions that the door answered.
+    """
     found: dict[int, list[float]] = {upstream: [], door: []}
     failures = 0
     for number in range(rounds):
         for port in (upstream, door) if number % 2 else (door, upstream):
-            firsts, failed = asyncio.run(
-                crowd(port, streams, 4 * PACE * TOKENS, f"round-{streams}-{number}")
-            )
-            found[port] += firsts
-            failures += failed
+            name = f"round-{streams}-{number}"
+            made = asyncio.run(crowd(port, streams, 4 * PACE * TOKENS, name))
+            found[port] += made.firsts
+            failures += made.failed
+            if port == door:
+                answered += made.answered
     direct, ours = ([1000 * s for s in found[port]] for port in (upstream, door))
     percent = [statistics.quantiles(values, n=100) for values in (direct, ours)]
     return {
@@ -177,16 +198,18 @@ def spent(process: subprocess.Popen[str]) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def hold(process: subprocess.Popen[str], door: int, streams: int, seconds: float) -> dict[str, Any]:
+def hold(
+    process: subprocess.Popen[str], door: int, streams: int, seconds: float, answered: list[str]
+) -> dict[str, Any]:
     """Many streams at once: what failed, and the server's memory over the time."""
 
-    async def both() -> tuple[tuple[list[float], int], list[float]]:
+    async def both() -> tuple[Crowd, list[float]]:
         sizes: list[float] = []
 
         async def weigh() -> None:
             while True:
                 sizes.append(resident(process))
-                await asyncio.sleep(seconds / 12)
+                await asyncio.sleep(WEIGHED)
 
         scales = asyncio.create_task(weigh())
         made = await crowd(door, streams, seconds, "held")
@@ -194,18 +217,36 @@ def hold(process: subprocess.Popen[str], door: int, streams: int, seconds: float
         return made, sizes
 
     before, began = spent(process), time.monotonic()
-    (firsts, failed), sizes = asyncio.run(both())
+    made, sizes = asyncio.run(both())
     cores = (spent(process) - before) / (time.monotonic() - began)
+    answered += made.answered
+    firsts, third = made.firsts, len(sizes) // 3
     return {
         "streams": streams,
         "seconds": seconds,
         "answers": len(firsts),
-        "failed": failed,
+        "failed": made.failed,
         "first token, median ms": 1000 * statistics.median(firsts),
         "first token, p99 ms": 1000 * statistics.quantiles(firsts, n=100)[98],
         "processor, cores": cores,
-        "memory after a sixth of the time, MB": sizes[2],
+        f"memory every {WEIGHED:g} s, MB": [round(size, 1) for size in sizes],
         "memory at the end, MB": sizes[-1],
+        "growth in the first third, MB": sizes[third] - sizes[0],
+        "growth in the last third, MB": sizes[-1] - sizes[-1 - third],
+    }
+
+
+def in_the_store(database: Path, answered: list[str]) -> dict[str, int]:
+    """Each answered question against the turns that were stored."""
+    with Store.open(database) as store:
+        turns = [turn for turn in store.turns.all_main() if "warm-" not in turn.user_text]
+    stored, wanted = Counter(turn.user_text for turn in turns), Counter(answered)
+    return {
+        "answered": len(answered),
+        "stored": len(turns),
+        "lost": (wanted - stored).total(),
+        "stored though not answered, or twice": (stored - wanted).total(),
+        "with another answer than was given": sum(turn.answer != WHOLE for turn in turns),
     }
 
 
@@ -240,23 +281,22 @@ def measure(held: int, seconds: float, rounds: int) -> dict[str, Any]:
         upstream, upstream_port = start_upstream(Path(folder))
         home = Path(folder) / "home"
         process, door = start_door(home, upstream_port)
+        answered: list[str] = []
         try:
             asyncio.run(crowd(door, 4, 1.0, "warm"))
             figures: dict[str, Any] = {
-                f"first token, {streams} streams": first_token(upstream_port, door, streams, rounds)
+                f"first token, {streams} streams": first_token(
+                    upstream_port, door, streams, rounds, answered
+                )
                 for streams in (1, 50)
             }
-            figures["held"] = hold(process, door, held, seconds)
+            figures["held"] = hold(process, door, held, seconds, answered)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(120)
             upstream.kill()
             upstream.wait()
-        with Store.open(Home(home).database) as store:
-            stored = [turn.user_text for turn in store.turns.all_main()]
-    answered = sum(f.get("answers through the door", f.get("answers", 0)) for f in figures.values())
-    counted = [text for text in stored if "warm-" not in text]
-    figures["turns"] = {"answered": answered, "stored": len(counted)}
+        figures["turns"] = in_the_store(Home(home).database, answered)
     return figures
 
 
@@ -275,18 +315,28 @@ def rows_of(figures: dict[str, Any]) -> list[tuple[object, ...]]:
     held = figures["held"]
     name = f"{held['streams']} streams for {held['seconds']:g} s"
     rows.append((f"{name}: failed", held["failed"], "", "", 0, held["failed"] == 0))
-    early, late = (
-        held[f"memory {when}, MB"] for when in ("after a sixth of the time", "at the end")
-    )
-    rows.append((f"{name}: memory at the end, MB", late, f"{early:.3g}, after a sixth of the time",
-                 f"{late - early:+.1f} MB", "steady", late - early < 0.1 * early))  # fmt: skip
-    rows.append((f"{name}: first token, median ms", held["first token, median ms"], "", "", "", ""))
-    rows.append((f"{name}: first token, p99 ms", held["first token, p99 ms"], "", "", "", ""))
-    rows.append((f"{name}: processor, share of one core", held["processor, cores"], "", "", "", ""))
+    rows += [(f"{name}: {what}", *row) for what, *row in held_rows(held)]
     turns = figures["turns"]
-    lost = turns["answered"] - turns["stored"]
-    rows.append(("turns lost", lost, f"{turns['answered']:,} answered", "", 0, lost == 0))
+    rows.append(("questions answered, not stored", turns["lost"],
+                 f"{turns['answered']:,} answered", "", 0, turns["lost"] == 0))  # fmt: skip
+    for what in ("stored though not answered, or twice", "with another answer than was given"):
+        rows.append((f"turns {what}", turns[what], f"{turns['stored']:,} stored", "", 0,
+                     turns[what] == 0))  # fmt: skip
     return rows
+
+
+def held_rows(held: dict[str, Any]) -> list[tuple[object, ...]]:
+    sizes = held[f"memory every {WEIGHED:g} s, MB"]
+    first, last = (held[f"growth in the {which} third, MB"] for which in ("first", "last"))
+    return [
+        (f"memory every {WEIGHED:g} s, MB", ", ".join(f"{size:.0f}" for size in sizes), "", "", "",
+         ""),
+        ("memory, growth in the last third, MB", last, f"{first:+.1f}, in the first third",
+         f"{last / sizes[-1]:+.1%} of it", "steady: 2%", last < 0.02 * sizes[-1]),
+        ("first token, median ms", held["first token, median ms"], "", "", "", ""),
+        ("first token, p99 ms", held["first token, p99 ms"], "", "", "", ""),
+        ("processor, share of one core", held["processor, cores"], "", "", "", ""),
+    ]  # fmt: skip
 
 
 def main() -> None:
