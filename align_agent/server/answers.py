@@ -149,18 +149,24 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 
     Raises ClientDisconnect.
     """
-    task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_gone(receive))
-    try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientDisconnect
-    finally:
-        watch.cancel()
+    task = asyncio.current_task()
+    assert task is not None
+    before, left = task.cancelling(), False
+
+    async def watch() -> None:
+        nonlocal left
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left = True
         task.cancel()
 
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    # The work stays in this task: one of its own would begin a turn of the loop later.
+    watching = asyncio.ensure_future(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if left and task.uncancel() <= before:
+            raise ClientDisconnect from None
+        raise
+    finally:
+        watching.cancel()

@@ -26,10 +26,18 @@ from align_agent.server.errors import error_body, status_of, told
 from align_agent.server.metrics import exposition
 from align_agent.server.service import Service
 from align_agent.server.sessions import Sessions
+from align_agent.server.shortcut import Endpoint, Shortcut
 from align_agent.server.versions import FAMILY
 from align_agent.server.warm import keep_warm
 
 log = logging.getLogger(__name__)
+
+
+STRAIGHT: dict[str, tuple[type[BaseModel], Endpoint]] = {
+    "/v1/chat/completions": (chat.ChatRequest, chat.create),
+    "/v1/responses": (responses.ResponsesRequest, responses.create),
+    "/v1/messages": (messages.MessagesRequest, messages.create),
+}
 
 
 class EmbeddingsRequest(BaseModel):
@@ -54,7 +62,13 @@ def build_app(service: Service) -> FastAPI:
         service.versions.leave()
 
     app = FastAPI(
-        title="align-agent", version=__version__, docs_url=None, redoc_url=None, lifespan=life
+        title="align-agent",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=life,
+        # What is said here is told to no collector that an environment variable names.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.service = service
     app.state.started = int(time.time())
@@ -67,11 +81,10 @@ def build_app(service: Service) -> FastAPI:
     app.add_api_route("/healthz", healthz, methods=["GET"])
     app.add_api_route("/readyz", readyz, methods=["GET"])
     app.add_api_route("/metrics", metrics, methods=["GET"])
-    app.add_exception_handler(AlignAgentError, _ours)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(ClientDisconnect, _left)
+    for kind, handler in FAILURES.items():
+        app.add_exception_handler(kind, handler)
     app.add_exception_handler(Exception, _unexpected)
+    app.add_middleware(Shortcut, ways=STRAIGHT, handlers=FAILURES)
     app.add_middleware(
         Gatekeeper,
         token=settings.token,
@@ -164,3 +177,11 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     log.exception("a request failed", exc_info=error)
     message = f"unexpected {type(error).__name__}; the server's log has the details"
     return JSONResponse(error_body(request.url.path, 500, message, "server_error"), 500)
+
+
+FAILURES: dict[type[Exception], Any] = {
+    AlignAgentError: _ours,
+    RequestValidationError: _invalid,
+    HTTPException: _http,
+    ClientDisconnect: _left,
+}

@@ -65,19 +65,21 @@ class Service:
         """
         exchange = Exchange(headers, body, ask.messages, ask.tools, ask.served, response=response)
         watch = self.meter.watch()
-        heard = over = False
+        events, over = 0, False
 
         def listen(event: Event) -> None:
-            nonlocal heard, over
+            nonlocal events, over
             if over:
                 return
-            if not heard:
-                # Only now: reading a request for the log takes time that its answer could use.
-                heard = True
+            events += 1
+            over = not isinstance(event, Piece)
+            # Not with the first: reading a request for the log takes time that its answer could
+            # use, and the first token is not with the client yet.
+            if events == 2 or (over and events == 1):
                 self.scribe.hear(exchange)
             watch(event)
-            if not isinstance(event, Piece):
-                over = True
+            if over:
+                assert not isinstance(event, Piece)
                 self.scribe.note(exchange, event)
 
         seconds = self.config.server.timeout_seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -9,6 +10,8 @@ import httpx
 import openai
 import pytest
 from tiny import CALCULATOR
+
+from align_agent.server.app import STRAIGHT
 
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
 TOOLS: Any = [CALCULATOR]
@@ -201,3 +204,16 @@ def test_json_that_cannot_be_promised_is_refused(server: Any) -> None:
         client(server).chat.completions.create(**asked, response_format={"type": "json_object"})
     made = client(server).chat.completions.create(**asked, response_format={"type": "text"})
     assert made.choices[0].message.content == "Great work, well done!"
+
+
+def test_what_takes_the_straight_way_is_described_and_refused_as_ever(server: Any) -> None:
+    described = httpx.get(f"{server.url}/openapi.json").json()["paths"]
+    for path, (model, _) in STRAIGHT.items():
+        told = described[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert told["$ref"].rpartition("/")[2] == model.__name__
+        body = json.dumps({"model": "align", "input": "x", "messages": HELLO, "max_tokens": 3})
+        for kind, status in (("application/json", 200), ("text/plain", 400), ("", 400)):
+            headers = {"content-type": kind} if kind else {}
+            answer = httpx.post(f"{server.url}{path}", content=body, headers=headers)
+            assert answer.status_code == status
+        assert httpx.get(f"{server.url}{path}").status_code == 405

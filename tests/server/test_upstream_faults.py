@@ -16,15 +16,24 @@ from align_agent.config import Config, UpstreamConfig
 from align_agent.errors import ConfigError
 from align_agent.paths import Home
 from align_agent.server.service import Service
+from align_agent.server.upstream import remote
 from align_agent.store import Store
 
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
 
 
+# A server on this machine is reached by `near`, any other by aiohttp: both must know these faults.
+EITHER_WAY = pytest.mark.parametrize("upstream", ["near", "far"], indirect=True)
+
+
 @pytest.fixture
-def upstream(serve: Any) -> Iterator[Callable[..., Any]]:
+def upstream(
+    serve: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Any]]:
     """`upstream(answer)` is a door before a server that answers so."""
     opened: list[Loopback] = []
+    if getattr(request, "param", "near") == "far":
+        monkeypatch.setattr(remote, "_near", lambda _: None)
 
     def make(answer: Callable[[Handler], None], **settings: Any) -> tuple[Any, Loopback]:
         opened.append(Loopback(answer))
@@ -74,6 +83,7 @@ def test_a_refusal_keeps_its_status_and_its_words(
     assert stored(door) == [("", "error")]
 
 
+@EITHER_WAY
 def test_openais_client_knows_the_error_by_its_type(upstream: Any) -> None:
     door, _ = upstream(lambda told: told.tell(429, {"error": {"message": "Slow down."}}))
     caller = openai.OpenAI(base_url=f"{door.url}/v1", api_key="none", max_retries=0)
@@ -142,6 +152,7 @@ def nonsense(told: Handler) -> None:
     told.end()
 
 
+@EITHER_WAY
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -173,6 +184,7 @@ def test_the_answer_after_a_failure_is_a_good_one(upstream: Any) -> None:
     assert stored(door) == [("Fine again.", "stop")]  # the second try of the same turn
 
 
+@EITHER_WAY
 def test_an_upstream_that_does_not_stream_is_understood(upstream: Any) -> None:
     whole = {
         "choices": [{"index": 0, "message": {"content": "All."}, "finish_reason": "length"}],
@@ -189,6 +201,7 @@ def test_a_wrong_address_is_no_answer(upstream: Any) -> None:
     assert ask(door).status_code == 502
 
 
+@EITHER_WAY
 def test_exotic_line_breaks_and_split_bytes_stay_whole(upstream: Any) -> None:
     text = "a\u2028b\x85c\x0bd é😀"
 
@@ -316,6 +329,7 @@ def test_the_upstreams_defaults_hold_for_what_the_client_does_not_name(
     assert (sent["max_tokens"], sent["temperature"], sent["top_p"]) == (9, 0.0, 0.5)
 
 
+@EITHER_WAY
 def test_connections_are_used_again(upstream: Any) -> None:
     ports: list[int] = []
 
@@ -362,6 +376,7 @@ def test_embeddings_are_the_upstreams_affair(upstream: Any) -> None:
     assert (path, body["model"], body["input"]) == ("/v1/embeddings", "m", ["x"])
 
 
+@EITHER_WAY
 def test_a_kept_connection_that_was_closed_meanwhile_is_no_error(upstream: Any) -> None:
     def answer(told: Handler) -> None:
         told.stream("Hi.")
@@ -371,6 +386,7 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_no_error(upstream: Any) 
     assert [ask(door).status_code for _ in range(12)] == [200] * 12
 
 
+@EITHER_WAY
 def test_an_upstream_that_closes_without_a_word_is_told_after_a_second_try(upstream: Any) -> None:
     door, server = upstream(lambda told: told.cut())
     answer = ask(door)

@@ -83,7 +83,7 @@ class Upstream:
         until = loop.time() + timeout
         try:
             async with asyncio.timeout(timeout):
-                await asyncio.shield(opened)
+                await opened
         except TimeoutError:
             task.cancel()
             raise TimedOut(

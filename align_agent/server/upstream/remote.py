@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from align_agent.config import UpstreamConfig
 from align_agent.errors import ConfigError, MissingDependency, UpstreamError
 from align_agent.server.access import LOOPBACK
+from align_agent.server.upstream.near import Near, Unreachable
 from align_agent.server.upstream.wire import refusal
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Remote:
         self._settings = settings
         self._headers = _authorization(settings)
         self._client: aiohttp.ClientSession | None = None
+        self._near = _near(self.url)
         self._model = settings.model
         try:
             import aiohttp  # noqa: F401
@@ -85,11 +87,22 @@ class Remote:
         waiting = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         url = f"{self.url}/chat/completions"
         with self._told():
+            if self._near is not None:
+                answer = await self._near.post(
+                    urlsplit(url).path, self._heads(url), json.dumps(body).encode()
+                )
+                try:
+                    yield await self._answered(answer.status, answer.headers, answer.chunks())
+                finally:
+                    self._near.done(answer)
+                return
             async with await self._posted(url, json=body, timeout=waiting) as response:
-                if response.status != 200:
-                    text = (await response.read()).decode("utf-8", "replace")
-                    raise refusal(_status(response.status), _parsed(text), response.headers)
-                yield self._events(response)
+                chunks = response.content.iter_any()
+                yield await self._answered(response.status, response.headers, chunks)
+
+    def _heads(self, url: str) -> dict[str, str]:
+        named = {"host": urlsplit(url).netloc, "content-type": "application/json"}
+        return named | {"accept": "*/*", "user-agent": "align-agent"} | self._headers
 
     async def _posted(self, url: str, **facts: Any) -> aiohttp.ClientResponse:
         import aiohttp
@@ -106,6 +119,8 @@ class Remote:
         raise AssertionError("unreachable")
 
     async def aclose(self) -> None:
+        if self._near is not None:
+            self._near.close()
         if self._client is not None:
             await self._client.close()
             self._client = None
@@ -127,15 +142,24 @@ class Remote:
     def _told(self) -> _Told:
         return _Told(self.url)
 
-    async def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[str]:
+    async def _answered(
+        self, status: int, headers: Mapping[str, str], chunks: AsyncIterator[bytes]
+    ) -> AsyncIterator[str]:
+        """The events of an answer. Raises UpstreamError for a refusal."""
+        if status != 200:
+            text = b"".join([chunk async for chunk in chunks]).decode("utf-8", "replace")
+            raise refusal(_status(status), _parsed(text), headers)
+        return self._events("json" in headers.get("content-type", ""), chunks)
+
+    async def _events(self, whole: bool, chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
         """By lines of bytes: a text's own exotic line breaks must not cut an event in two."""
-        if "json" in response.headers.get("content-type", ""):  # it does not stream
-            yield (await response.read()).decode("utf-8", "replace")
+        if whole:  # it does not stream
+            yield b"".join([chunk async for chunk in chunks]).decode("utf-8", "replace")
             yield "[DONE]"
             return
         rest = b""
         with self._told():
-            async for chunk in response.content.iter_any():
+            async for chunk in chunks:
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     if line.startswith(b"data:"):
@@ -158,9 +182,10 @@ class _Told:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         import aiohttp
 
-        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        away = aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | Unreachable
+        if isinstance(error, away):
             raise UpstreamError(
-                f"the upstream at {self._url} cannot be reached: {error or 'no answer'}",
+                f"the upstream at {self._url} cannot be reached: {str(error) or 'no answer'}",
                 code="upstream_unreachable",
                 hint="start it, or correct upstream.base_url in config.yaml",
             ) from error
@@ -177,6 +202,15 @@ class _Told:
                 code="upstream_broke_off",
                 hint="its own log may say why; try again",
             ) from error
+
+
+def _near(url: str) -> Near | None:
+    """The quick way there, where it leads."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or host not in LOOPBACK:
+        return None
+    return Near(host, parts.port or 80, idle=_IDLE_SECONDS, patience=CONNECT_SECONDS)
 
 
 def _authorization(settings: UpstreamConfig) -> dict[str, str]:
