@@ -43,6 +43,7 @@ def _show(data: dict[str, Any], limit: int) -> None:
     pairs(
         [
             ("learn from", data["train"]),
+            ("start", data["start"]),
             ("held out", data["heldout"]),
             ("anchors", data["anchors"]),
             ("left out", sum(data["skipped"].values())),

@@ -264,6 +264,27 @@ class DistillConfig:
     anchors: float = option(
         0.5, "Share of turns without complaint, which hold the rest in place.", low=0, high=0.9
     )
+    start: str = option(
+        "auto",
+        "What a night trains. base: a fresh adapter over the base, so that nothing drifts and what "
+        "you retired is gone. champion: the one that serves, further, on what is new and a sample "
+        "of the old. auto: the base, until there are more turns to learn from than max_turns or "
+        "the last night ran out of time.",
+        choices=("auto", "base", "champion"),
+    )
+    replay: float = option(
+        0.3,
+        "Share of turns that were learned before among the lessons of a night that trains the "
+        "champion further, or that has more turns than max_turns.",
+        low=0,
+        high=0.9,
+    )
+    rebuild_after: int = option(
+        7,
+        "Nights in a row that may train the champion further; the next starts from the base.",
+        low=0,
+        high=10_000,
+    )
     max_grad_norm: float = option(1.0, "Longer gradients are cut to this.", low=0.001, high=1000)
     warmup_steps: int = option(2, "Steps until the full learning rate.", low=0, high=100_000)
     mask_first_tokens: int = option(

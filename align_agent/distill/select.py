@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -15,7 +15,9 @@ from align_agent.store import Store
 # repeats the question, so its text is no hindsight.
 _WORDS_OF = ("edit", "rating", "follow_up", "judge", "gap")
 
+TOO_MANY = "more trainable turns than distill.max_turns"
 NO_HINDSIGHT = "no hindsight: no rule applies and the complaint has no words"
+ENOUGH_HELD_OUT = "held out, but the gate has enough turns"
 ENOUGH_ANCHORS = "nothing to correct, and enough anchors"
 UNREAD = "nobody complained, and the night has enough turns to learn from and enough anchors"
 
@@ -29,6 +31,8 @@ class SelectConfig(Protocol):
     def heldout_share(self) -> float: ...
     @property
     def anchors(self) -> float: ...
+    @property
+    def replay(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ def select(
     *,
     seed: int,
     min_confidence: float = 0.6,
+    learned: Collection[str] = (),
+    unheeded: Collection[str] = (),
 ) -> Selection:
     """Put every main turn into exactly one of train, heldout, anchors and skipped.
 
@@ -78,26 +84,30 @@ def select(
     a rule that can be checked (`violates`), and there is something to tell the teacher: a rule
     that applies (`rules_for`) or the correction's words. Other usable turns are anchors,
     `config.anchors` of all examples. Whole conversations are held out, by a hash of their id and
-    the seed, so that the same ones stay held out from night to night. Where there are more than a
-    night can use, a hash draws a sample of all, old ones too. The result is a function of the
-    store's content and the arguments alone.
+    the seed, so that the same ones stay held out from night to night. `unheeded` feedback (ids)
+    counts as if it had not been given. The result is a function of the store's content and the
+    arguments alone.
+
+    Where there are more trainable turns than `config.max_turns`, those that are not among the
+    `learned` come first, the newest before all, and `config.replay` of the places goes to a sample
+    of the learned ones, which a hash draws.
 
     Both functions are given turns `without_history`: they may look at the system message, what
     was asked and what was answered.
     """
     result = Selection()
-    usable = _usable(store, rules_for, min_confidence, result.skipped)
+    usable = _usable(store, rules_for, min_confidence, unheeded, result.skipped)
     held = _held_out({item.conversation_id for item in usable}, config.heldout_share, seed)
     kept = [i for i in usable if i.conversation_id in held]
     rest = [i for i in usable if i.conversation_id not in held]
     learn, fine = _sorted_out(store, rest, config, rules_for, violates, seed, result.skipped)
     heldout_limit = max(1, round(config.max_turns * config.heldout_share))
-    for items, limit, into, why in (
-        (learn, config.max_turns, result.train, "more trainable turns than distill.max_turns"),
-        (kept, heldout_limit, result.heldout, "held out, but the gate has enough turns"),
-        (fine, _anchors_for(len(learn), config), result.anchors, ENOUGH_ANCHORS),
+    anchor_limit = _anchors_for(len(learn), config)
+    for items, chosen, into, why in (
+        (learn, _lessons(learn, config, learned, seed), result.train, TOO_MANY),
+        (kept, _sample(kept, heldout_limit, seed), result.heldout, ENOUGH_HELD_OUT),
+        (fine, _sample(fine, anchor_limit, seed), result.anchors, ENOUGH_ANCHORS),
     ):
-        chosen = _sample(items, limit, seed)
         result.skipped.extend((i.turn_id, why) for i in items if i.turn_id not in chosen)
         some = sorted((i for i in items if i.turn_id in chosen), key=lambda item: item.number)
         turns = store.turns.several([item.number for item in some])
@@ -109,6 +119,7 @@ def _usable(
     store: Store,
     rules_for: Callable[[Turn], Sequence[str]],
     min_confidence: float,
+    unheeded: Collection[str],
     skipped: list[tuple[str, str]],
 ) -> list[_Usable]:
     """The turns that are good for something; the others go to `skipped` with the reason."""
@@ -118,7 +129,7 @@ def _usable(
     said = store.feedback.by_turn()
     for row in store.turns.facts():
         turn_id = row["id"]
-        feedback = said.get(turn_id, ())
+        feedback = [f for f in said.get(turn_id, ()) if f.id not in unheeded]
         reason = NOT_OWNER if turn_id in strangers else _obstacle(row)
         corrected, words = correction(feedback, min_confidence) if feedback else (False, "")
         if not reason and not corrected and any(_blames(f) for f in feedback):
@@ -157,7 +168,7 @@ def _sorted_out(
     In the order of the hash that draws the samples. Once there are enough of both, no more answers
     are read: in a log of many years that would be most of the work.
     """
-    ranked = sorted(items, key=lambda item: (_rank(seed, item.turn_id), item.turn_id))
+    ranked = sorted(items, key=lambda item: (rank(seed, item.turn_id), item.turn_id))
     turns = store.turns.without_history([i.number for i in ranked if i.kind == "silent"])
     learn: list[_Usable] = []
     fine: list[_Usable] = []
@@ -216,8 +227,8 @@ def _obstacle(row: dict[str, Any]) -> str:
 def _held_out(conversations: set[str], share: float, seed: int) -> set[str]:
     """The conversations that are held out: about `share` of them, and of two or more at least one
     and not all."""
-    ranked = sorted((_rank(seed, name), name) for name in conversations)
-    held = {name for rank, name in ranked if rank < share}
+    ranked = sorted((rank(seed, name), name) for name in conversations)
+    held = {name for place, name in ranked if place < share}
     if share > 0 and not held and len(ranked) > 1:
         held = {ranked[0][1]}
     if len(held) == len(ranked):
@@ -225,13 +236,26 @@ def _held_out(conversations: set[str], share: float, seed: int) -> set[str]:
     return held
 
 
+def _lessons(
+    items: Sequence[_Usable], config: SelectConfig, learned: Collection[str], seed: int
+) -> set[str]:
+    """At most `config.max_turns` of the turns: what is new, and a sample of what was learned."""
+    if len(items) <= config.max_turns:
+        return {item.turn_id for item in items}
+    old = [item for item in items if item.turn_id in learned]
+    new = sorted((i for i in items if i.turn_id not in learned), key=lambda item: -item.number)
+    again = max(round(config.replay * config.max_turns), config.max_turns - len(new))
+    sample = _sample(old, again, seed)
+    return sample | {item.turn_id for item in new[: config.max_turns - len(sample)]}
+
+
 def _sample(items: Sequence[_Usable], limit: int, seed: int) -> set[str]:
     """At most `limit` of the turns, drawn by a hash: more turns do not redraw the earlier ones."""
-    ranked = sorted((_rank(seed, item.turn_id), item.turn_id) for item in items)
+    ranked = sorted((rank(seed, item.turn_id), item.turn_id) for item in items)
     return {turn_id for _, turn_id in ranked[:limit]}
 
 
-def _rank(seed: int, name: str) -> float:
+def rank(seed: int, name: str) -> float:
     """A number in [0, 1) that depends on the seed and the name alone."""
     digest = hashlib.sha256(f"{seed}:{name}".encode(errors="replace")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

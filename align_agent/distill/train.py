@@ -41,7 +41,7 @@ from align_agent.distill.pairs import Pair, pair_of
 from align_agent.distill.teacher import TeacherRow, teacher_rows
 from align_agent.errors import InputError, ModelError, TrainingDiverged
 from align_agent.models.forward import has_plain_head, logits_at
-from align_agent.models.lora import assert_plain, assert_untouched
+from align_agent.models.lora import WEIGHTS_FILE, assert_plain, assert_untouched, copy_lora
 from align_agent.models.tree import hidden_at
 
 if TYPE_CHECKING:
@@ -122,8 +122,11 @@ def train(
     out_dir: Path,
     on_step: OnStep | None = None,
     state_dir: Path | None = None,
+    start: Path | None = None,
 ) -> TrainResult:
-    """Distil the examples into a fresh LoRA over the base and write it to `out_dir`.
+    """Distil the examples into a LoRA over the base and write it to `out_dir`.
+
+    The LoRA is fresh, or has the weights of the adapter in `start`, of the same rank.
 
     On a CPU the same examples, settings, seed and thread count give the same bytes, also when the
     process was killed in between and called again with the same `state_dir`, which keeps the
@@ -137,6 +140,8 @@ def train(
     assert_plain(base)
     with assert_untouched(base), _seeded(seed, model.device):
         student = model.fresh_lora(cfg.lora_rank, cfg.lora_alpha, cfg.lora_dropout, seed)
+        if start is not None:
+            copy_lora(student, start)
         _train_mode(student, cfg.gradient_checkpointing)
         weights = [p for p in student.parameters() if p.requires_grad]
         tokens = memory.tokens_at_once(student, cfg.max_memory_gb)
@@ -145,7 +150,7 @@ def train(
         batches = _batches(lessons, cfg, seed)
         rate = learning_rate(cfg.learning_rate, base)
         optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
-        keeper = checkpoint.Keeper(state_dir, _key(model, lessons, batches, cfg, seed))
+        keeper = checkpoint.Keeper(state_dir, _key(model, lessons, batches, cfg, seed, start))
         at = keeper.load(weights, optimizer) or Standing(0, [], 0.0, tokens)
         started -= at.seconds  # what an earlier process spent on it counts
         while at.step < len(batches) and time.monotonic() - started < cfg.max_minutes * 60:
@@ -348,11 +353,14 @@ def _key(
     batches: list[list[int]],
     cfg: TrainConfig,
     seed: int,
+    start: Path | None,
 ) -> str:
     """What a training depends on, as one short text: only the same one may be gone on with."""
     names = [name for name in vars(TrainConfig) if isinstance(getattr(TrainConfig, name), property)]
     settings = {name: getattr(cfg, name) for name in sorted(names) if name != "max_minutes"}
     digest = hashlib.sha256(repr((model.base_hash, settings, seed, batches)).encode())
+    if start is not None:
+        digest.update((start / WEIGHTS_FILE).read_bytes())
     for lesson in lessons:
         digest.update(repr((lesson.pair, lesson.advantage)).encode())
     return digest.hexdigest()

@@ -150,6 +150,34 @@ def join_lora(model: Any, network: Any, folder: Path, name: str) -> Any:
     return model.eval().requires_grad_(False)
 
 
+def copy_lora(model: Any, folder: Path) -> None:
+    """Give a fresh LoRA the weights of the folder's adapter, which has the same rank and scale.
+
+    Raises AdapterDamaged when a file is missing or unreadable, WrongBase when it does not fit.
+    """
+    from peft import set_peft_model_state_dict
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    found, own = _read_config(folder), model.peft_config[model.active_adapter]
+    if (found.r, found.lora_alpha) != (own.r, own.lora_alpha):
+        raise _wrong_base(folder, f"its rank is {found.r}, its alpha {found.lora_alpha}")
+    try:
+        weights = load_file(folder / WEIGHTS_FILE)
+        result = set_peft_model_state_dict(model, weights, adapter_name=model.active_adapter)
+    except (OSError, SafetensorError) as error:
+        raise AdapterDamaged(
+            f"{folder / WEIGHTS_FILE} cannot be read: {error}",
+            hint="roll back to another version: align-agent adapters rollback",
+        ) from error
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise _wrong_base(folder, str(error).splitlines()[0]) from error
+    missing = [key for key in result.missing_keys if "lora_" in key]
+    if missing or result.unexpected_keys:
+        odd = (missing or list(result.unexpected_keys))[0]
+        raise _wrong_base(folder, f"{odd} is in one and not in the other")
+
+
 def can_mix(folder: Path) -> bool:
     """Whether PEFT can compute this adapter's rows in one batch with others'. Raises
     AdapterDamaged."""

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from align_agent.adapters.registry import Registry
+from align_agent.adapters.timeline import RULES
 from align_agent.config import Config
 from align_agent.distill.select import Selection
 from align_agent.models.load import load_model
-from align_agent.night import plan
+from align_agent.night import continual, plan
 from align_agent.night.artefacts import RunFolder
 from align_agent.night.progress import Progress
 from align_agent.paths import Home
@@ -73,6 +74,17 @@ class Night:
         if version and self.store.adapters.get(version).tainted:
             return BASE_VERSION, None
         return version, path
+
+    def start(self) -> Path | None:
+        """The adapter from whose weights this night trains; None for a fresh one over the base."""
+        version, path = self.champion()
+        return path if version and version == self.run.config.get(continual.START) else None
+
+    def retired(self) -> list[str]:
+        """The rules that the champion learned, and in whose place there is nothing now."""
+        champion = continual.champion_of(self.store, self.registry.champion())
+        learned = champion.run.config.get(RULES, ()) if champion else ()
+        return continual.retired(learned, self.wishes.rules)
 
     def chosen(self) -> Selection:
         """The turns of this night, as the `select` phase left them."""

@@ -19,7 +19,7 @@ from align_agent.distill.hindsight import Example, example_of, teacher_prompt
 from align_agent.distill.select import Candidate
 from align_agent.errors import ModelError, PromotionHeld
 from align_agent.feedback.checks import run_check
-from align_agent.night import exam, plan
+from align_agent.night import continual, exam, plan
 from align_agent.night.context import BASE_HASH, End, Night
 from align_agent.night.detect import detect
 from align_agent.prompts import with_hindsight
@@ -44,8 +44,17 @@ Phase = Callable[[Night], "dict[str, Any] | End"]
 def select(night: Night) -> dict[str, Any] | End:
     """Choose the turns; note each one's use and reason."""
     night.progress.phase("select")
-    chosen = plan.choose(night.store, night.config, night.wishes)
-    night.store.runs.add_turns(night.run.id, plan.uses_of(chosen, night.wishes))
+    chosen, start = plan.tonight(night.store, night.config, night.wishes)
+    uses = plan.uses_of(chosen, night.wishes)
+    champion = continual.champion_of(night.store, start.version)
+    if champion is not None:
+        # A later note of the same turn replaces the one before.
+        uses += continual.inherited(champion, chosen)
+    night.store.runs.add_turns(night.run.id, uses)
+    facts = {continual.START: start.version, continual.WARM_NIGHTS: start.nights}
+    night.update(config={**night.run.config, **facts})
+    if start.why:
+        night.progress.say(f"starting {start.why}" if start.version else start.why)
     problem = plan.too_little(chosen, night.config.distill.min_turns)
     if problem:
         return End("skipped", problem)
@@ -85,7 +94,7 @@ def preflight(night: Night) -> dict[str, Any] | End:
     open_wishes = any(
         c.follow_up and not night.wishes.violates(c.turn) for c in candidates if c.turn.id in pairs
     )
-    if total and not ahead and not open_wishes:
+    if total and not ahead and not open_wishes and not night.retired():
         return End(
             "skipped",
             f"nothing to learn: shown your rules, the base meets {told} of {total} rule checks on "
@@ -211,12 +220,14 @@ def train(night: Night) -> dict[str, Any]:
     examples = [Example.from_dict(row) for row in night.done["rollouts"]["examples"]]
     workshop, result = _train(night, examples, night.config.distill, "train")
     night.folder.keep(workshop, night.folder.adapter)
+    night.update(config={**night.run.config, continual.OUT_OF_TIME: result.stopped_early})
     losses = [row["loss"] for row in result.metrics]
     return {
         "steps": result.steps,
         "seconds": result.seconds,
         "examples": result.examples,
         "stopped_early": result.stopped_early,
+        "started_from": night.run.config.get(continual.START, BASE_VERSION),
         "first_loss": losses[0] if losses else None,
         "last_loss": losses[-1] if losses else None,
     }
@@ -250,6 +261,7 @@ def _train(
         out_dir=workshop,
         on_step=on_step,
         state_dir=night.folder.state(phase),
+        start=night.start(),
     )
     return workshop, result
 
@@ -298,7 +310,7 @@ def conclude(night: Night, end: End) -> None:
         status, reason = end.status, end.reason
         version = end.changes.get("candidate")
         if status == "skipped":
-            reason += _clear_tainted(night)
+            reason += _clear_tainted(night) or _clear_unwanted(night)
         if status == "promoted" and version is not None:
             try:
                 night.registry.promote(version, why=reason, who="night")
@@ -324,6 +336,24 @@ def _clear_tainted(night: Night) -> str:
     except PromotionHeld as held:
         return f"; {label} learned from what was forgotten, but {held.message}"
     return f"; {label} learned from what was forgotten: the base answers in its place"
+
+
+def _clear_unwanted(night: Night) -> str:
+    """Let the base answer where nothing of what the champion learned is wanted any more.
+
+    Returns what to add to the night's reason. A hold of the user's stands.
+    """
+    version = night.registry.champion()
+    gone = night.retired()
+    champion = continual.champion_of(night.store, version)
+    if champion is None or not gone or night.wishes.rules:
+        return ""
+    label = version_label(version)
+    try:
+        night.registry.promote(BASE_VERSION, why=f"{gone[0]} is retired", who="night")
+    except PromotionHeld as held:
+        return f"; {label} learned what is not wanted any more, but {held.message}"
+    return f"; {label} learned what is not wanted any more ({gone[0]}): the base answers again"
 
 
 PHASES: dict[str, Phase] = {

@@ -13,11 +13,13 @@ from typing import Any
 from align_agent.config import Config, load_config
 from align_agent.distill.select import Candidate, Selection, select
 from align_agent.feedback.checks import run_check
+from align_agent.feedback.fading import FADED
 from align_agent.feedback.profile import EVERYTHING, Profile
 from align_agent.feedback.scope import applying
+from align_agent.night import continual
 from align_agent.paths import Home
 from align_agent.prompts import RULES_HEADER, without_rules
-from align_agent.records import Rule, Turn
+from align_agent.records import BASE_VERSION, Rule, Turn, version_label
 from align_agent.store import Store
 
 # With fewer conversations the one that is held out would be missed more than the gate needs it.
@@ -43,12 +45,13 @@ class PlannedTurn:
 class Plan:
     """What the next night would do, as far as can be told without a model.
 
-    `ready` says whether it would train at all, `reason` why or why not. `skipped` counts the
-    reasons for leaving turns out.
+    `ready` says whether it would train at all, `reason` why or why not, `start` from which weights.
+    `skipped` counts the reasons for leaving turns out.
     """
 
     ready: bool
     reason: str
+    start: str
     train: int
     heldout: int
     anchors: int
@@ -66,6 +69,10 @@ class Wishes:
     def __init__(self, store: Store, config: Config) -> None:
         self.rules: list[Rule] = Profile(store, config).rules()
         self._by_text = {rule.text: rule for rule in self.rules}
+        # What was complained of for the sake of a rule that the user went back on.
+        self.unheeded = store.feedback.behind(
+            continual.stale_rules(store.rules.list(), self.rules, FADED)
+        )
 
     def for_turn(self, turn: Turn) -> list[str]:
         """The texts of the rules that apply to the turn."""
@@ -110,13 +117,14 @@ def plan(home: Home) -> Plan:
     config = load_config(home.config)
     with Store.open(home.database) as store:
         wishes = Wishes(store, config)
-        chosen = choose(store, config, wishes)
+        chosen, start = tonight(store, config, wishes)
         uses = uses_of(chosen, wishes)
         texts = store.turns.user_texts()
     problem = too_little(chosen, config.distill.min_turns)
     return Plan(
         ready=not problem,
         reason=problem or f"{len(chosen.train)} turns to learn from",
+        start=f"{version_label(start.version)}{f': {start.why}' if start.why else ''}",
         train=len(chosen.train),
         heldout=len(chosen.heldout),
         anchors=len(chosen.anchors),
@@ -126,8 +134,20 @@ def plan(home: Home) -> Plan:
     )
 
 
+def tonight(store: Store, config: Config, wishes: Wishes) -> tuple[Selection, continual.Start]:
+    """What a night that begins now learns from, and from which weights it starts."""
+    chosen = choose(store, config, wishes)
+    champion = continual.champion_of(store, store.adapters.alias("champion") or BASE_VERSION)
+    excluded = [row["id"] for row in store.turns.facts() if row["excluded"]] if champion else []
+    start = continual.start_of(config, champion, chosen, wishes.rules, excluded)
+    if champion is not None and start.version:
+        chosen = continual.with_replay(chosen, champion, config.distill.replay, config.distill.seed)
+    return chosen, start
+
+
 def choose(store: Store, config: Config, wishes: Wishes) -> Selection:
     """The selection of a night, which gives back what is held out where there is too little."""
+    champion = continual.champion_of(store, store.adapters.alias("champion") or BASE_VERSION)
     chosen = select(
         store,
         config.distill,
@@ -135,6 +155,8 @@ def choose(store: Store, config: Config, wishes: Wishes) -> Selection:
         wishes.teaches,
         seed=config.distill.seed,
         min_confidence=config.feedback.min_confidence,
+        learned=champion.lineage.keys() if champion else (),
+        unheeded=wishes.unheeded,
     )
     used = (*chosen.train, *chosen.heldout, *chosen.anchors)
     conversations = {candidate.turn.conversation_id for candidate in used}

@@ -71,6 +71,25 @@ class FeedbackTable(Nouns):
             found.setdefault(feedback.turn_id, []).append(feedback)
         return found
 
+    def behind(self, rule_ids: Sequence[str]) -> set[str]:
+        """The ids of the feedback that taught these rules.
+
+        A rule is linked to the turn that was complained of and to the one whose message said so;
+        feedback that came from no turn is known by the former alone.
+        """
+        marks = ", ".join("?" * len(rule_ids))
+        rows = self.connection.rows(
+            "select distinct f.id from rule_turns r join feedback f on f.turn_id = r.turn_id "  # noqa: S608
+            f"where r.rule_id in ({marks}) and case when f.source_turn_id is null "
+            "then not exists (select 1 from feedback g join rule_turns h "
+            "on h.rule_id = r.rule_id and h.turn_id = g.turn_id "
+            "where g.source_turn_id = f.turn_id) "
+            "else exists (select 1 from rule_turns s where s.rule_id = r.rule_id "
+            "and s.turn_id = f.source_turn_id) end",
+            rule_ids,
+        )
+        return {row["id"] for row in rows}
+
     def from_turn(self, turn_id: str) -> builtins.list[Feedback]:
         """All that one turn's message said about the turn before it, dismissed ones too."""
         return self._read("where source_turn_id = ? order by created_at, id", [turn_id])

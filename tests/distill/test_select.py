@@ -19,6 +19,7 @@ class Settings:
     max_turns: int = 512
     heldout_share: float = 0.2
     anchors: float = 0.25
+    replay: float = 0.3
 
 
 @dataclass(frozen=True)
