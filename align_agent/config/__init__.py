@@ -1,9 +1,10 @@
 """The configuration: config.yaml in, one frozen `Config` out. Knows nothing of what uses it.
 
-Every field has one home, `sections.py`: its default, its help and its limits. The example file
-and the error messages are made from there.
+Every field has one home, `sections.py` or `distill.py`: its default, its help and its limits. The
+example file and the error messages are made from there.
 """
 
+from align_agent.config.distill import DistillConfig
 from align_agent.config.example import example_yaml
 from align_agent.config.load import effective, load_config, load_with_lines
 from align_agent.config.sections import (
@@ -11,7 +12,6 @@ from align_agent.config.sections import (
     AgentConfig,
     CaptureConfig,
     Config,
-    DistillConfig,
     FeedbackConfig,
     GateConfig,
     ModelConfig,

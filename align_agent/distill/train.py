@@ -139,10 +139,7 @@ def train(
     base = model.network(None)
     assert_plain(base)
     with assert_untouched(base), _seeded(seed, model.device):
-        student = model.fresh_lora(cfg.lora_rank, cfg.lora_alpha, cfg.lora_dropout, seed)
-        if start is not None:
-            copy_lora(student, start)
-        _train_mode(student, cfg.gradient_checkpointing)
+        student = _student(model, cfg, seed, start)
         weights = [p for p in student.parameters() if p.requires_grad]
         tokens = memory.tokens_at_once(student, cfg.max_memory_gb)
         formula = Formula(_kind(cfg.loss), token_clip=cfg.token_clip, sample_cap=cfg.sample_cap)
@@ -174,6 +171,14 @@ def train(
     model.save_lora(student, out_dir)
     seconds, early = time.monotonic() - started, at.step < len(batches)
     return TrainResult(at.step, at.history, seconds, len(lessons), skipped, early)
+
+
+def _student(model: LocalModel, cfg: TrainConfig, seed: int, start: Path | None) -> Any:
+    student = model.fresh_lora(cfg.lora_rank, cfg.lora_alpha, cfg.lora_dropout, seed)
+    if start is not None:
+        copy_lora(student, start)
+    _train_mode(student, cfg.gradient_checkpointing)
+    return student
 
 
 def encode_examples(
