@@ -92,7 +92,12 @@ class DistillConfig:
         False,
         "Compare over the whole vocabulary, from the teacher's hidden states, instead of top_k.",
     )
-    max_minutes: int = option(60, "A night that takes longer is stopped.", low=1, high=1440)
+    max_minutes: int = option(
+        60,
+        "Minutes of a night: answers and training end early, so that the gate has its time.",
+        low=1,
+        high=1440,
+    )
     max_memory_gb: float = option(
         0.0,
         "Most memory that training may take besides the loaded model; turns too long for it are "

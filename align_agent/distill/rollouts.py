@@ -32,13 +32,15 @@ def rollouts(
     max_new_tokens: int = 256,
     temperature: float = 1.0,
     on_done: Callable[[int, int], None] | None = None,
+    over: Callable[[], bool] | None = None,
 ) -> list[Example]:
     """The examples to train on, logged ones first.
 
     `mode` is "logged", "fresh" or "both"; `adapter` the one that answers. A fresh answer that is
     empty or equals the logged one adds nothing and is left out; an example that cannot be answered
     (too long, refused by the template) keeps its logged answer, so that no turn is lost.
-    `on_done` gets (answers so far, answers in all).
+    `on_done` gets (answers so far, answers in all). Once `over` says that the time is up, answers
+    end where they are, and examples that have none keep the logged one.
     """
     if mode == "logged":
         return list(examples)
@@ -50,6 +52,7 @@ def rollouts(
         Sampling(max_new_tokens, temperature, seed=seed),
         adapter=adapter,
         on_done=on_done,
+        over=over,
     )
     fresh: list[Example] = []
     kept: list[Example] = []
@@ -69,6 +72,7 @@ def _answer_all(
     *,
     adapter: Path | None,
     on_done: Callable[[int, int], None] | None,
+    over: Callable[[], bool] | None,
 ) -> list[Example | None]:
     """The examples with fresh answers, in their order; None where the model cannot be asked."""
     result: list[Example | None] = [None] * len(examples)
@@ -84,7 +88,7 @@ def _answer_all(
             if on_done is not None:
                 on_done(before + answered, len(examples))
 
-        answers = _generate(model, [e for _, e in ready], tools, sampling, adapter, tell)
+        answers = _generate(model, [e for _, e in ready], tools, sampling, adapter, tell, over)
         for (i, _), answer in zip(ready, answers, strict=True):
             result[i] = replace(examples[i], response=answer[0], complete=answer[1] != "length")
         done += len(group)
@@ -99,6 +103,7 @@ def _generate(
     sampling: Sampling,
     adapter: Path | None,
     on_done: Callable[[int], None],
+    over: Callable[[], bool] | None,
 ) -> list[tuple[tuple[Message, ...], str]]:
     """(messages, finish reason) of each answer; calls go on as far as the log knows results."""
     responses: list[list[Message]] = [[] for _ in examples]
@@ -118,6 +123,7 @@ def _generate(
             adapter=adapter,
             tools=tools,
             on_done=on_done if not round_ else None,
+            over=over,
         )
         going_on = []
         for i, generation in zip(waiting, found, strict=True):

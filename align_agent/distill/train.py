@@ -123,6 +123,7 @@ def train(
     on_step: OnStep | None = None,
     state_dir: Path | None = None,
     start: Path | None = None,
+    max_seconds: float | None = None,
 ) -> TrainResult:
     """Distil the examples into a LoRA over the base and write it to `out_dir`.
 
@@ -131,7 +132,8 @@ def train(
     On a CPU the same examples, settings, seed and thread count give the same bytes, also when the
     process was killed in between and called again with the same `state_dir`, which keeps the
     teacher's side and the state of the last step. `on_step` gets (step from 1, steps in all,
-    figures). Ends early, with what is learned so far, after `cfg.max_minutes`. Raises InputError
+    figures). Ends early, with what is learned so far, after `max_seconds`, or `cfg.max_minutes`
+    where these are not given. Raises InputError
     when no example has anything to learn, TrainingDiverged when the loss or a gradient is not a
     number or explodes; nothing is written to `out_dir` then.
     """
@@ -150,7 +152,8 @@ def train(
         keeper = checkpoint.Keeper(state_dir, _key(model, lessons, batches, cfg, seed, start))
         at = keeper.load(weights, optimizer) or Standing(0, [], 0.0, tokens)
         started -= at.seconds  # what an earlier process spent on it counts
-        while at.step < len(batches) and time.monotonic() - started < cfg.max_minutes * 60:
+        limit = cfg.max_minutes * 60 if max_seconds is None else max_seconds
+        while at.step < len(batches) and time.monotonic() - started < limit:
             torch.manual_seed(seed + 7919 * at.step)  # dropout's, whatever came before this step
             share = schedule(at.step, len(batches), cfg.warmup_steps)
             optimizer.param_groups[0]["lr"] = rate * share

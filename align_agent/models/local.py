@@ -163,13 +163,15 @@ class LocalModel:
         batch_size: int = 0,
         on_done: Callable[[int], None] | None = None,
         network: Any = None,
+        over: Callable[[], bool] | None = None,
     ) -> list[Generation]:
         """One answer for each prompt, in their order.
 
         The same answers as `stream` would give one by one: row i of a sampled request draws from
         the seed and i alone, whatever `batch_size` is; 0 is as many as memory allows. `on_done`
         gets the number of answers so far. `network` answers instead of an adapter's: one that is
-        still being trained. Raises ContextTooLong.
+        still being trained. Once `over` says so, every answer ends where it is, as one of too many
+        tokens does. Raises ContextTooLong.
         """
         sampling = sampling or Sampling()
         encoded = [self._prompt_ids(prompt, tools) for prompt in prompts]
@@ -186,7 +188,7 @@ class LocalModel:
             builders = [
                 self._builder(encoded[i], sampling, tools=bool(tools), stream=False) for i in batch
             ]
-            while decoder.rows:
+            while decoder.rows and not (over is not None and over()):
                 with self.lock:
                     written = decoder.step()
                 for row, token_id, logprob in written:

@@ -17,6 +17,7 @@ from align_agent.distill.select import Selection
 from align_agent.models.load import load_model
 from align_agent.night import continual, plan
 from align_agent.night.artefacts import RunFolder
+from align_agent.night.clock import Clock
 from align_agent.night.progress import Progress
 from align_agent.paths import Home
 from align_agent.records import BASE_VERSION, Run, RunStatus
@@ -49,6 +50,7 @@ class Night:
     run: Run
     folder: RunFolder
     progress: Progress
+    clock: Clock
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
     _model: LocalModel | None = None
     _chosen: Selection | None = None

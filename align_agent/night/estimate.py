@@ -86,7 +86,7 @@ def estimate(home: Home) -> Estimate:
 
 def count(config: Config, chosen: Selection, wishes: plan.Wishes, *, champion: bool) -> Counts:
     """The work of a night over these turns; see `phases` and `exam` for what each phase does."""
-    from align_agent.night.exam import MAX_HELD_OUT, MIN_HELD_OUT, STAND_INS
+    from align_agent.night.exam import asked
     from align_agent.night.phases import MIN_ANCHORS, PREFLIGHT_PROMPTS
 
     settings = config.distill
@@ -99,9 +99,6 @@ def count(config: Config, chosen: Selection, wishes: plan.Wishes, *, champion: b
     half = max(1, settings.batch_size // 2)
     fresh = 0 if settings.rollouts == "logged" else n + own
     examples = general + n + own + (n + own if settings.rollouts == "both" else 0)
-    held = min(len(chosen.heldout), MAX_HELD_OUT)
-    held = held if held >= MIN_HELD_OUT else held + STAND_INS
-    contestants = 2 + champion + bool(wishes.rules)
     return Counts(
         preflight=2 * min(checked, PREFLIGHT_PROMPTS),
         draft=n if drafted else 0,
@@ -109,7 +106,7 @@ def count(config: Config, chosen: Selection, wishes: plan.Wishes, *, champion: b
         rollouts=fresh + general,
         examples=examples,
         steps=settings.epochs * math.ceil(examples / settings.batch_size),
-        gate=contestants * (held + config.gate.probes),
+        gate=asked(config, chosen, champion=champion, rules=bool(wishes.rules)),
     )
 
 

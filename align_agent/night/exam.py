@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from align_agent import prompts
-from align_agent.distill.select import Candidate
+from align_agent.config import Config
+from align_agent.distill.select import Candidate, Selection
 from align_agent.errors import AlignAgentError, ContextTooLong
 from align_agent.feedback.checks import run_check, validate_spec
 from align_agent.gate import verdict
@@ -95,6 +96,15 @@ def hold(night: Night) -> dict[str, Any]:
     _note_metrics(night, judged)
     samples = samples_of(paper, bench, night.config.gate.samples, night.run.seed)
     return {"judgement": judged.to_dict(), "samples": samples}
+
+
+def asked(config: Config, chosen: Selection, *, champion: bool, rules: bool) -> int:
+    """About how many answers the gate asks for, all contestants together."""
+    held = min(len(chosen.heldout), MAX_HELD_OUT)
+    held = held if held >= MIN_HELD_OUT else held + STAND_INS
+    settings = config.gate
+    each = held + settings.probes + len(settings.pinned) + settings.doubted
+    return (2 + champion + rules) * each
 
 
 def spared(night: Night, candidate: Sheet, memory: Sheet) -> list[str]:

@@ -8,6 +8,7 @@ a phase survive a kill is `run.py`.
 from __future__ import annotations
 
 import math
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -176,6 +177,7 @@ def _taught(night: Night, lessons: list[Example]) -> list[Example]:
         seed=night.run.seed,
         max_new_tokens=night.max_new_tokens(),
         on_done=lambda done, _: night.progress.step(done),
+        over=lambda: not night.clock.left("taught"),
     )
     return [replace(example, prompt=prompts[example.turn_id]) for example in answered]
 
@@ -195,7 +197,9 @@ def rollouts(night: Night) -> dict[str, Any]:
         "adapter": adapter,
         "seed": night.run.seed,
         "max_new_tokens": night.max_new_tokens(),
+        "over": lambda: not night.clock.left("rollouts"),
     }
+    begun = night.clock.spent
     model = night.model()
     answered = answer(
         model,
@@ -212,13 +216,29 @@ def rollouts(night: Night) -> dict[str, Any]:
         **common,
     )
     examples = [example for example in answered if example.response]
-    return {"examples": [example.to_dict() for example in examples]}
+    return {
+        "examples": [example.to_dict() for example in examples],
+        "answers": len(fresh) + len(general),
+        "seconds": night.clock.spent - begun,
+    }
 
 
 def train(night: Night) -> dict[str, Any]:
     """Distil into a fresh adapter over the frozen base. A training cut off goes on at its step."""
-    examples = [Example.from_dict(row) for row in night.done["rollouts"]["examples"]]
+    found = night.done["rollouts"]
+    examples = [Example.from_dict(row) for row in found["examples"]]
+    if found["answers"]:
+        asked = exam.asked(
+            night.config,
+            night.chosen(),
+            champion=night.champion()[1] is not None,
+            rules=bool(night.wishes.rules),
+        )
+        night.clock.expect_gate(asked, found["seconds"] / found["answers"])
     workshop, result = _train(night, examples, night.config.distill, "train")
+    if not result.steps and night.done["draft"]["made"]:
+        # No time was left: what there is goes to the gate.
+        shutil.copytree(night.folder.draft, workshop, dirs_exist_ok=True)
     night.folder.keep(workshop, night.folder.adapter)
     night.update(config={**night.run.config, continual.OUT_OF_TIME: result.stopped_early})
     losses = [row["loss"] for row in result.metrics]
@@ -262,6 +282,7 @@ def _train(
         on_step=on_step,
         state_dir=night.folder.state(phase),
         start=night.start(),
+        max_seconds=night.clock.left(phase),
     )
     return workshop, result
 

@@ -22,6 +22,7 @@ from align_agent.feedback.declared import load_checked
 from align_agent.feedback.profile import Profile
 from align_agent.night import plan
 from align_agent.night.artefacts import RunFolder, prune_folders
+from align_agent.night.clock import SPENT, Clock
 from align_agent.night.context import BASE_HASH, End, Night
 from align_agent.night.exam import pinned_probes
 from align_agent.night.lock import NightLock
@@ -79,7 +80,8 @@ def _night(home: Home, resume: bool, progress: Progress, trigger: str) -> Run:
             store, config, registry, wishes, mark, trigger
         )
         folder = RunFolder(home.runs / run.id)
-        night = Night(home, store, config, registry, wishes, run, folder, progress)
+        clock = Clock(config.distill.max_minutes, float(run.config.get(SPENT, 0.0)))
+        night = Night(home, store, config, registry, wishes, run, folder, progress, clock)
         try:
             folder.create()
             _phases(night)
@@ -104,6 +106,7 @@ def _phases(night: Night) -> None:
                 conclude(night, outcome)
                 return
             night.folder.write(name, outcome)
+            night.update(config={**night.run.config, SPENT: round(night.clock.spent, 1)})
             found = outcome
         night.done[name] = found
 

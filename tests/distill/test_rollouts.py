@@ -144,3 +144,18 @@ def test_progress_ends_at_the_number_of_examples(tiny_model: Any) -> None:
 def test_an_unknown_mode_is_refused(tiny_model: Any) -> None:
     with pytest.raises(ValueError, match="unknown rollouts"):
         fresh(tiny_model, EXAMPLES, "half")
+
+
+def test_when_the_time_is_up_the_logged_answers_are_kept(tiny_model: Any) -> None:
+    assert fresh(tiny_model, EXAMPLES, over=lambda: True) == EXAMPLES
+
+
+def test_an_answer_that_the_time_cut_off_is_not_taken_for_a_whole_one(tiny_model: Any) -> None:
+    steps = iter(range(100))
+    found = fresh(tiny_model, EXAMPLES, over=lambda: next(steps) >= 3)
+    begun = [e for e in found if not e.complete]
+    whole = fresh(tiny_model, EXAMPLES)
+    assert begun
+    for new, old in zip(found, whole, strict=True):
+        if not new.complete:
+            assert old.response[0].content.startswith(new.response[0].content)
