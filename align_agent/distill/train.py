@@ -144,6 +144,7 @@ def train(
         student = _student(model, cfg, seed, start)
         weights = [p for p in student.parameters() if p.requires_grad]
         tokens = memory.tokens_at_once(student, cfg.max_memory_gb)
+        limit = 60 * cfg.max_minutes if max_seconds is None else max_seconds
         formula = Formula(_kind(cfg.loss), token_clip=cfg.token_clip, sample_cap=cfg.sample_cap)
         lessons, skipped = _lessons(model, examples, cfg, tokens, state_dir)
         batches = _batches(lessons, cfg, seed)
@@ -152,7 +153,6 @@ def train(
         keeper = checkpoint.Keeper(state_dir, _key(model, lessons, batches, cfg, seed, start))
         at = keeper.load(weights, optimizer) or Standing(0, [], 0.0, tokens)
         started -= at.seconds  # what an earlier process spent on it counts
-        limit = cfg.max_minutes * 60 if max_seconds is None else max_seconds
         while at.step < len(batches) and time.monotonic() - started < limit:
             torch.manual_seed(seed + 7919 * at.step)  # dropout's, whatever came before this step
             share = schedule(at.step, len(batches), cfg.warmup_steps)
@@ -169,8 +169,7 @@ def train(
             keeper.save(at, weights, optimizer)
             if on_step is not None:
                 on_step(at.step, len(batches), found)
-        if not all(bool(w.isfinite().all()) for w in weights):
-            raise _diverged(at.step, "a weight is not a number")
+        _check_weights(at.step, weights)
     model.save_lora(student, out_dir)
     seconds, early = time.monotonic() - started, at.step < len(batches)
     return TrainResult(at.step, at.history, seconds, len(lessons), skipped, early)
@@ -412,6 +411,11 @@ def _check_sound(step: int, loss: float, norm: float) -> None:
         raise _diverged(step, f"the loss is {loss}")
     if not math.isfinite(norm) or norm > _EXPLODED:
         raise _diverged(step, f"the gradient's norm is {norm:.3g}")
+
+
+def _check_weights(step: int, weights: Sequence[torch.Tensor]) -> None:
+    if not all(bool(weight.isfinite().all()) for weight in weights):
+        raise _diverged(step, "a weight is not a number")
 
 
 def _diverged(step: int, why: str) -> TrainingDiverged:
