@@ -87,6 +87,9 @@ class DistillConfig:
     mask_first_tokens: int = option(
         0, "First tokens of each answer that are not trained on.", low=0, high=1000
     )
+    reasoning: bool = option(
+        False, "Also train on what the model thinks aloud, between <think> and </think>."
+    )
     seed: int = option(0, "Seed of the training.", low=0, high=2**32)
     exact: bool = option(
         False,

@@ -21,7 +21,8 @@ class Example:
     `hindsight` is the finished block, empty for an anchor without rules. `tools` are the
     definitions that stood in the prompt. `complete` is false for an answer that was cut off, whose
     end must not be learned. `advantage` says how much better than others the answer was, for the
-    loss "grpo" alone.
+    loss "grpo" alone. `written` holds the tokens that the model wrote with their log-probabilities,
+    where these are known and those of the adapter that the training starts from.
     """
 
     turn_id: str
@@ -32,6 +33,7 @@ class Example:
     tools: tuple[dict[str, Any], ...] = ()
     complete: bool = True
     advantage: float = 0.0
+    written: tuple[tuple[int, float], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -44,6 +46,7 @@ class Example:
             "tools": list(self.tools),
             "complete": self.complete,
             "advantage": self.advantage,
+            "written": [list(one) for one in self.written],
         }
 
     @staticmethod
@@ -58,6 +61,7 @@ class Example:
             tools=tuple(data.get("tools", ())),
             complete=bool(data.get("complete", True)),
             advantage=float(data.get("advantage", 0.0)),
+            written=tuple((int(token), float(at)) for token, at in data.get("written", ())),
         )
 
 

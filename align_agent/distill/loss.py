@@ -15,7 +15,8 @@ student's and q the teacher's probabilities at one position, y the written token
                whole answer: a reward, no teacher                    (arXiv 2402.03300, eq. 3)
 
 Where the log-probabilities are known with which y was written, a token's distillation loss is
-weighed by min(p_y / behaviour_y, ratio_cap), a constant: truncated importance sampling.
+weighed by min(p_y / behaviour_y, ratio_cap), a constant: truncated importance sampling. NaN stands
+for one that is not known, and weighs 1.
 """
 
 from __future__ import annotations
@@ -128,7 +129,8 @@ def token_losses(
     if behaviour is not None:
         if chosen is None:
             raise ValueError("an importance ratio needs the written tokens")
-        tokens = tokens * (chosen.detach() - behaviour).exp().clamp(max=formula.ratio_cap)
+        ratio = (chosen.detach() - behaviour).exp().clamp(max=formula.ratio_cap)
+        tokens = tokens * torch.where(behaviour.isnan(), torch.ones_like(ratio), ratio)
     return tokens
 
 
@@ -239,7 +241,9 @@ def _grpo(
     behaviour: torch.Tensor | None,
     advantage: torch.Tensor,
 ) -> torch.Tensor:
-    before = chosen.detach() if behaviour is None else behaviour
+    before = chosen.detach()
+    if behaviour is not None:
+        before = torch.where(behaviour.isnan(), before, behaviour)
     ratio = (chosen - before).exp()
     clipped = ratio.clamp(1 - formula.ratio_clip, 1 + formula.ratio_clip)
     return -torch.minimum(ratio * advantage, clipped * advantage)

@@ -6,6 +6,7 @@ distributions speak about the same word.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from align_agent.distill.hindsight import Example
     from align_agent.models.local import LocalModel
 
+_THINK, _THOUGHT = "<think>", "</think>"
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
     """One answer of A learnable tokens behind two prompts.
 
     `*_positions` are the A places in `*_ids` whose logits predict `targets`, the answer's tokens
-    that the model wrote.
+    that the model wrote. `behaviour` are the log-probabilities with which it wrote them, or empty.
     """
 
     student_ids: tuple[int, ...]
@@ -32,6 +35,7 @@ class Pair:
     teacher_ids: tuple[int, ...]
     teacher_positions: tuple[int, ...]
     targets: tuple[int, ...]
+    behaviour: tuple[float, ...] = ()
 
 
 def pair(
@@ -43,11 +47,16 @@ def pair(
     tools: Sequence[dict[str, Any]] = (),
     complete: bool = True,
     skip_first: int = 0,
+    written: Sequence[tuple[int, float]] = (),
+    reasoning: bool = True,
 ) -> Pair | None:
     """The token ids of one example, or None when no token of its answer is to be learned.
 
     Old messages are left out, of both prompts alike, when the longer one does not fit into the
     context. `complete` false leaves the end of turn out; `skip_first` that many first tokens.
+    `written` are the tokens as they were drawn; where the answer's text has others, their
+    log-probabilities are of no use and left out.
+    Without `reasoning` what stands in <think> is not learned.
     Raises ContextTooLong when the last message and the answer alone do not fit, ModelError when
     the template cannot render the turn.
     """
@@ -67,8 +76,15 @@ def pair(
         told = model.fit(told, reserve=len(answer), tools=tools)
         teacher = model.encode(told, tools)
         student = model.encode(_same_messages(prompt, told), tools)
-    learned = [i for i, written in enumerate(encoded.mask) if written]
-    learned = learned[skip_first : len(learned) if complete else -1]
+    own = [i for i, by_model in enumerate(encoded.mask) if by_model]
+    own = own if complete else own[:-1]
+    if len(written) != len(own) or any(
+        token != answer[i] for (token, _), i in zip(written, own, strict=True)
+    ):
+        written = ()
+    drawn = dict(zip(own, (at for _, at in written), strict=False))
+    silent = set() if reasoning else thinking(model, answer)
+    learned = [i for i in own[skip_first:] if i not in silent]
     if not learned:
         return None
     return Pair(
@@ -77,10 +93,13 @@ def pair(
         teacher_ids=(*teacher, *answer),
         teacher_positions=tuple(len(teacher) - 1 + i for i in learned),
         targets=tuple(answer[i] for i in learned),
+        behaviour=tuple(drawn[i] for i in learned) if drawn else (),
     )
 
 
-def pair_of(model: LocalModel, example: Example, *, skip_first: int = 0) -> Pair | None:
+def pair_of(
+    model: LocalModel, example: Example, *, skip_first: int = 0, reasoning: bool = True
+) -> Pair | None:
     """`pair` for an example."""
     return pair(
         model,
@@ -90,7 +109,29 @@ def pair_of(model: LocalModel, example: Example, *, skip_first: int = 0) -> Pair
         tools=example.tools,
         complete=example.complete,
         skip_first=skip_first,
+        written=example.written,
+        reasoning=reasoning,
     )
+
+
+def thinking(model: LocalModel, ids: Sequence[int]) -> set[int]:
+    """The places of the tokens from each <think> to its </think>, or to the end without one."""
+
+    def text(n: int) -> str:
+        return str(model.tokenizer.decode(ids[:n], skip_special_tokens=False))
+
+    whole = text(len(ids))
+    found: set[int] = set()
+    start = whole.find(_THINK)
+    while start >= 0:
+        end = whole.find(_THOUGHT, start)
+        end = len(whole) if end < 0 else end + len(_THOUGHT)
+        # The first token that reaches into the span, and the first behind it.
+        first = bisect_left(range(len(ids)), True, key=lambda i: len(text(i + 1)) > start)
+        after = bisect_left(range(len(ids) + 1), True, key=lambda n: len(text(n)) >= end)
+        found.update(range(first, after))
+        start = whole.find(_THINK, end)
+    return found
 
 
 def _same_messages(prompt: Sequence[Message], kept: Sequence[Message]) -> tuple[Message, ...]:

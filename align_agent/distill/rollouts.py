@@ -33,14 +33,16 @@ def rollouts(
     temperature: float = 1.0,
     on_done: Callable[[int, int], None] | None = None,
     over: Callable[[], bool] | None = None,
+    keep_logprobs: bool = False,
 ) -> list[Example]:
     """The examples to train on, logged ones first.
 
     `mode` is "logged", "fresh" or "both"; `adapter` the one that answers. A fresh answer that is
     empty or equals the logged one adds nothing and is left out; an example that cannot be answered
     (too long, refused by the template) keeps its logged answer, so that no turn is lost.
-    `on_done` gets (answers so far, answers in all). Once `over` says that the time is up, answers
-    end where they are, and examples that have none keep the logged one.
+    `keep_logprobs` notes with which probability each token was written: for a training that starts
+    from that very adapter. `on_done` gets (answers so far, answers in all). Once `over` says that
+    the time is up, answers end where they are, and examples that have none keep the logged one.
     """
     if mode == "logged":
         return list(examples)
@@ -54,6 +56,8 @@ def rollouts(
         on_done=on_done,
         over=over,
     )
+    if temperature != 1.0 or not keep_logprobs:  # they are those of the network itself
+        answered = [found and replace(found, written=()) for found in answered]
     fresh: list[Example] = []
     kept: list[Example] = []
     for example, found in zip(examples, answered, strict=True):
@@ -90,7 +94,9 @@ def _answer_all(
 
         answers = _generate(model, [e for _, e in ready], tools, sampling, adapter, tell, over)
         for (i, _), answer in zip(ready, answers, strict=True):
-            result[i] = replace(examples[i], response=answer[0], complete=answer[1] != "length")
+            result[i] = replace(
+                examples[i], response=answer[0], complete=answer[1] != "length", written=answer[2]
+            )
         done += len(group)
         tell(0, done)
     return result
@@ -104,10 +110,12 @@ def _generate(
     adapter: Path | None,
     on_done: Callable[[int], None],
     over: Callable[[], bool] | None,
-) -> list[tuple[tuple[Message, ...], str]]:
-    """(messages, finish reason) of each answer; calls go on as far as the log knows results."""
+) -> list[tuple[tuple[Message, ...], str, tuple[tuple[int, float], ...]]]:
+    """(messages, finish reason, tokens with their log-probabilities) of each answer; calls go on
+    as far as the log knows results."""
     responses: list[list[Message]] = [[] for _ in examples]
     reasons = ["stop"] * len(examples)
+    written: list[list[tuple[int, float]]] = [[] for _ in examples]
     waiting = list(range(len(examples)))
     for round_ in range(_MAX_CALLS):
         asked = {i: [*examples[i].prompt, *responses[i]] for i in waiting}
@@ -129,6 +137,7 @@ def _generate(
         for i, generation in zip(waiting, found, strict=True):
             responses[i].append(generation.message())
             reasons[i] = generation.finish_reason
+            written[i] += zip(generation.token_ids, generation.logprobs, strict=True)
             results = _logged_results(examples[i], generation)
             if results:
                 responses[i] += results
@@ -137,7 +146,10 @@ def _generate(
     for response in responses:  # the last word must be the model's own
         while response and response[-1].role == "tool":
             response.pop()
-    return [(tuple(r), reason) for r, reason in zip(responses, reasons, strict=True)]
+    return [
+        (tuple(response), reason, tuple(tokens))
+        for response, reason, tokens in zip(responses, reasons, written, strict=True)
+    ]
 
 
 def _logged_results(example: Example, generation: Generation) -> list[Message]:

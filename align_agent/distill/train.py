@@ -83,6 +83,8 @@ class TrainConfig(Protocol):
     @property
     def mask_first_tokens(self) -> int: ...
     @property
+    def reasoning(self) -> bool: ...
+    @property
     def max_minutes(self) -> float: ...
     @property
     def max_memory_gb(self) -> float: ...
@@ -184,7 +186,12 @@ def _student(model: LocalModel, cfg: TrainConfig, seed: int, start: Path | None)
 
 
 def encode_examples(
-    model: LocalModel, examples: Sequence[Example], skip_first: int, longest: int = 0
+    model: LocalModel,
+    examples: Sequence[Example],
+    skip_first: int,
+    longest: int = 0,
+    *,
+    reasoning: bool = True,
 ) -> tuple[list[tuple[Example, Pair]], list[tuple[str, str]]]:
     """The examples that can be learned from with their tokens, and (turn id, reason) of the others.
 
@@ -195,7 +202,7 @@ def encode_examples(
     skipped: list[tuple[str, str]] = []
     for example in examples:
         try:
-            pair = pair_of(model, example, skip_first=skip_first)
+            pair = pair_of(model, example, skip_first=skip_first, reasoning=reasoning)
         except ModelError as error:
             skipped.append((example.turn_id, error.message))
             continue
@@ -223,7 +230,9 @@ def _lessons(
 ) -> tuple[list[Lesson], list[tuple[str, str]]]:
     """The examples with the teacher's side, and (turn id, reason) of what is left out."""
     longest = tokens if cfg.max_memory_gb else 0
-    usable, skipped = encode_examples(model, examples, cfg.mask_first_tokens, longest)
+    usable, skipped = encode_examples(
+        model, examples, cfg.mask_first_tokens, longest, reasoning=cfg.reasoning
+    )
     pairs = [pair for _, pair in usable]
     rows = [TeacherRow()] * len(pairs)  # rewards need no teacher
     if cfg.loss != "grpo":
@@ -350,8 +359,30 @@ def _target(
         parts = [getattr(lesson.teacher, name) for lesson in lessons]
         return None if parts[0] is None else torch.cat(parts).to(device)
 
-    names = ("ids", "logprobs", "tail", "hidden")
-    return Target(written, **{name: column(name) for name in names}), owners
+    columns = {name: column(name) for name in ("ids", "logprobs", "tail", "hidden")}
+    behaviour = _behaviour(lessons, columns["ids"], written)
+    return Target(written, behaviour=behaviour, **columns), owners
+
+
+def _behaviour(
+    lessons: Sequence[Lesson], ids: torch.Tensor | None, written: torch.Tensor
+) -> torch.Tensor | None:
+    """With which log-probability each token (N,) was written, NaN where that is not known.
+
+    Nor is it of use where the student's own is not: within the tail, whose mass alone is at hand.
+    """
+    if not any(lesson.pair.behaviour for lesson in lessons):
+        return None
+    unknown = float("nan")
+    known = [
+        at
+        for lesson in lessons
+        for at in lesson.pair.behaviour or (unknown,) * len(lesson.pair.targets)
+    ]
+    behaviour = torch.tensor(known, device=written.device)
+    if ids is None:
+        return behaviour
+    return behaviour.masked_fill(~(ids == written[:, None]).any(dim=-1), unknown)
 
 
 def _key(

@@ -121,10 +121,15 @@ def _pairs(
 
     pairs: dict[str, Pair] = {}
     dropped: list[tuple[str, str]] = []
-    skip = night.config.distill.mask_first_tokens
+    settings = night.config.distill
     for candidate in candidates:
         try:
-            pair = pair_of(night.model(), _example(night, candidate), skip_first=skip)
+            pair = pair_of(
+                night.model(),
+                _example(night, candidate),
+                skip_first=settings.mask_first_tokens,
+                reasoning=settings.reasoning,
+            )
         except ModelError as error:
             dropped.append((candidate.turn.id, error.message))
             continue
@@ -198,6 +203,9 @@ def rollouts(night: Night) -> dict[str, Any]:
         "seed": night.run.seed,
         "max_new_tokens": night.max_new_tokens(),
         "over": lambda: not night.clock.left("rollouts"),
+        # A draft's probabilities are not those of what training starts from: weighed by them, the
+        # manner that is to be learned would count least.
+        "keep_logprobs": adapter == night.start(),
     }
     begun = night.clock.spent
     model = night.model()

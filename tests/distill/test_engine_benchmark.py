@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,3 +30,29 @@ def test_a_script_prints_its_figures(script: str, arguments: list[str]) -> None:
         check=True,
     )
     assert json.loads(done.stdout.splitlines()[-1])["tokens_s"] > 0
+
+
+@pytest.mark.parametrize("curve", ["cache", "train", "length", "choose"])
+def test_every_curve_of_growth_is_measured_by_real_work(curve: str) -> None:
+    from engine.growth import point
+
+    found = point(curve, 64 if curve == "length" else 30, torch.get_num_threads())
+    assert found["seconds"] > 0
+
+
+def test_a_straight_line_is_found_and_a_bent_one_told_from_it() -> None:
+    from engine.growth import line
+
+    xs = [1.0, 2.0, 5.0, 9.0]
+    assert line(xs, [3 + 2 * x for x in xs]) == pytest.approx((2, 3, 1))
+    assert line(xs, [x**3 for x in xs])[2] < 0.97
+
+
+def test_the_picture_holds_every_point_of_every_curve() -> None:
+    from xml.etree import ElementTree
+
+    from engine.picture import draw
+
+    rows = [{"n": 10.0**i, "seconds": 0.1 * 10**i, "mb": 5.0 * i} for i in range(1, 5)]
+    tree = ElementTree.fromstring(draw({"<one>": rows, "two": rows[:3]}))
+    assert len(tree.findall(".//{*}circle")) == 2 * (4 + 3)

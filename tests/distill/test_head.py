@@ -269,3 +269,14 @@ def test_a_table_by_tiles_is_the_table_of_the_whole_logits(
     assert torch.equal(ids, expected[1])
     rest = (hidden @ weight.T + bias).log_softmax(-1).scatter(-1, ids, -INF).logsumexp(-1)
     assert torch.allclose(tail, rest, atol=1e-9)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_probability_that_is_not_known_weighs_one(exact: bool) -> None:
+    hidden, weight, bias, table, whole = case(6)
+    target = whole if exact else table
+    formula = Formula()
+    unknown = torch.full((len(hidden),), float("nan"), dtype=torch.float64)
+    plain_losses = fused_losses(hidden, weight, bias, target, formula).losses
+    weighed = fused_losses(hidden, weight, bias, replace(target, behaviour=unknown), formula)
+    assert torch.equal(weighed.losses, plain_losses)

@@ -112,3 +112,64 @@ def test_history_that_does_not_fit_is_left_out_of_both_prompts(tiny_model: Any) 
 def test_a_turn_that_cannot_fit_is_an_error(tiny_model: Any, words: tuple[str, str]) -> None:
     with pytest.raises(ContextTooLong):
         pair(tiny_model, [user(words[0])], [said(words[1])], F)
+
+
+THOUGHT = "<think>\nThey want it short.\n</think>\n\nFour."
+
+
+@pytest.mark.parametrize(
+    ("answer", "learned"),
+    [
+        (THOUGHT, "\n\nFour."),
+        (f"Well. {THOUGHT}", "Well. \n\nFour."),
+        (f"{THOUGHT} {THOUGHT}", "\n\nFour. \n\nFour."),
+        ("A <thin> line</think>.", "A <thin> line</think>."),
+        ("Four.", "Four."),
+        ("é<think>é</think>é", "éé"),
+    ],
+)
+def test_what_was_thought_aloud_is_left_out_where_it_is_not_to_be_learned(
+    tiny_model: Any, answer: str, learned: str
+) -> None:
+    found = pair(tiny_model, [user("2+2?")], [said(answer)], F, reasoning=False)
+    assert found is not None
+    text = tiny_model.tokenizer.decode(found.targets)
+    # A token may reach over a tag's edge; then it is left out whole.
+    assert text.replace("\n", "") == learned.replace("\n", "") + "<|im_end|>"
+
+
+def test_a_thought_without_end_is_left_out_to_the_end(tiny_model: Any) -> None:
+    found = pair(
+        tiny_model, [user("2+2?")], [said("So: <think>Hm")], F, complete=False, reasoning=False
+    )
+    assert found is not None
+    assert tiny_model.tokenizer.decode(found.targets) == "So: "
+
+
+def test_thoughts_are_learned_where_asked_for(tiny_model: Any) -> None:
+    found = pair(tiny_model, [user("2+2?")], [said(THOUGHT)], F, reasoning=True)
+    assert found is not None
+    assert tiny_model.tokenizer.decode(found.targets) == THOUGHT + "<|im_end|>"
+
+
+def test_the_probabilities_of_writing_follow_the_tokens_that_are_learned(tiny_model: Any) -> None:
+    plain = pair(tiny_model, [user("2+2?")], [said("Four it is.")], F)
+    assert plain is not None
+    written = [(token, -0.1 * i) for i, token in enumerate(plain.targets)]
+    found = pair(
+        tiny_model, [user("2+2?")], [said("Four it is.")], F, skip_first=2, written=written
+    )
+    assert found is not None
+    assert found.behaviour == tuple(at for _, at in written[2:])
+    assert len(found.behaviour) == len(found.targets)
+
+
+@pytest.mark.parametrize("change", ["other", "fewer"])
+def test_the_probabilities_of_other_tokens_are_of_no_use(tiny_model: Any, change: str) -> None:
+    plain = pair(tiny_model, [user("2+2?")], [said("Four it is.")], F)
+    assert plain is not None
+    written = [(token, -1.0) for token in plain.targets]
+    written = written[:-1] if change == "fewer" else [(1, -1.0), *written[1:]]
+    found = pair(tiny_model, [user("2+2?")], [said("Four it is.")], F, written=written)
+    assert found is not None
+    assert found.behaviour == ()

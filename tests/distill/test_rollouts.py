@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from tiny import CALCULATOR
 
 from align_agent.distill.hindsight import Example, build_hindsight
+from align_agent.distill.pairs import pair_of
 from align_agent.distill.rollouts import rollouts
 from align_agent.records import Message, ToolCall
 
@@ -159,3 +161,32 @@ def test_an_answer_that_the_time_cut_off_is_not_taken_for_a_whole_one(tiny_model
     for new, old in zip(found, whole, strict=True):
         if not new.complete:
             assert old.response[0].content.startswith(new.response[0].content)
+
+
+def test_the_probabilities_that_an_answer_was_written_with_are_those_of_its_tokens(
+    tiny_model: Any,
+) -> None:
+    # Of a random network, long answers hardly ever tokenize to themselves again.
+    found = fresh(tiny_model, EXAMPLES, keep_logprobs=True, max_new_tokens=1)
+    pairs = [pair for e in found if (pair := pair_of(tiny_model, e)) is not None]
+    known = [pair for pair in pairs if pair.behaviour]
+    assert known
+    whole = [(e.prompt, e.response) for e in found]
+    scored = tiny_model.logprobs(whole)
+    for pair, example, logprobs in zip(pairs, found, scored, strict=True):
+        if pair.behaviour:
+            own = logprobs if example.complete else logprobs[:-1]
+            assert pair.behaviour == pytest.approx(own, abs=1e-4)
+
+
+def test_without_being_asked_and_at_another_temperature_no_probabilities_are_kept(
+    tiny_model: Any,
+) -> None:
+    assert all(not e.written for e in fresh(tiny_model, EXAMPLES))
+    cooler = fresh(tiny_model, EXAMPLES, keep_logprobs=True, temperature=0.5)
+    assert all(not e.written for e in cooler)
+
+
+def test_an_example_keeps_its_probabilities_through_json(tiny_model: Any) -> None:
+    for one in fresh(tiny_model, EXAMPLES, keep_logprobs=True):
+        assert Example.from_dict(json.loads(json.dumps(one.to_dict()))) == one

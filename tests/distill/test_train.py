@@ -59,6 +59,7 @@ class Settings:
     max_memory_gb: float = 0.0
     exact: bool = False
     gradient_checkpointing: bool = False
+    reasoning: bool = False
 
 
 SHORT = Settings(epochs=1, batch_size=4)
