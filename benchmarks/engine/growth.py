@@ -58,7 +58,8 @@ def main() -> None:
     if not given.quick:
         from engine.picture import draw
 
-        PICTURE.write_text(draw({CURVES[name]: rows for name, rows in found.items()}))
+        shown = {CURVES[name]: rows for name, rows in found.items()}
+        PICTURE.write_text(draw(shown, "Time and memory against number and length of turns"))
     print(json.dumps({"name": "growth", "figures": figures, "machine": machine("torch")}))
 
 

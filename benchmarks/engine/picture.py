@@ -14,13 +14,14 @@ _WIDTH, _HEIGHT, _LEFT, _TOP = 300, 220, 60, 30
 Row = Mapping[str, float]
 
 
-def draw(curves: Mapping[str, Sequence[Row]]) -> str:
+def draw(curves: Mapping[str, Sequence[Row]], title: str) -> str:
     """The picture of rows with `n`, `seconds` and `mb`, by the curve's name."""
     wide = 2 * (_WIDTH + _LEFT) + 40
     high = _TOP + _HEIGHT + 50 + 16 * len(curves)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '
         'font-family="sans-serif" font-size="11">',
+        f"<title>{escape(title)}</title>",
         f'<rect width="{wide}" height="{high}" fill="white"/>',
         *_panel(curves, "seconds", "seconds of one core", _LEFT),
         *_panel(curves, "mb", "MB at most", 2 * _LEFT + _WIDTH + 20),

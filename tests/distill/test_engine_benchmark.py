@@ -54,5 +54,5 @@ def test_the_picture_holds_every_point_of_every_curve() -> None:
     from engine.picture import draw
 
     rows = [{"n": 10.0**i, "seconds": 0.1 * 10**i, "mb": 5.0 * i} for i in range(1, 5)]
-    tree = ElementTree.fromstring(draw({"<one>": rows, "two": rows[:3]}))
+    tree = ElementTree.fromstring(draw({"<one>": rows, "two": rows[:3]}, "Growth"))
     assert len(tree.findall(".//{*}circle")) == 2 * (4 + 3)
