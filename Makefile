@@ -70,6 +70,10 @@ bench-engine: $(stamp) ## training beside TRL 1.16 and a loop as CLaaS runs it; 
 bench-growth: $(stamp) ## time and memory against the number and length of turns, and a picture (4 minutes)
 	OMP_NUM_THREADS=1 PYTHONPATH=.:benchmarks $(bin)/python benchmarks/engine/growth.py $(BENCH_ARGS)
 
+.PHONY: bench-foretold
+bench-foretold: $(stamp) ## are minutes and memory of a night as `distill plan --probe` foretells (2 minutes)
+	OMP_NUM_THREADS=1 PYTHONPATH=.:benchmarks $(bin)/python -W ignore benchmarks/engine/foretold.py $(BENCH_ARGS)
+
 bench-gate: $(stamp) ## honest nights before the gate: how many are promoted (BENCH_ARGS="--nights 4")
 	OMP_NUM_THREADS=1 $(malloc_env) $(bin)/python -W ignore benchmarks/gate_nights.py $(BENCH_ARGS)
 

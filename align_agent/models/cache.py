@@ -81,14 +81,19 @@ def growing_cache(config: Any) -> Any:
 
 def rows_that_fit(network: Any, tokens: int) -> int:
     """How many rows of so many tokens a cache of this network has room for, 1 to 128."""
+    room = _CPU_BYTES
+    if network.device.type == "cuda":
+        room = torch.cuda.mem_get_info(network.device)[0] // _FREE_SHARE
+    return int(min(max(room // bytes_of_row(network, tokens), 1), _MAX_ROWS))
+
+
+def bytes_of_row(network: Any, tokens: int) -> int:
+    """What one row of so many tokens may take while its answer is written."""
     config = network.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     row = 2 * config.num_hidden_layers * heads * width * network.dtype.itemsize * (tokens + _ROOM)
-    room = _CPU_BYTES
-    if network.device.type == "cuda":
-        room = torch.cuda.mem_get_info(network.device)[0] // _FREE_SHARE
-    return int(min(max(room // (2 * row), 1), _MAX_ROWS))  # twice: a buffer that grows is copied
+    return int(2 * row)  # twice: a buffer that grows is copied
 
 
 @dataclass(frozen=True, slots=True)

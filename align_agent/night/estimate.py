@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from align_agent.adapters.registry import Registry
-from align_agent.config import Config, load_config
+from align_agent.config import Config, DistillConfig, load_config
 from align_agent.distill.hindsight import Example, example_of
 from align_agent.distill.select import Selection
 from align_agent.errors import InputError
@@ -31,8 +31,9 @@ _PROBE = 16  # turns that are tried
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a night does, phase by phase: answers that are generated, examples and steps."""
+    """What a night does: lessons, and by phase answers that are generated, examples and steps."""
 
+    lessons: int
     preflight: int
     draft: int
     draft_steps: int
@@ -44,12 +45,18 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Seconds: one answer, the teacher's side of one example, one example in one step."""
+    """Seconds: until the model is loaded; of one answer; of one example's side of the teacher; of
+    one example in one pass of the draft and of the training. `row_bytes` is what one more answer
+    takes that is written at the same time, `rows` how many are at most."""
 
+    loading: float
     answer: float
     teacher: float
+    draft: float
     example: float
     memory_gb: float
+    row_bytes: int = 0
+    rows: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +82,15 @@ def estimate(home: Home) -> Estimate:
         problem = plan.too_little(chosen, config.distill.min_turns)
         if problem:
             raise InputError(problem, hint="there is no night to foretell: see the plan")
+        begun = time.monotonic()
         model = load_model(config.model)
+        loading = time.monotonic() - begun
         version, _ = Registry(store, home).serving(config.model.base, model.base_hash)
         counts = count(config, chosen, wishes, champion=version > 0)
         lessons = [
             example_of(c.turn, wishes.for_turn(c.turn), c.follow_up) for c in chosen.train[:_PROBE]
         ]
-    return foretell(config, counts, probe(model, config, lessons))
+    return foretell(config, counts, replace(probe(model, config, lessons), loading=loading))
 
 
 def count(config: Config, chosen: Selection, wishes: plan.Wishes, *, champion: bool) -> Counts:
@@ -100,6 +109,7 @@ def count(config: Config, chosen: Selection, wishes: plan.Wishes, *, champion: b
     fresh = 0 if settings.rollouts == "logged" else n + own
     examples = general + n + own + (n + own if settings.rollouts == "both" else 0)
     return Counts(
+        lessons=n,
         preflight=2 * min(checked, PREFLIGHT_PROMPTS),
         draft=n if drafted else 0,
         draft_steps=settings.draft_epochs * math.ceil(n / half) if drafted else 0,
@@ -115,39 +125,77 @@ def foretell(config: Config, counts: Counts, costs: Costs) -> Estimate:
     n = counts.draft
     settings = config.distill
     seconds = {
-        "preflight": counts.preflight * costs.answer + 2 * n * costs.teacher,
-        "draft": n * (costs.answer + costs.teacher + settings.draft_epochs * costs.example),
+        "loading": costs.loading,
+        "preflight": counts.preflight * costs.answer + 2 * counts.lessons * costs.teacher,
+        "draft": n * (costs.answer + costs.teacher + settings.draft_epochs * costs.draft),
         "rollouts": counts.rollouts * costs.answer,
         "train": counts.examples * (costs.teacher + settings.epochs * costs.example),
         "gate": counts.gate * costs.answer,
     }
-    seconds["train"] = min(seconds["train"], 60.0 * settings.max_minutes)
+    # Training ends by itself when all that is left of the night's time is the gate's.
+    others = sum(seconds.values()) - seconds["train"]
+    seconds["train"] = min(seconds["train"], max(0.0, 60.0 * settings.max_minutes - others))
+    widest = max(counts.preflight // 2, n, counts.rollouts, counts.gate // 3)
+    more = max(0, min(widest, costs.rows) - _PROBE) * costs.row_bytes
     return Estimate(
         answers=counts.preflight + counts.draft + counts.rollouts + counts.gate,
         steps=counts.draft_steps + counts.steps,
         minutes=round(sum(seconds.values()) / 60, 2),
-        memory_gb=round(costs.memory_gb, 2),
+        memory_gb=round(costs.memory_gb + more / 2**30, 2),
         seconds={name: round(value, 1) for name, value in seconds.items()},
     )
 
 
 def probe(model: LocalModel, config: Config, lessons: list[Example]) -> Costs:
-    """Answer the lessons' prompts, then train two passes over them; what each cost."""
-    from align_agent.distill.memory import peak_gb
-    from align_agent.distill.train import train
+    """Answer the lessons' prompts, then train over them as the draft and as the night; what each
+    cost. What is done once only (buffers, the first pass) is done before and not counted."""
+    from align_agent.distill.memory import peak_gb, tokens_at_once
+    from align_agent.distill.teacher import teacher_rows
+    from align_agent.distill.train import encode_examples
+    from align_agent.models.cache import bytes_of_row, rows_that_fit
     from align_agent.models.generation import Sampling
 
+    settings = config.distill
     tokens = max(1, min(config.model.max_new_tokens, model.context // 2))
+    prompts = [model.fit(one.prompt, reserve=tokens, tools=one.tools) for one in lessons]
+    model.generate_batch(prompts[:1], sampling=Sampling(1, 0.0))
     begun = time.monotonic()
     model.generate_batch(
-        [model.fit(lesson.prompt, reserve=tokens, tools=lesson.tools) for lesson in lessons],
-        sampling=Sampling(tokens, config.model.temperature, config.model.top_p, seed=0),
+        prompts, sampling=Sampling(tokens, config.model.temperature, config.model.top_p, seed=0)
     )
     answer = (time.monotonic() - begun) / len(lessons)
+    half = max(1, settings.batch_size // 2)
+    example = _pass_over(model, lessons, replace(settings, epochs=2))
+    draft = _pass_over(
+        model, lessons, replace(settings, epochs=2, batch_size=half, loss="forward_kl")
+    )
+    network = model.network(None)
+    limit = tokens_at_once(network, 0.0)
+    begun = time.monotonic()
+    usable, _ = encode_examples(model, lessons, settings.mask_first_tokens)
+    teacher_rows(
+        model, [pair for _, pair in usable], settings.top_k, exact=settings.exact, tokens=limit
+    )
+    teacher = (time.monotonic() - begun) / len(usable)
+    longest = max(len(pair.teacher_ids) for _, pair in usable)
+    return Costs(
+        0.0,
+        answer,
+        teacher,
+        draft,
+        example,
+        peak_gb(model.device),
+        bytes_of_row(network, longest + tokens) // 2,  # most answers end early
+        rows_that_fit(network, longest + tokens),
+    )
+
+
+def _pass_over(model: LocalModel, lessons: list[Example], settings: DistillConfig) -> float:
+    """Seconds of one example in one pass, the first step left out."""
+    from align_agent.distill.train import train
+
     ends: list[float] = []
-    settings = replace(config.distill, epochs=2)
     with tempfile.TemporaryDirectory() as folder:
-        begun = time.monotonic()
         result = train(
             model,
             lessons,
@@ -156,8 +204,5 @@ def probe(model: LocalModel, config: Config, lessons: list[Example]) -> Costs:
             out_dir=Path(folder),
             on_step=lambda *_: ends.append(time.monotonic()),
         )
-    first, steps = ends[0] - begun, len(ends)
-    example = (ends[-1] - ends[0]) / (steps - 1) * steps / (2 * result.examples)
-    own = min(settings.batch_size, result.examples)
-    teacher = max(0.0, first - example * own) / result.examples
-    return Costs(answer, teacher, example, peak_gb(model.device))
+    each = (ends[-1] - ends[0]) / (len(ends) - 1)
+    return each * len(ends) / (settings.epochs * result.examples)

@@ -24,7 +24,7 @@ def test_the_steps_foretold_are_the_steps_that_are_made(
     found = estimate(home)
     assert sum(found.seconds.values()) > 0
     assert found.memory_gb > 0
-    assert set(found.seconds) == {"preflight", "draft", "rollouts", "train", "gate"}
+    assert set(found.seconds) == {"loading", "preflight", "draft", "rollouts", "train", "gate"}
     run = run_night(home, progress=Silent())
     with Store.open(home.database) as store:
         steps = [row for row in store.runs.metrics(run.id) if "loss" in row]
