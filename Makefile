@@ -74,6 +74,10 @@ bench-growth: $(stamp) ## time and memory against the number and length of turns
 bench-foretold: $(stamp) ## are minutes and memory of a night as `distill plan --probe` foretells (2 minutes)
 	OMP_NUM_THREADS=1 PYTHONPATH=.:benchmarks $(bin)/python -W ignore benchmarks/engine/foretold.py $(BENCH_ARGS)
 
+.PHONY: bench-prompt-gradient
+bench-prompt-gradient: $(stamp) ## what a night learns with and without a gradient through the prompt (2 minutes)
+	OMP_NUM_THREADS=1 $(malloc_env) PYTHONPATH=.:benchmarks $(bin)/python -W ignore benchmarks/engine/prompt_gradient.py $(BENCH_ARGS)
+
 bench-gate: $(stamp) ## honest nights before the gate: how many are promoted (BENCH_ARGS="--nights 4")
 	OMP_NUM_THREADS=1 $(malloc_env) $(bin)/python -W ignore benchmarks/gate_nights.py $(BENCH_ARGS)
 

@@ -90,6 +90,11 @@ class DistillConfig:
     reasoning: bool = option(
         False, "Also train on what the model thinks aloud, between <think> and </think>."
     )
+    prompt_gradient: bool = option(
+        True,
+        "Follow the gradient through the prompt as well. false: its keys and values are taken as "
+        "they are, which is quicker where prompts are long.",
+    )
     seed: int = option(0, "Seed of the training.", low=0, high=2**32)
     exact: bool = option(
         False,

@@ -44,6 +44,7 @@ class StepConfig:
     max_grad_norm: float = 1.0
     mask_first_tokens: int = 0
     reasoning: bool = True
+    prompt_gradient: bool = True
     # Of `TrainConfig`, which the shared functions name; a single step has no use for them.
     epochs: int = 1
     batch_size: int = 16

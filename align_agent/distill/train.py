@@ -85,6 +85,8 @@ class TrainConfig(Protocol):
     @property
     def reasoning(self) -> bool: ...
     @property
+    def prompt_gradient(self) -> bool: ...
+    @property
     def max_minutes(self) -> float: ...
     @property
     def max_memory_gb(self) -> float: ...
@@ -127,23 +129,23 @@ def train(
     start: Path | None = None,
     max_seconds: float | None = None,
 ) -> TrainResult:
-    """Distil the examples into a LoRA over the base and write it to `out_dir`.
-
-    The LoRA is fresh, or has the weights of the adapter in `start`, of the same rank.
+    """Distil the examples into a LoRA over the base and write it to `out_dir`: a fresh one, or one
+    with the weights of the adapter in `start`, of the same rank.
 
     On a CPU the same examples, settings, seed and thread count give the same bytes, also when the
     process was killed in between and called again with the same `state_dir`, which keeps the
     teacher's side and the state of the last step. `on_step` gets (step from 1, steps in all,
     figures). Ends early, with what is learned so far, after `max_seconds`, or `cfg.max_minutes`
-    where these are not given. Raises InputError
-    when no example has anything to learn, TrainingDiverged when the loss or a gradient is not a
-    number or explodes; nothing is written to `out_dir` then.
+    where these are not given. Raises InputError when no example has anything to learn,
+    TrainingDiverged when the loss or a gradient is not a number or explodes; nothing is written to
+    `out_dir` then.
     """
     started = time.monotonic()
     base = model.network(None)
     assert_plain(base)
     with assert_untouched(base), _seeded(seed, model.device):
         student = _student(model, cfg, seed, start)
+        network = student.get_base_model()
         weights = [p for p in student.parameters() if p.requires_grad]
         tokens = memory.tokens_at_once(student, cfg.max_memory_gb)
         limit = 60 * cfg.max_minutes if max_seconds is None else max_seconds
@@ -160,7 +162,7 @@ def train(
             share = schedule(at.step, len(batches), cfg.warmup_steps)
             optimizer.param_groups[0]["lr"] = rate * share
             batch = [lessons[i] for i in batches[at.step]]
-            loss, found, tokens = _step(student.get_base_model(), batch, formula, at.tokens)
+            loss, found, tokens = _step(network, batch, formula, at.tokens, cfg.prompt_gradient)
             norm = float(torch.nn.utils.clip_grad_norm_(weights, cfg.max_grad_norm))
             _check_sound(at.step, loss, norm)
             optimizer.step()
@@ -274,7 +276,11 @@ def learning_rate(asked: float | str, network: Any) -> float:
 
 
 def _step(
-    network: Any, batch: Sequence[Lesson], formula: Formula, tokens: int
+    network: Any,
+    batch: Sequence[Lesson],
+    formula: Formula,
+    tokens: int,
+    prompt_gradient: bool = True,
 ) -> tuple[float, dict[str, float], int]:
     """Add the batch's gradient to the LoRA's weights: (loss, figures, tokens at a time).
 
@@ -283,7 +289,7 @@ def _step(
     """
     while True:
         try:
-            return *_backward(network, batch, formula, tokens), tokens
+            return *_backward(network, batch, formula, tokens, prompt_gradient), tokens
         except (MemoryError, RuntimeError) as error:
             parts = parts_of([lesson.pair.student_ids for lesson in batch], tokens)
             if not memory.ran_out(error) or len(parts) == len(batch):
@@ -295,7 +301,11 @@ def _step(
 
 
 def _backward(
-    network: Any, batch: Sequence[Lesson], formula: Formula, tokens: int
+    network: Any,
+    batch: Sequence[Lesson],
+    formula: Formula,
+    tokens: int,
+    prompt_gradient: bool = True,
 ) -> tuple[float, dict[str, float]]:
     """Add the batch's gradient to the LoRA's weights. Returns its loss and figures.
 
@@ -307,7 +317,7 @@ def _backward(
     for part in parts_of([lesson.pair.student_ids for lesson in batch], tokens):
         lessons = [batch[i] for i in part]
         target, owners = _target(lessons, network.device, formula.kind)
-        scored = _score(network, lessons, target, formula)
+        scored = _score(network, lessons, target, formula, prompt_gradient)
         loss = mean(formula, scored.losses, owners, len(lessons))
         share = len(part) / len(batch)
         (loss * share).backward()
@@ -322,13 +332,19 @@ def _backward(
     return total, {**found, "tokens": float(written)}
 
 
-def _score(network: Any, lessons: Sequence[Lesson], target: Target, formula: Formula) -> Scored:
+def _score(
+    network: Any,
+    lessons: Sequence[Lesson],
+    target: Target,
+    formula: Formula,
+    prompt_gradient: bool,
+) -> Scored:
     """The losses (N,) of the answers' tokens, answer after answer."""
     ids = [lesson.pair.student_ids for lesson in lessons]
     positions = [lesson.pair.student_positions for lesson in lessons]
     if has_plain_head(network):
         head = network.get_output_embeddings()
-        hidden = hidden_at(network, ids, positions)  # (N, H)
+        hidden = hidden_at(network, ids, positions, prompt_gradient=prompt_gradient)  # (N, H)
         return fused_losses(hidden, head.weight, head.bias, target, formula)
     # Some networks scale or cap their logits behind the head: then the logits are needed whole.
     logits = logits_at(network, ids, positions)  # (B, A, V)

@@ -10,7 +10,7 @@ layers do not go through transformers' attention interface are found out and lef
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -39,14 +39,20 @@ class Branch:
 class Tree:
     """Sequences laid out one branch after the other.
 
-    `ids` and `positions` (T,); `places[i][j]` is where token j of sequence i stands in them.
+    `ids` and `positions` (T,); `places[i][j]` is where token j of sequence i stands in them,
+    `ends[i]` the pieces that make up the whole of it. `kept` holds each layer's keys and values
+    where they are wanted for later; `past` is the tree whose branches, counted before this one's,
+    these ones follow.
     """
 
     ids: list[int]
     positions: list[int]
     branches: list[Branch]
     places: list[list[int]]
+    ends: list[tuple[tuple[int, int, int], ...]] = field(default_factory=list)
     masks: dict[tuple[int, int, int], torch.Tensor] = field(default_factory=dict)
+    kept: dict[int, tuple[torch.Tensor, torch.Tensor]] | None = None
+    past: Tree | None = None
 
 
 def shared(one: Sequence[int], two: Sequence[int]) -> int:
@@ -64,7 +70,7 @@ def shared(one: Sequence[int], two: Sequence[int]) -> int:
 def grow(sequences: Sequence[Sequence[int]]) -> Tree:
     """Lay the sequences (each of a token or more) out as a tree."""
     ordered = sorted(range(len(sequences)), key=lambda i: tuple(sequences[i]))
-    tree = Tree([], [], [], [[] for _ in sequences])
+    tree = Tree([], [], [], [[] for _ in sequences], [() for _ in sequences])
     before: Sequence[int] = ()
     places: list[int] = []
     path: list[tuple[int, int, int]] = []  # pieces that the sequence before stands on, itself last
@@ -81,20 +87,38 @@ def grow(sequences: Sequence[Sequence[int]]) -> Tree:
             places = [*places, *range(start, len(tree.ids))]
             path = [*path, (len(tree.branches) - 1, 0, len(tokens) - common)]
         tree.places[i] = places
+        tree.ends[i] = tuple(path)
         before = tokens
     return tree
 
 
 def hidden_at(
-    network: Any, sequences: Sequence[Sequence[int]], positions: Sequence[Sequence[int]]
+    network: Any,
+    sequences: Sequence[Sequence[int]],
+    positions: Sequence[Sequence[int]],
+    *,
+    prompt_gradient: bool = True,
 ) -> torch.Tensor:
     """The last hidden states (N, H) at the given positions, sequence after sequence.
 
     sequences: B lists of token ids. positions: B ascending lists of indices into them, N in all.
     Call it on a network of your own (`lora.twin`): its way of attending is set. A network that
     cannot be packed is given padded rows, with the same result.
+
+    Without `prompt_gradient` what stands before a sequence's first position is computed for its
+    keys and values alone, and no gradient goes there: a truncated one. Padded rows have the whole.
     """
     cut = [list(s[: p[-1] + 1]) for s, p in zip(sequences, positions, strict=True)]
+    starts = [row[0] for row in positions]
+    if can_pack(network) and not prompt_gradient and min(starts) > 0:
+        tree = _behind(network, cut, starts)
+        hidden = _run(network, tree)
+        at = [
+            tree.places[i][j - start]
+            for i, (row, start) in enumerate(zip(positions, starts, strict=True))
+            for j in row
+        ]
+        return hidden[torch.tensor(at, device=hidden.device)]
     if can_pack(network):
         tree = grow(cut)
         hidden = _run(network, tree)
@@ -103,6 +127,23 @@ def hidden_at(
     hidden = body(network)(input_ids=pad_right(cut, network.device), use_cache=False)
     states = hidden.last_hidden_state
     return torch.cat([states[i, list(row)] for i, row in enumerate(positions)])
+
+
+def _behind(network: Any, sequences: Sequence[Sequence[int]], starts: Sequence[int]) -> Tree:
+    """The ends of the sequences, behind beginnings whose keys and values are computed here."""
+    past = replace(
+        grow([row[:start] for row, start in zip(sequences, starts, strict=True)]), kept={}
+    )
+    with torch.no_grad():
+        _run(network, past)
+    tree = Tree([], [], [], [[] for _ in sequences], past=past)
+    for i, (row, start) in enumerate(zip(sequences, starts, strict=True)):
+        first = len(tree.ids)
+        tree.branches.append(Branch(len(row) - start, past.ends[i]))
+        tree.ids.extend(row[start:])
+        tree.positions.extend(range(start, len(row)))
+        tree.places[i] = list(range(first, len(tree.ids)))
+    return tree
 
 
 def can_pack(network: Any) -> bool:
@@ -178,14 +219,24 @@ def _attention(
     queries = query.split(lengths, dim=2)
     # Split once: slicing the whole for each branch would give each a gradient as long as the whole.
     keys, values = key.split(lengths, dim=2), value.split(lengths, dim=2)
+    if tree.kept is not None:
+        tree.kept[module.layer_idx] = key, value
+    if tree.past is not None and tree.past.kept is not None:
+        early = [branch.length for branch in tree.past.branches]
+        old_keys, old_values = tree.past.kept[module.layer_idx]
+        keys = (*old_keys.split(early, dim=2), *keys)
+        values = (*old_values.split(early, dim=2), *values)
+    own = len(keys) - len(tree.branches)  # the first branch that is this tree's
     out = []
     for i, branch in enumerate(tree.branches):
         before = branch.before
         if branch.path:
-            k = torch.cat([*(keys[b][:, :, s:e] for b, s, e in branch.path), keys[i]], dim=2)
-            v = torch.cat([*(values[b][:, :, s:e] for b, s, e in branch.path), values[i]], dim=2)
+            k = torch.cat([*(keys[b][:, :, s:e] for b, s, e in branch.path), keys[own + i]], dim=2)
+            v = torch.cat(
+                [*(values[b][:, :, s:e] for b, s, e in branch.path), values[own + i]], dim=2
+            )
         else:
-            k, v = keys[i], values[i]
+            k, v = keys[own + i], values[own + i]
         window = sliding_window if sliding_window and before + branch.length > sliding_window else 0
         mask = _mask(tree, branch.length, before, window, query.device)
         out.append(

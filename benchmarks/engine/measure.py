@@ -47,11 +47,23 @@ def finish(device: torch.device) -> float:
 
 
 def night(
-    model: Any, pairs: list, batch: int, epochs: int, tokens: int, top_k: int, exact: bool = False
+    model: Any,
+    pairs: list,
+    batch: int,
+    epochs: int,
+    tokens: int,
+    top_k: int,
+    exact: bool = False,
+    *,
+    prompt_gradient: bool = True,
+    compiled: bool = False,
 ) -> dict:
     """A night over the pairs: seconds in all, for the teacher, and for each step."""
     student = model.fresh_lora(RANK, 32, 0.0, 0)
     network = student.get_base_model()
+    if compiled:
+        tree.can_pack(network)  # what finds out how it may attend is not to be compiled
+        network.model.forward = torch.compile(network.model.forward, dynamic=True)
     weights = [p for p in student.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=1e-3, weight_decay=0.0)
     formula = Formula(token_clip=10.0, sample_cap=2.0)
@@ -65,7 +77,7 @@ def night(
         [len(s) for s in sequences], batch, epochs, 0, families_of(sequences)
     ):
         begun = finish(model.device)
-        _step(network, [lessons[i] for i in chosen], formula, tokens)
+        _step(network, [lessons[i] for i in chosen], formula, tokens, prompt_gradient)
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -116,6 +128,8 @@ def main() -> None:
     ask.add_argument("--tokens", type=int, default=16_384)
     ask.add_argument("--conversation", action="store_true")
     ask.add_argument("--exact", action="store_true")
+    ask.add_argument("--cut", action="store_true", help="no gradient through the prompt")
+    ask.add_argument("--compile", action="store_true", help="torch.compile, its time counted")
     ask.add_argument("--threads", type=int, default=1)
     given = ask.parse_args()
     torch.set_num_threads(given.threads)
@@ -138,7 +152,15 @@ def main() -> None:
     else:
         night(model, warm, 1, 1, given.tokens, given.top_k, given.exact)
         found = night(
-            model, pairs, given.batch, given.epochs, given.tokens, given.top_k, given.exact
+            model,
+            pairs,
+            given.batch,
+            given.epochs,
+            given.tokens,
+            given.top_k,
+            given.exact,
+            prompt_gradient=not given.cut,
+            compiled=given.compile,
         )
     answered = given.epochs * sum(len(pair.targets) for pair in pairs)
     print(

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
     ("script", "arguments"),
     [
         ("gpu.py", ["--tiny", "--shape", "4b", "--turns", "2", "--epochs", "1"]),
+        ("measure.py", ["ours", "--cut", "--vocab", "64", "--turns", "2", "--epochs", "1"]),
         ("measure.py", ["claas", "--vocab", "64", "--turns", "1", "--epochs", "1"]),
     ],
 )

@@ -60,6 +60,7 @@ class Settings:
     exact: bool = False
     gradient_checkpointing: bool = False
     reasoning: bool = False
+    prompt_gradient: bool = True
 
 
 SHORT = Settings(epochs=1, batch_size=4)
@@ -243,11 +244,11 @@ def test_a_step_without_enough_memory_is_done_again_in_smaller_parts(
     expected = train(tiny_model, examples, SHORT, seed=0, out_dir=tmp_path / "whole")
     sizes: list[int] = []
 
-    def small_card(network: Any, ids: Any, positions: Any) -> torch.Tensor:
+    def small_card(network: Any, ids: Any, positions: Any, **more: Any) -> torch.Tensor:
         sizes.append(sum(map(len, ids)))
         if sizes[-1] > 150 and len(ids) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return hidden_at(network, ids, positions)
+        return hidden_at(network, ids, positions, **more)
 
     monkeypatch.setattr(train_module, "hidden_at", small_card)
     found = train(tiny_model, examples, SHORT, seed=0, out_dir=tmp_path / "parts")
@@ -262,7 +263,7 @@ def test_a_step_without_enough_memory_is_done_again_in_smaller_parts(
 def test_a_turn_that_fits_into_no_memory_ends_the_training(
     tiny_model: LocalModel, examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_card(*_: Any) -> torch.Tensor:
+    def no_card(*_: Any, **__: Any) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(train_module, "hidden_at", no_card)

@@ -80,6 +80,45 @@ def test_the_gradient_through_a_tree_is_the_sum_of_the_rows(tiny_model: LocalMod
     assert torch.allclose(gradients[0], gradients[1], rtol=1e-3, atol=1e-3)
 
 
+def test_without_the_prompts_gradient_it_is_that_of_answers_behind_a_cache(
+    tiny_model: LocalModel,
+) -> None:
+    from transformers import DynamicCache
+
+    sequences = [[5, 6, 7, 8, 9], [5, 6, 7, 1, 2, 3], [5, 6, 7, 8], [9, 9], [5, 6, 7, 8, 9, 4, 4]]
+    starts = [3, 2, 3, 1, 5]
+    positions = [list(range(n, len(s))) for n, s in zip(starts, sequences, strict=True)]
+    gradients, states = [], []
+    for packed in (True, False):
+        network = lora.fresh_lora(
+            tiny_model.network(None), rank=4, alpha=8, dropout=0.0, seed=0
+        ).get_base_model()
+        for name, weight in network.named_parameters():
+            if "lora_B" in name:
+                torch.manual_seed(len(name))
+                torch.nn.init.normal_(weight, std=0.1)
+        if packed:
+            hidden = hidden_at(network, sequences, positions, prompt_gradient=False)
+        else:
+            rows = []
+            for start, ids in zip(starts, sequences, strict=True):
+                cache = DynamicCache(config=network.config)
+                with torch.no_grad():
+                    network.model(input_ids=torch.tensor([ids[:start]]), past_key_values=cache)
+                rows.append(
+                    network.model(
+                        input_ids=torch.tensor([ids[start:]]), past_key_values=cache
+                    ).last_hidden_state[0]
+                )
+            hidden = torch.cat(rows)
+        hidden.square().sum().backward()
+        weights = [p for p in network.parameters() if p.requires_grad]
+        gradients.append(torch.cat([w.grad.flatten() for w in weights]))
+        states.append(hidden.detach())
+    assert torch.allclose(states[0], states[1], rtol=1e-4, atol=1e-4)
+    assert torch.allclose(gradients[0], gradients[1], rtol=1e-3, atol=1e-3)
+
+
 def test_the_base_keeps_its_own_way_of_attending(tiny_model: LocalModel) -> None:
     base = tiny_model.network(None)
     before = base.config._attn_implementation
@@ -123,8 +162,11 @@ def networks() -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("prompt_gradient", [True, False])
 @pytest.mark.parametrize("name", list(networks()))
-def test_networks_of_other_kinds_give_the_same_packed_or_padded(name: str) -> None:
+def test_networks_of_other_kinds_give_the_same_packed_or_padded(
+    name: str, prompt_gradient: bool
+) -> None:
     torch.manual_seed(0)
     network = networks()[name]().eval()
     sequences = [[5, 6, 7, 8, 9, 3, 4, 5, 6], [5, 6, 7, 1, 2, 3, 3, 3], [9, 9, 8]]
@@ -137,7 +179,7 @@ def test_networks_of_other_kinds_give_the_same_packed_or_padded(name: str) -> No
                 for s, row in zip(sequences, rows, strict=True)
             ]
         )
-        found = hidden_at(network, sequences, rows)
+        found = hidden_at(network, sequences, rows, prompt_gradient=prompt_gradient)
     assert torch.allclose(found, expected, rtol=1e-3, atol=1e-3)
     assert can_pack(network) is ("mamba" not in name and "gemma" not in name)
 
