@@ -114,7 +114,7 @@ def claas(model: Any, pairs: list, epochs: int) -> dict:
     return {"seconds": finish(model.device) - started, "teacher": 0.0, "steps": steps}
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
     ask = argparse.ArgumentParser()
     ask.add_argument("way", choices=("ours", "padded", "claas"))
     ask.add_argument("--vocab", type=int, default=8192)
@@ -131,7 +131,11 @@ def main() -> None:
     ask.add_argument("--cut", action="store_true", help="no gradient through the prompt")
     ask.add_argument("--compile", action="store_true", help="torch.compile, its time counted")
     ask.add_argument("--threads", type=int, default=1)
-    given = ask.parse_args()
+    return ask.parse_args()
+
+
+def main() -> None:
+    given = parse()
     torch.set_num_threads(given.threads)
     shape = Shape(
         vocab=given.vocab,
