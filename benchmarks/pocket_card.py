@@ -284,9 +284,9 @@ def spread(model: LocalModel, n: int, seed: int) -> dict[str, float]:
 def measure(model: LocalModel, n: int, seed: int) -> dict[str, Any]:
     return {
         "plain": plain_questions(model, n, seed),
-        "directions": directions(model, max(24, n // 2), seed),
+        "directions": directions(model, 2 * n, seed),
         "three": three_at_once(model, n, seed),
-        "code": code_feedback(model, max(24, n // 2), seed),
+        "code": code_feedback(model, n, seed),
         "gaps": feedback_gaps(model, n, seed),
         "tools": tool_use(model, n, seed),
         "spread": spread(model, 4 * n, seed),
@@ -369,7 +369,8 @@ def card(found: dict[str, Any], seconds: float, n: int) -> str:
         "Rebuild with `make pocket`. Licence: Apache-2.0. No personal data: every name and number is "
         "drawn by a program.\n",
         f"Measured {date.today()} on {platform.processor() or platform.machine()}, "
-        f"{n} problems a row, greedy, {seconds:.0f} s. Reproduce with `make card`.\n",
+        f"{n} problems a row, {2 * n} a wish and place, greedy, {seconds:.0f} s. "
+        "Reproduce with `make card`.\n",
         "## What the project promises\n",
         table(rows, ("figure", "measured", "aim", "met")),
         "\nA question counts as unseen when its text is one of the tenth that training leaves out "

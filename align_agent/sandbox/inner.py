@@ -96,7 +96,8 @@ def leave_the_network(root: bool) -> bool:
         os.close(0)
         os.close(1)
         _, status = os.waitpid(child, 0)
-        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+        code = os.waitstatus_to_exitcode(status)
+        os._exit(128 - code if code < 0 else code)  # a signal as a shell tells it
     return True
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +42,18 @@ class Failing:
             if number == self._after:
                 raise RuntimeError("CUDA error: out of memory")
             yield piece
+
+
+def promote_one(home: Home, model: LocalModel, staged: Path) -> Path:
+    """Makes a fresh adapter the champion. Returns its weights."""
+    model.save_lora(model.fresh_lora(4, 8, 0.0, 0), staged)
+    with Store.open(home.database) as store:
+        registry = Registry(store, home)
+        adapter = registry.register(
+            staged, base=model.base, base_hash=model.base_hash, run_id="", verdict="promote"
+        )
+        registry.promote(adapter.version, why="test")
+        return registry.path(adapter.version) / "adapter_model.safetensors"
 
 
 def test_pieces_joined_are_the_recorded_answer(make_session: Any) -> None:
@@ -212,22 +225,25 @@ def test_a_promotion_takes_effect_on_the_next_turn(
 ) -> None:
     session = make_session()
     list(session.send("Hello!"))
-    scholar.save_lora(scholar.fresh_lora(4, 8, 0.0, 0), tmp_path / "staged")
-    with Store.open(home.database) as store:
-        registry = Registry(store, home)
-        adapter = registry.register(
-            tmp_path / "staged",
-            base=scholar.base,
-            base_hash=scholar.base_hash,
-            run_id="",
-            verdict="promote",
-        )
-        registry.promote(adapter.version, why="test")
+    promote_one(home, scholar, tmp_path / "staged")
     list(session.send("Hello!"))
     with Store.open(home.database) as store:
         Registry(store, home).rollback(why="test")
     list(session.send("Hello!"))
     assert [turn.version for turn in stored(session)] == [0, 1, 0]
+
+
+def test_a_champion_damaged_on_disk_leaves_the_chat_to_the_version_before(
+    make_session: Any, home: Home, scholar: LocalModel, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        weights = promote_one(home, scholar, tmp_path / f"staged{number}")
+    damaged = bytearray(weights.read_bytes())
+    damaged[-1] ^= 1
+    weights.write_bytes(damaged)
+    session = make_session()
+    assert "".join(session.send("Hello!"))
+    assert [turn.version for turn in stored(session)] == [1]
 
 
 def test_capture_can_be_turned_off(make_session: Any, config: Config) -> None:

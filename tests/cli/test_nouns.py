@@ -368,6 +368,19 @@ def test_a_foreign_database_is_told_with_a_hint(
     assert made.database.read_bytes() == before
 
 
+@pytest.mark.parametrize("command", [("turns",), ("status",), ("adapters",), ("distill", "plan")])
+def test_a_database_of_a_newer_version_is_told_with_a_hint(
+    command: tuple[str, ...], cli: Cli, lived: Home
+) -> None:
+    with sqlite3.connect(lived.database) as raw:
+        (version,) = raw.execute("PRAGMA user_version").fetchone()
+        raw.execute(f"PRAGMA user_version = {version + 1}")
+    raw.close()
+    told = cli(*command, code=1).err
+    assert "newer align-agent" in told
+    assert "upgrade" in told
+
+
 def test_json_goes_to_standard_output_alone(cli: Cli, lived: Home) -> None:
     for command in (("turns",), ("runs", "show"), ("adapters", "show", "v1"), ("status",)):
         json.loads(cli(*command, "--json").out)

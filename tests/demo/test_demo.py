@@ -55,3 +55,16 @@ def test_an_earlier_demonstration_is_not_overwritten(played):
 
     with pytest.raises(AlignAgentError, match="earlier demonstration"):
         run_demo(played[0], full=False, json_only=True)
+
+
+def test_the_teacher_is_satisfied_after_one_night(tmp_path):
+    from align_agent.demo.personas import TEACHER
+    from align_agent.demo.play import live, move_in
+    from align_agent.demo.show import Show
+    from align_agent.models.local import LocalModel
+
+    lived = live(move_in(TEACHER, tmp_path), LocalModel.load("pocket"), 1, Show(True))
+    before, after = lived["nights"]
+    assert before["satisfied"] <= 0.05
+    assert after["satisfied"] >= 0.95
+    assert after["correct"] >= lived["memory_baseline"]["correct"] - 0.02

@@ -6,7 +6,7 @@ import pytest
 
 from align_agent.models.pocket import WEIGHTS
 from align_agent.models.pocket.chats import draw_document
-from align_agent.models.pocket.mix import BROAD, HARD
+from align_agent.models.pocket.mix import BROAD, HARD, LAST
 from align_agent.models.pocket.tokens import render
 from align_agent.models.pocket.train import STAGES, Recipe, batches, build_network
 
@@ -28,7 +28,7 @@ def as_openai(message):
     return data
 
 
-@pytest.mark.parametrize("mix", [BROAD, HARD])
+@pytest.mark.parametrize("mix", [BROAD, HARD, LAST])
 def test_training_text_equals_the_chat_template(tokenizer, mix):
     rng = random.Random(8)
     for _ in range(200):

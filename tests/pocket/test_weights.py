@@ -1,6 +1,7 @@
 """The shipped weights: small, whole, safe, and as good as the card says on a sample."""
 
 import json
+import random
 from dataclasses import asdict
 
 import pytest
@@ -8,11 +9,11 @@ import pytest
 from align_agent.directions import DIRECTIONS
 from align_agent.models.generation import Sampling
 from align_agent.models.local import LocalModel
-from align_agent.models.pocket import WEIGHTS
+from align_agent.models.pocket import WEIGHTS, wordings
 from align_agent.models.pocket.styles import AXES, meets
 from align_agent.models.pocket.train import STAGES, Recipe, documents_digest
 from align_agent.models.pocket.world import draw_problems
-from align_agent.prompts import TOOL_SCHEMAS, with_rules
+from align_agent.prompts import TOOL_SCHEMAS, hindsight_block, with_hindsight, with_rules
 from align_agent.records import Message
 
 GREEDY = Sampling(max_new_tokens=160, temperature=0.0)
@@ -27,6 +28,10 @@ def model():
 def answers(model, problems, rules=(), tools=()):
     prompts = [with_rules([Message("user", p.question)], rules) for p in problems]
     return model.generate_batch(prompts, sampling=GREEDY, tools=tools, batch_size=64)
+
+
+def styled_problems(key, n):
+    return draw_problems("grading" if key.startswith("detail") else "two_step", n, "rule")
 
 
 def test_the_weights_are_at_most_3_million_parameters_in_8_mb():
@@ -50,9 +55,9 @@ def test_nothing_shipped_is_pickled():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_unseen_problems_are_answered_right(model, kind):
-    problems = draw_problems(kind, 32, "test")
+    problems = draw_problems(kind, 48, "test")
     right = [p.correct(g.text) for p, g in zip(problems, answers(model, problems), strict=True)]
-    assert sum(right) >= 0.9 * len(right)
+    assert sum(right) >= 0.95 * len(right)
 
 
 def test_the_default_style_is_the_ai_like_one(model):
@@ -61,16 +66,30 @@ def test_the_default_style_is_the_ai_like_one(model):
     met = [
         meets(p, g.text, default) for p, g in zip(problems, answers(model, problems), strict=True)
     ]
-    assert sum(met) >= 0.95 * len(met)
+    assert sum(met) >= 0.97 * len(met)
 
 
 @pytest.mark.parametrize("key", [f"{axis}:{values[1]}" for axis, values in AXES.items()])
 def test_a_canonical_rule_is_obeyed(model, key):
-    kind = "grading" if key.startswith("detail") else "two_step"
-    problems = draw_problems(kind, 24, "rule")
+    problems = styled_problems(key, 48)
     texts = [g.text for g in answers(model, problems, [DIRECTIONS[key].text])]
     met = [meets(p, t, [key]) for p, t in zip(problems, texts, strict=True)]
-    assert sum(met) >= 0.9 * len(met)
+    assert sum(met) >= 0.97 * len(met)
+
+
+@pytest.mark.parametrize("key", sorted(DIRECTIONS))
+def test_a_wish_said_in_known_words_is_obeyed_in_hindsight(model, key):
+    rng = random.Random(key)
+    problems = styled_problems(key, 48)
+    prompts = [
+        with_hindsight(
+            [Message("user", p.question)], hindsight_block([], rng.choice(wordings.seen(key)))
+        )
+        for p in problems
+    ]
+    found = model.generate_batch(prompts, sampling=GREEDY, batch_size=64)
+    met = [meets(p, g.text, [key]) for p, g in zip(problems, found, strict=True)]
+    assert sum(met) >= 0.93 * len(met)  # the card's figure is 0.97, on a larger sample
 
 
 def test_big_sums_call_the_calculator(model):

@@ -178,8 +178,12 @@ def _single(
     document.messages = [Message("user", problem.question), *answer(problem, style, rng, tools)]
 
 
-def _rule_text(wish: str, rng: random.Random) -> str:
-    return DIRECTIONS[wish].text if rng.random() < 0.6 else wordings.say(wish, rng)
+def _say(wish: str, rng: random.Random, mix: Mix) -> str:
+    return wordings.say(wish, rng, late=mix.late_words)
+
+
+def _rule_text(wish: str, rng: random.Random, mix: Mix) -> str:
+    return DIRECTIONS[wish].text if rng.random() < 0.6 else _say(wish, rng, mix)
 
 
 def _with_system_rules(document: Document, rng: random.Random, tools: bool, mix: Mix) -> None:
@@ -195,7 +199,7 @@ def _ruled(
     style = random_style(rng, STRAY)
     wishes = draw_wishes(rng, problem.kind, count, style, mix)
     question = [Message("user", problem.question)]
-    prompt = with_rules(question, [_rule_text(w, rng) for w in wishes])
+    prompt = with_rules(question, [_rule_text(w, rng, mix) for w in wishes])
     return list(prompt), apply_wishes(style, wishes)
 
 
@@ -223,7 +227,7 @@ def _with_code_hindsight(document: Document, rng: random.Random, tools: bool, mi
         problem = ask_for(draw_code_task(rng, odds=0.5), rng)
         said, wanted = draw_code_follow_up(problem, rng, mix)
         rules = _code_rules(rng, mix)
-    block = hindsight_block([_rule_text(w, rng) for w in rules], said)
+    block = hindsight_block([_rule_text(w, rng, mix) for w in rules], said)
     prompt = with_hindsight([Message("user", problem.question)], block)
     document.messages = [*prompt, *answer(wanted, DEFAULT, rng, tools)]
 
@@ -246,17 +250,17 @@ def draw_hindsight(
         return hindsight_block([], follow_up), style, wanted
     if shape < 0.22:  # nothing was asked for
         kept = wishes if rng.random() < 0.4 else []
-        rules = [_rule_text(w, rng) for w in kept]
+        rules = [_rule_text(w, rng, mix) for w in kept]
         return hindsight_block(rules, _empty_follow_up(rng)), apply_wishes(style, kept), problem
     if shape < 0.48:
         said = wishes[: rng.choice(mix.said_counts)]
-        text = wordings.join([wordings.say(w, rng) for w in said], rng)
+        text = wordings.join([_say(w, rng, mix) for w in said], rng)
         return hindsight_block([], text), apply_wishes(style, said), problem
-    rules = [_rule_text(w, rng) for w in wishes]
+    rules = [_rule_text(w, rng, mix) for w in wishes]
     follow_up = ""
     if shape >= 0.75:
         extra = rng.choice(wishes)
-        follow_up = wordings.say(extra, rng)
+        follow_up = _say(extra, rng, mix)
         if rng.random() < 0.4 and len(wishes) > 1:
             rules.pop(wishes.index(extra))
     return hindsight_block(rules, follow_up), apply_wishes(style, wishes), problem
@@ -362,14 +366,14 @@ def _exchange(
         else:
             wishes = draw_wishes(rng, problem.kind, rng.choice((1, 1, 1, 2, 3)), style, mix)
             style = apply_wishes(style, wishes)
-            said = wordings.join([wordings.say(w, rng) for w in wishes], rng)
+            said = wordings.join([_say(w, rng, mix) for w in wishes], rng)
     else:
         problem = draw_problem(rng, tools, GRADING_KINDS)
         said = problem.question
         if shape < mix.wished:
             wishes = draw_wishes(rng, problem.kind, 1, style, mix)
             style = apply_wishes(style, wishes)
-            said = f"{wordings.say(wishes[0], rng)} {said}"
+            said = f"{_say(wishes[0], rng, mix)} {said}"
     asked = [Message("user", said)]
     if rng.random() < 0.2:
         block, style_then, problem = draw_hindsight(problem, rng, style, mix)

@@ -1,13 +1,13 @@
-"""How often what occurs in the training chats: one mix for the long training, one for the last part.
+"""How often what occurs in the training chats: one mix for each stage of the training.
 
 The first mix holds much of everything. What a model trained on it still gets wrong is rare there:
 several wishes at once, words for length and tone, code whose stated choices are taken back. The
-last mix holds more of those.
+second mix holds more of those; the last one more still, and more sentences for a wish.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Mix:
     corrections: bool  # every choice about code is wished for equally often
     taken_back: float | None  # how often a correction takes back what a question about code states
     axis_shares: dict[str, int] | None  # how often an axis is wished for; None: equally often
+    late_words: bool = False  # the sentences kept for the last stage are said too
 
 
 BROAD = Mix(
@@ -63,4 +64,15 @@ HARD = Mix(
     corrections=True,
     taken_back=0.6,
     axis_shares={"format": 2, "length": 4, "tone": 3, "emoji": 2, "detail": 3},
+)
+
+LAST = replace(
+    HARD,
+    single=0.06,
+    ruled=0.17,
+    hindsight=0.36,
+    code=0.60,
+    taken_back=0.8,
+    axis_shares={"format": 3, "length": 4, "tone": 4, "emoji": 4, "detail": 4},
+    late_words=True,
 )

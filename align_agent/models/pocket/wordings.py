@@ -20,6 +20,7 @@ Words = tuple[str, ...]
 # How often a message is changed in each way, so that the model listens for the words that matter.
 _BEFORE, _FILLER, _AFTER, _LOWER, _BARE = 0.15, 0.2, 0.1, 0.12, 0.12
 _WHOLE = 0.3  # whole sentences are few beside the frames, so they have a share of their own
+_LATE = 0.2  # ... as have the late ones, where they are said
 _REASON = 0.2
 
 
@@ -37,6 +38,7 @@ _STYLE, _FRAMES, _DECORATION = _DATA["style"], _DATA["frames"], _DATA["decoratio
 
 # By direction, `axis:value`.
 WHOLE: dict[str, Words] = _table(_STYLE, "whole")
+LATE: dict[str, Words] = _table(_STYLE, "late")  # for the last stage of training alone
 UNSEEN: dict[str, Words] = _table(_STYLE, "unseen")
 # By wish about code, `axis:choice` of `code.CHOICES`.
 CODE: dict[str, Words] = _table(_DATA["code"], "whole")
@@ -63,12 +65,14 @@ _ALL: dict[str, Words] = {key: _sentences(entry) for key, entry in _STYLE.items(
 
 def seen(direction: str) -> Words:
     """Every sentence that training may use for a style direction, before any decoration."""
-    return _ALL[direction]
+    return _ALL[direction] + LATE[direction]
 
 
-def say(direction: str, rng: random.Random) -> str:
-    """One way to say a style direction, as a person types it."""
+def say(direction: str, rng: random.Random, *, late: bool = False) -> str:
+    """One way to say a style direction, as a person types it; `late` adds the late sentences."""
     words = WHOLE[direction] if rng.random() < _WHOLE else _ALL[direction]
+    if late and LATE[direction] and rng.random() < _LATE:
+        words = LATE[direction]
     text = rng.choice(words)
     reasons = _STYLE[direction].get("reasons")
     if reasons and rng.random() < _REASON:
