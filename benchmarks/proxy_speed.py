@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lean_client import LeanClient
 from report import report
 
 from align_agent.paths import Home
@@ -84,42 +85,18 @@ def say(writer: asyncio.StreamWriter, data: bytes) -> None:
     writer.write(b"%x\r\n%b\r\n" % (len(event), event))
 
 
-class Client:
-    """One connection that is kept, read line by line: it costs little beside what it measures."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self._ends: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def ask(self, said: str) -> float:
-        """Seconds to the first text of one answer. Raises RuntimeError unless it came whole."""
-        if self._ends is None:
-            self._ends = await asyncio.open_connection("127.0.0.1", self.port)
-        reader, writer = self._ends
-        body = json.dumps(ASKED | {"messages": [{"role": "user", "content": said}]}).encode()
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\n"
-        head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-        began, first, texts, done = time.perf_counter(), 0.0, 0, False
-        writer.write(head.encode() + body)
-        status = await reader.readline()
-        if b" 200 " not in status:
-            raise RuntimeError(status.decode())
-        while (line := await reader.readline()) != b"0\r\n":
-            if not line:
-                raise RuntimeError("the connection ended within an answer")
-            if b"word" in line:
-                first = first or time.perf_counter() - began
-                texts += 1
-            done = done or b"[DONE]" in line
-        await reader.readline()
-        if texts != TOKENS or not done:
-            raise RuntimeError(f"{texts} of {TOKENS} tokens came")
-        return first
-
-    def close(self) -> None:
-        if self._ends is not None:
-            self._ends[1].close()
-            self._ends = None
+async def ask(client: LeanClient, said: str) -> float:
+    """Seconds to the first text of one answer. Raises RuntimeError unless it came whole."""
+    first, texts, done = 0.0, 0, False
+    began = time.perf_counter()
+    async for line in client.lines(ASKED | {"messages": [{"role": "user", "content": said}]}):
+        if b"word" in line:
+            first = first or time.perf_counter() - began
+            texts += 1
+        done = done or b"[DONE]" in line
+    if texts != TOKENS or not done:
+        raise RuntimeError(f"{texts} of {TOKENS} tokens came")
+    return first
 
 
 @dataclass
@@ -137,13 +114,13 @@ async def crowd(port: int, streams: int, seconds: float, name: str) -> Crowd:
     until = time.monotonic() + seconds
 
     async def one(number: int) -> None:
-        client, asked = Client(port), 0
+        client, asked = LeanClient(port), 0
         await asyncio.sleep(number / streams * PACE * TOKENS)  # they did not all begin at once
         while time.monotonic() < until:
             asked += 1
             said = f"Question {asked} of {name}-{number}?"
             try:
-                made.firsts.append(await client.ask(said))
+                made.firsts.append(await ask(client, said))
                 made.answered.append(said)
             except (RuntimeError, OSError) as error:
                 print(f"failed: {error}", file=sys.stderr)
