@@ -17,6 +17,7 @@ HINDSIGHT_OPEN = "<hindsight>"
 HINDSIGHT_CLOSE = "</hindsight>"
 HINDSIGHT_LEAD = "Known only after the answer. Use it to answer better; never mention it."
 FOLLOW_UP_HEADER = "The user's next message:"
+DEMONSTRATION_HEADER = "A good answer:"
 
 
 def rules_block(rules: Sequence[str]) -> str:
@@ -24,13 +25,20 @@ def rules_block(rules: Sequence[str]) -> str:
     return "\n".join([RULES_HEADER, *(f"- {rule}" for rule in rules)])
 
 
-def hindsight_block(rules: Sequence[str], follow_up: str = "") -> str:
-    """What the teacher sees and the student does not: the rules, and the user's next message."""
+def hindsight_block(
+    rules: Sequence[str], follow_up: str = "", *, demonstration: str = "", document: str = ""
+) -> str:
+    """What the teacher sees and the student does not: the rules, the user's next message, an answer
+    as it should be, a document to go by."""
     lines = [HINDSIGHT_OPEN, HINDSIGHT_LEAD]
+    if document:
+        lines.append(document)
     if rules:
         lines.append(rules_block(rules))
     if follow_up:
         lines += [FOLLOW_UP_HEADER, follow_up]
+    if demonstration:
+        lines += [DEMONSTRATION_HEADER, demonstration]
     return "\n".join([*lines, HINDSIGHT_CLOSE])
 
 
@@ -57,6 +65,18 @@ def with_rules(prompt: Sequence[Message], rules: Sequence[str]) -> tuple[Message
         content = f"{first.content}\n\n{block}" if first.content else block
         return (replace(first, content=content), *prompt[1:])
     return (Message("system", block), *prompt)
+
+
+def with_document(prompt: Sequence[Message], document: str) -> tuple[Message, ...]:
+    """The prompt with a document at the end of its system message, which is made where there is
+    none."""
+    if not document:
+        return tuple(prompt)
+    if prompt and prompt[0].role == "system":
+        first = prompt[0]
+        content = f"{first.content}\n\n{document}" if first.content else document
+        return (replace(first, content=content), *prompt[1:])
+    return (Message("system", document), *prompt)
 
 
 def without_rules(prompt: Sequence[Message]) -> tuple[Message, ...]:

@@ -1,4 +1,4 @@
-"""What a person can type in a chat besides messages: /rate, /why, /rollback, /learn.
+"""What a person can type in a chat besides messages: /rate, /edit, /why, /rollback, /learn.
 
 Parsing is pure; `run` does the work and returns what to show. Prints nothing itself.
 """
@@ -17,6 +17,7 @@ from align_agent.capture.redact import redact
 from align_agent.errors import AlignAgentError, UsageError
 from align_agent.explain import explain
 from align_agent.feedback.profile import Profile
+from align_agent.feedback.shown import edit
 from align_agent.feedback.signals import rate
 from align_agent.paths import Home
 from align_agent.records import Run, version_label
@@ -25,7 +26,7 @@ from align_agent.store import Store
 if TYPE_CHECKING:
     from align_agent.agent.session import AgentSession
 
-NAMES = ("rate", "why", "rollback", "learn")
+NAMES = ("rate", "edit", "why", "rollback", "learn")
 
 Learn = Callable[[Home], Run]
 
@@ -73,6 +74,8 @@ def run(command: Command, session: AgentSession, *, learn: Learn | None = None) 
     with Store.open(session.home.database) as store:
         if command.name == "rate":
             return _rate(command.rest, session, store)
+        if command.name == "edit":
+            return _edit(command.rest, session, store)
         registry = Registry(store, session.home)
         if command.name == "why" and command.rest:
             return _blame(command.rest, session, store)
@@ -123,6 +126,19 @@ def _blame(rest: str, session: AgentSession, store: Store) -> Reply:
     clean = redact(rest, session.config.privacy.redact_personal).text
     found = of_turn(store, session.config, session.model, session.last_turn, feedback=clean)
     return Reply(found.lines(), found.to_dict())
+
+
+def _edit(rest: str, session: AgentSession, store: Store) -> Reply:
+    """The last answer as it should have been: a demonstration for the night."""
+    if session.last_turn is None:
+        raise UsageError("there is no answer to edit yet", hint="ask something first")
+    if not rest:
+        raise UsageError("say what the answer should be", hint="for example: /edit It is 42.")
+    session.recorder.flush()
+    clean = redact(rest.replace("\\n", "\n"), session.config.privacy.redact_personal).text
+    found = edit(store, session.last_turn.id, clean)
+    line = "noted: the next night learns from your answer"
+    return Reply([line], {"turn": found.turn_id, "answer": found.text})
 
 
 def _rate(rest: str, session: AgentSession, store: Store) -> Reply:

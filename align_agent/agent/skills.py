@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from align_agent.errors import InputError
+
 log = logging.getLogger(__name__)
 
 FILE = "SKILL.md"
@@ -69,6 +71,20 @@ def read_skills(folders: Sequence[Path]) -> tuple[list[Skill], list[str]]:
             else:
                 found[skill.name] = skill
     return [found[name] for name in sorted(found)], problems
+
+
+def read_skill_file(path: Path) -> Skill:
+    """The skill in one SKILL.md. Raises InputError, which says what is wrong with it."""
+    try:
+        return _read(path)
+    except _UnusableError as problem:
+        raise InputError(f"{path}: {problem}", hint="see skills/ for some that are right") from None
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}", hint="name the skill's folder"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no UTF-8 text", hint="save it as UTF-8") from error
 
 
 def skills_block(skills: Sequence[Skill]) -> str:

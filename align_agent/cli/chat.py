@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def command(app: App, messages: tuple[str, ...], conversation: str) -> None:
     """Talk to the agent. What you say next is read as feedback on what it said before.
 
-    Inside: /rate up|down [why], /why, /rules, /learn, /rollback, /new, /help, /quit.
+    Inside: /rate up|down [why], /edit ANSWER, /why, /rules, /learn, /rollback, /new, /help, /quit.
     Without a terminal, each line of standard input is one message.
     """
     from align_agent.cli.talk import Talk

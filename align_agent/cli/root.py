@@ -29,6 +29,7 @@ NOUNS = {
     "openclaw": "Answer OpenClaw: install, uninstall, doctor.",
     "demo": "Watch it learn: simulated people, real nights.",
     "solve": "One hard problem: try, hear why it failed, learn, try again.",
+    "learn": "Learn from answers that you show, or from a skill or style guide.",
     "turns": "What was said: list, search, import, exclude.",
     "forget": "Take a turn, a conversation or some words out for good.",
     "export": "Everything that is stored, in one archive to take along.",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HELP = """\
 /rate up|down [why]  what you think of the last answer
+/edit ANSWER         the last answer as it should have been (\\n: a new line)
 /why                 what shapes its answers now
 /why WORDS           what these words speak against in the last answer
 /rules               the wishes it knows

@@ -6,6 +6,7 @@ example file and the error messages are made from there.
 
 from align_agent.config.distill import DistillConfig
 from align_agent.config.example import example_yaml
+from align_agent.config.learning import LearnConfig
 from align_agent.config.load import effective, load_config, load_with_lines
 from align_agent.config.sections import (
     AdaptersConfig,
@@ -31,6 +32,7 @@ __all__ = [
     "DistillConfig",
     "FeedbackConfig",
     "GateConfig",
+    "LearnConfig",
     "ModelConfig",
     "PreferencesConfig",
     "PrivacyConfig",

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from align_agent.config.distill import DistillConfig
+from align_agent.config.learning import LearnConfig
 from align_agent.config.options import option
 from align_agent.config.times import cron_complaint, window_complaint
 from align_agent.config.urls import origins_complaint, url_complaint
@@ -410,6 +411,7 @@ class Config:
     gate: GateConfig = field(default_factory=GateConfig)
     adapters: AdaptersConfig = field(default_factory=AdaptersConfig)
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
+    learn: LearnConfig = field(default_factory=LearnConfig)
     agent: AgentConfig = field(default_factory=AgentConfig)
     server: ServerConfig = field(default_factory=ServerConfig)
     upstream: UpstreamConfig = field(default_factory=UpstreamConfig)

@@ -22,7 +22,9 @@ class Example:
     definitions that stood in the prompt. `complete` is false for an answer that was cut off, whose
     end must not be learned. `advantage` says how much better than others the answer was, for the
     loss "grpo" alone. `written` holds the tokens that the model wrote with their log-probabilities,
-    where these are known and those of the adapter that the training starts from.
+    where these are known and those of the adapter that the training starts from. `skip_first`
+    tokens of the answer are not learned from: a teacher that saw a demonstration or a document
+    speaks of it there, if anywhere (arXiv 2601.19897).
     """
 
     turn_id: str
@@ -34,6 +36,7 @@ class Example:
     complete: bool = True
     advantage: float = 0.0
     written: tuple[tuple[int, float], ...] = ()
+    skip_first: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -47,6 +50,7 @@ class Example:
             "complete": self.complete,
             "advantage": self.advantage,
             "written": [list(one) for one in self.written],
+            "skip_first": self.skip_first,
         }
 
     @staticmethod
@@ -62,13 +66,43 @@ class Example:
             complete=bool(data.get("complete", True)),
             advantage=float(data.get("advantage", 0.0)),
             written=tuple((int(token), float(at)) for token, at in data.get("written", ())),
+            skip_first=int(data.get("skip_first", 0)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is known of one answer besides the rules: the user's words about it, an answer as it
+    should have been, a document that it should have gone by."""
+
+    follow_up: str = ""
+    demonstration: str = ""
+    document: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.follow_up or self.demonstration or self.document)
+
+    @property
+    def taught(self) -> bool:
+        """Whether a demonstration or a document is among it."""
+        return bool(self.demonstration or self.document)
+
+    def block(self, rules: Sequence[str]) -> str:
+        """The block that the teacher sees; empty when there is nothing to know."""
+        follow_up = self.follow_up.strip()
+        if not (rules or follow_up or self.taught):
+            return ""
+        return hindsight_block(
+            rules,
+            follow_up,
+            demonstration=self.demonstration.strip(),
+            document=self.document.strip(),
         )
 
 
 def build_hindsight(rules: Sequence[str], follow_up: str = "") -> str:
-    """The block that the teacher sees; empty when there is nothing to know."""
-    follow_up = follow_up.strip()
-    return hindsight_block(rules, follow_up) if rules or follow_up else ""
+    """The block of rules and the user's words alone."""
+    return Shown(follow_up).block(rules)
 
 
 def teacher_prompt(example: Example) -> tuple[Message, ...]:
@@ -81,17 +115,25 @@ def teacher_prompt(example: Example) -> tuple[Message, ...]:
 def example_of(
     turn: Turn,
     rules: Sequence[str],
-    follow_up: str = "",
+    shown: Shown | str = "",
     *,
     use: Literal["train", "anchor"] = "train",
+    skip_first: int = 0,
 ) -> Example:
-    """The example that a turn makes. An anchor never sees a follow-up: nothing was wrong there."""
+    """The example that a turn makes; `shown` may be the user's words alone.
+
+    An anchor is shown the rules and nothing else: nothing was wrong there. `skip_first` counts
+    where a demonstration or a document is shown.
+    """
+    shown = Shown(shown) if isinstance(shown, str) else shown
+    known = shown if use == "train" else Shown()
     return Example(
         turn_id=turn.id,
         prompt=turn.prompt,
         response=turn.response,
-        hindsight=build_hindsight(rules, follow_up if use == "train" else ""),
+        hindsight=known.block(rules),
         use=use,
         tools=turn.tools,
         complete=turn.finish_reason != "length",
+        skip_first=skip_first if known.taught else 0,
     )

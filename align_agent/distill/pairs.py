@@ -100,7 +100,7 @@ def pair(
 def pair_of(
     model: LocalModel, example: Example, *, skip_first: int = 0, reasoning: bool = True
 ) -> Pair | None:
-    """`pair` for an example."""
+    """`pair` for an example; `skip_first` or more tokens are left out, as the example asks."""
     return pair(
         model,
         example.prompt,
@@ -108,7 +108,7 @@ def pair_of(
         example.hindsight,
         tools=example.tools,
         complete=example.complete,
-        skip_first=skip_first,
+        skip_first=max(skip_first, example.skip_first),
         written=example.written,
         reasoning=reasoning,
     )

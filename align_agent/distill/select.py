@@ -7,13 +7,15 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from align_agent.distill.hindsight import Shown
+from align_agent.feedback import shown
 from align_agent.feedback.owner import NOT_OWNER, STRANGER
 from align_agent.records import Feedback, Turn
 from align_agent.store import Store
 
 # Signals whose text says in the user's words what to do better, the surest first. A retry only
 # repeats the question, so its text is no hindsight.
-_WORDS_OF = ("edit", "rating", "follow_up", "judge", "gap")
+_WORDS_OF = ("denial", "rating", "follow_up", "judge", "gap")
 
 TOO_MANY = "more trainable turns than distill.max_turns"
 NO_HINDSIGHT = "no hindsight: no rule applies and the complaint has no words"
@@ -37,10 +39,16 @@ class SelectConfig(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A turn with the user's correction of it, empty where there is none in words."""
+    """A turn with the user's correction of it, and what was shown in its place; mostly empty."""
 
     turn: Turn
     follow_up: str = ""
+    demonstration: str = ""
+    document: str = ""
+
+    @property
+    def shown(self) -> Shown:
+        return Shown(self.follow_up, self.demonstration, self.document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class _Usable:
     turn_id: str
     conversation_id: str
     kind: Literal["learn", "silent"]
-    follow_up: str = ""
+    shown: Shown
 
 
 def select(
@@ -80,9 +88,10 @@ def select(
 ) -> Selection:
     """Put every main turn into exactly one of train, heldout, anchors and skipped.
 
-    Trainable: the user corrected it (not dismissed, at least `min_confidence` sure), or it breaks
-    a rule that can be checked (`violates`), and there is something to tell the teacher: a rule
-    that applies (`rules_for`) or the correction's words. Other usable turns are anchors,
+    Trainable: a demonstration or a document is there for it, or the user corrected it (not
+    dismissed, at least `min_confidence` sure), or it breaks a rule that can be checked
+    (`violates`), and there is something to tell the teacher: a rule that applies (`rules_for`) or
+    the correction's words. Other usable turns are anchors,
     `config.anchors` of all examples. Whole conversations are held out, by a hash of their id and
     the seed, so that the same ones stay held out from night to night. `unheeded` feedback (ids)
     counts as if it had not been given. The result is a function of the store's content and the
@@ -111,7 +120,10 @@ def select(
         result.skipped.extend((i.turn_id, why) for i in items if i.turn_id not in chosen)
         some = sorted((i for i in items if i.turn_id in chosen), key=lambda item: item.number)
         turns = store.turns.several([item.number for item in some])
-        into.extend(Candidate(t, i.follow_up) for t, i in zip(turns, some, strict=True))
+        into.extend(
+            Candidate(t, i.shown.follow_up, i.shown.demonstration, i.shown.document)
+            for t, i in zip(turns, some, strict=True)
+        )
     return result
 
 
@@ -132,7 +144,9 @@ def _usable(
         feedback = [f for f in said.get(turn_id, ()) if f.id not in unheeded]
         reason = NOT_OWNER if turn_id in strangers else _obstacle(row)
         corrected, words = correction(feedback, min_confidence) if feedback else (False, "")
-        if not reason and not corrected and any(_blames(f) for f in feedback):
+        demonstration, document = shown.latest(feedback) if feedback else ("", "")
+        known = Shown(words, demonstration, document)
+        if not reason and not corrected and not known and any(_blames(f) for f in feedback):
             reason = "a doubtful complaint: neither learned from nor held up as good"
         if reason:
             skipped.append((turn_id, reason))
@@ -141,10 +155,10 @@ def _usable(
             row["number"],
             turn_id,
             row["conversation_id"],
-            "learn" if corrected else "silent",
-            words,
+            "learn" if corrected or known.taught else "silent",
+            known,
         )
-        (wordless if corrected and not words else usable).append(item)
+        (wordless if corrected and not known else usable).append(item)
     turns = store.turns.without_history([item.number for item in wordless])
     for item, turn in zip(wordless, turns, strict=True):
         if rules_for(turn):

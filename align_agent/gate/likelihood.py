@@ -75,18 +75,19 @@ def wins(
     Weighed in both orders: one answer stands in the conversation, the user says what is wanted,
     and the other is weighed as what comes next. An answer wins when it follows the other more
     likely than the other follows it, so that neither place is an advantage. A prompt whose
-    conversation does not fit into the context is left out.
+    conversation does not fit into the context is left out, and one where nothing was wished for in
+    words.
     """
     outcomes: dict[int, float] = {}
     forth: dict[int, Asked] = {}
     back: dict[int, Asked] = {}
     for i, item in enumerate(heldout):
-        if not item.hindsight:
+        if not (item.follow_up or item.rules or item.document):
             continue
         if before[i].strip() == after[i].strip():
             outcomes[i] = 0.5
             continue
-        wish = Message("user", item.follow_up or "\n".join(item.rules))
+        wish = Message("user", item.follow_up or "\n".join(item.rules) or item.document)
         first = Asked((*item.prompt, Message("assistant", before[i]), wish), after[i], item.tools)
         second = Asked((*item.prompt, Message("assistant", after[i]), wish), before[i], item.tools)
         if all(_fits(model, one) for one in (first, second)):

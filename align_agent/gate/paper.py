@@ -23,7 +23,8 @@ class HeldOut:
 
     `rules` are the texts that apply, `checks` the specs of those a program can check, `follow_up`
     the user's correction of that very turn, `covered` whether one of the checks says whether it
-    was heeded. `own` is false for a general prompt that stands in
+    was heeded, `demonstration` an answer as it should have been, `document` what it should go by.
+    `own` is false for a general prompt that stands in
     where the user has too few conversations to hold one out. `tools` are the definitions that
     stood in the prompt. With its hindsight the prompt must leave room for an answer.
     """
@@ -35,16 +36,26 @@ class HeldOut:
     covered: bool = False
     own: bool = True
     tools: tuple[dict[str, Any], ...] = ()
+    demonstration: str = ""
+    document: str = ""
 
     @property
     def hindsight(self) -> str:
         """The block that the teacher sees; empty when nothing is known."""
-        known = self.rules or self.follow_up
-        return prompts.hindsight_block(self.rules, self.follow_up) if known else ""
+        if not (self.rules or self.follow_up or self.demonstration or self.document):
+            return ""
+        return prompts.hindsight_block(
+            self.rules,
+            self.follow_up,
+            demonstration=self.demonstration,
+            document=self.document,
+        )
 
     @property
     def fully_checked(self) -> bool:
         """Whether the checks say all there is to say about an answer."""
+        if self.demonstration or self.document:
+            return False
         return len(self.checks) >= len(self.rules) and (self.covered or not self.follow_up)
 
 
@@ -69,10 +80,13 @@ class Exam:
 
 
 def reminded(item: HeldOut) -> HeldOut:
-    """The item with its rules in the system message, but for those that stand there already."""
+    """The item with its rules and its document in the system message, but for what stands there."""
     system = item.prompt[0].content if item.prompt and item.prompt[0].role == "system" else ""
     missing = [rule for rule in item.rules if rule not in system]
-    return replace(item, prompt=prompts.with_rules(item.prompt, missing))
+    prompt = prompts.with_rules(item.prompt, missing)
+    if item.document not in system:
+        prompt = prompts.with_document(prompt, item.document)
+    return replace(item, prompt=prompt)
 
 
 def by_tools(

@@ -40,7 +40,8 @@ class End:
 
 @dataclass(slots=True)
 class Night:
-    """One run under way. `done` holds the artefact of every phase that is complete."""
+    """One run under way. `done` holds the artefact of every phase that is complete, `loaded` the
+    base where the caller had it in memory already."""
 
     home: Home
     store: Store
@@ -52,6 +53,7 @@ class Night:
     progress: Progress
     clock: Clock
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    loaded: LocalModel | None = None
     _model: LocalModel | None = None
     _chosen: Selection | None = None
 
@@ -62,7 +64,7 @@ class Night:
     def model(self) -> LocalModel:
         """The base model. Raises ModelError, MissingDependency."""
         if self._model is None:
-            self._model = load_model(self.config.model)
+            self._model = self.loaded or load_model(self.config.model)
             self.update(config={**self.run.config, BASE_HASH: self._model.base_hash})
         return self._model
 
@@ -93,6 +95,10 @@ class Night:
         if self._chosen is None:
             self._chosen = plan.restore(self.store, self.done["select"])
         return self._chosen
+
+    def documents(self) -> str:
+        """All documents that this night learns, one text: they apply to any prompt."""
+        return "\n\n".join(dict.fromkeys(c.document for c in self.chosen().train if c.document))
 
     def max_new_tokens(self) -> int:
         """Tokens of one answer: as by day, but never more than half of the context."""

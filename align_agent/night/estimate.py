@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from align_agent.adapters.registry import Registry
 from align_agent.config import Config, DistillConfig, load_config
-from align_agent.distill.hindsight import Example, example_of
+from align_agent.distill.hindsight import Example
 from align_agent.distill.select import Selection
 from align_agent.errors import InputError
 from align_agent.models.load import load_model
@@ -87,9 +87,7 @@ def estimate(home: Home) -> Estimate:
         loading = time.monotonic() - begun
         version, _ = Registry(store, home).serving(config.model.base, model.base_hash)
         counts = count(config, chosen, wishes, champion=version > 0)
-        lessons = [
-            example_of(c.turn, wishes.for_turn(c.turn), c.follow_up) for c in chosen.train[:_PROBE]
-        ]
+        lessons = [plan.lesson_of(c, wishes, config) for c in chosen.train[:_PROBE]]
     return foretell(config, counts, replace(probe(model, config, lessons), loading=loading))
 
 
@@ -103,7 +101,7 @@ def count(config: Config, chosen: Selection, wishes: plan.Wishes, *, champion: b
     share = settings.anchors
     wanted = max(round(share / (1 - share) * n), MIN_ANCHORS) if share else 0
     general = max(wanted - own, 0)
-    checked = sum(bool(wishes.checks_for(c.turn)) for c in chosen.train)
+    checked = sum(bool(plan.checks_of(c, wishes)) for c in chosen.train)
     drafted = settings.rollouts != "logged" and settings.draft_epochs > 0
     half = max(1, settings.batch_size // 2)
     fresh = 0 if settings.rollouts == "logged" else n + own

@@ -19,6 +19,7 @@ from align_agent.config import Config
 from align_agent.distill.select import Candidate, Selection
 from align_agent.errors import AlignAgentError, ContextTooLong
 from align_agent.feedback.checks import run_check, validate_spec
+from align_agent.feedback.shown import document_checks
 from align_agent.gate import verdict
 from align_agent.gate.bench import Bench
 from align_agent.gate.likelihood import wins
@@ -27,6 +28,7 @@ from align_agent.gate.probes import Probe, is_pocket, probes_for
 from align_agent.gate.report import Judgement
 from align_agent.gate.scores import Sheet, count_checks, score
 from align_agent.models.generation import Sampling
+from align_agent.night import plan
 from align_agent.night.context import Night
 from align_agent.records import Message
 
@@ -164,8 +166,10 @@ def heldout_of(night: Night, candidate: Candidate) -> HeldOut | None:
     item = HeldOut(
         prompt=turn.prompt,
         rules=tuple(night.wishes.for_turn(turn)),
-        checks=tuple(night.wishes.checks_for(turn)),
+        checks=tuple(plan.checks_of(candidate, night.wishes)),
         follow_up=candidate.follow_up,
+        demonstration=candidate.demonstration,
+        document=candidate.document,
         # A complaint about an answer that breaks a check is taken to be about that.
         covered=night.wishes.violates(turn),
         tools=turn.tools,
@@ -174,9 +178,11 @@ def heldout_of(night: Night, candidate: Candidate) -> HeldOut | None:
 
 
 def stand_ins(night: Night) -> list[HeldOut]:
-    """General prompts under the rules that apply to any prompt, marked as not the user's own."""
+    """General prompts under what applies to any prompt, marked as not the user's own."""
     rules = night.wishes.general()
-    checks = tuple(rule.check for rule in rules if rule.check)
+    document = night.documents()
+    found = [rule.check for rule in rules if rule.check]
+    checks = (*found, *(check for check in document_checks(document) if check not in found))
     lessons = [candidate.turn for candidate in night.chosen().train]
     items = [
         HeldOut(
@@ -184,6 +190,7 @@ def stand_ins(night: Night) -> list[HeldOut]:
             rules=tuple(rule.text for rule in rules),
             checks=checks,
             own=False,
+            document=document,
             tools=lessons[place % len(lessons)].tools,
         )
         for place, text in enumerate(
@@ -288,7 +295,7 @@ def _probes(night: Night, rules: Sequence[str]) -> list[Probe]:
 
 
 def _rules_of(paper: Exam) -> bool:
-    return bool(paper.all_rules) or any(item.rules for item in paper.heldout)
+    return bool(paper.all_rules) or any(item.rules or item.document for item in paper.heldout)
 
 
 def _note_metrics(night: Night, judged: Judgement) -> None:

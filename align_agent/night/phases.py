@@ -8,6 +8,7 @@ a phase survive a kill is `run.py`.
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from align_agent.config import DistillConfig
-from align_agent.distill.hindsight import Example, example_of, teacher_prompt
+from align_agent.distill.hindsight import Example, teacher_prompt
 from align_agent.distill.select import Candidate
 from align_agent.errors import ModelError, PromotionHeld
 from align_agent.feedback.checks import run_check
@@ -38,6 +39,7 @@ MIN_GAP_SHARE = 0.1
 PREFLIGHT_PROMPTS = 32
 # Anchors of a small night: a few dozen lessons alone bend the model more than hundreds do.
 MIN_ANCHORS = 64
+ALIKE = 0.4  # words in common of two prompts that ask for the same kind of thing
 
 Phase = Callable[[Night], "dict[str, Any] | End"]
 
@@ -93,7 +95,9 @@ def preflight(night: Night) -> dict[str, Any] | End:
         )
     told, met, total, ahead = _obedience(night, [c for c in candidates if c.turn.id in pairs])
     open_wishes = any(
-        c.follow_up and not night.wishes.violates(c.turn) for c in candidates if c.turn.id in pairs
+        c.shown.taught or (c.follow_up and not night.wishes.violates(c.turn))
+        for c in candidates
+        if c.turn.id in pairs
     )
     if total and not ahead and not open_wishes and not night.retired():
         return End(
@@ -398,12 +402,7 @@ PHASES: dict[str, Phase] = {
 
 
 def _example(night: Night, candidate: Candidate, *, anchor: bool = False) -> Example:
-    return example_of(
-        candidate.turn,
-        night.wishes.for_turn(candidate.turn),
-        candidate.follow_up,
-        use="anchor" if anchor else "train",
-    )
+    return plan.lesson_of(candidate, night.wishes, night.config, anchor=anchor)
 
 
 def _obedience(night: Night, candidates: list[Candidate]) -> tuple[int, int, int, bool]:
@@ -452,22 +451,35 @@ def rules_kept(items: list[HeldOut], answers: list[str]) -> Counter[str]:
 def _general_anchors(night: Night, lessons: list[Example], own: int) -> list[Example]:
     """General prompts that fill the anchors up to their share of all examples.
 
-    They are asked as the lessons were, tools included.
+    They are asked as the lessons were, tools included, and under what applies to any prompt. None
+    is asked as a demonstrated prompt is: there the old answer must not be held in place.
     """
-    from align_agent.distill.hindsight import build_hindsight
+    from align_agent.distill.hindsight import Shown
 
     share = night.config.distill.anchors
     missing = max(round(share / (1 - share) * len(lessons)), MIN_ANCHORS if share else 0) - own
     rules = [rule.text for rule in night.wishes.general()]
-    texts = exam.general_prompts(night, max(missing, 0), seed=night.run.seed)
+    block = Shown(document=night.documents()).block(rules)
+    shown = [c.turn.user_text for c in night.chosen().train if c.demonstration]
+    texts = [
+        text
+        for text in exam.general_prompts(night, max(missing, 0), seed=night.run.seed)
+        if not any(asked_alike(text, other) for other in shown)
+    ]
     return [
         Example(
             turn_id="",
             prompt=exam.standing_prompt(night, text),
             response=(),
-            hindsight=build_hindsight(rules),
+            hindsight=block,
             use="anchor",
             tools=lessons[place % len(lessons)].tools,
         )
         for place, text in enumerate(texts)
     ]
+
+
+def asked_alike(one: str, other: str) -> bool:
+    """Whether two prompts share most of their words, whatever their numbers are."""
+    first, second = (set(re.findall(r"[^\W\d]+", text.casefold())) for text in (one, other))
+    return len(first & second) >= ALIKE * max(1, len(first | second))

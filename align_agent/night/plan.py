@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from align_agent.config import Config, load_config
+from align_agent.distill.hindsight import Example, example_of
 from align_agent.distill.select import Candidate, Selection, select
 from align_agent.feedback.checks import run_check
 from align_agent.feedback.fading import FADED
 from align_agent.feedback.profile import EVERYTHING, Profile
 from align_agent.feedback.scope import applying
+from align_agent.feedback.shown import document_checks
+from align_agent.gate.probes import is_pocket
 from align_agent.night import continual
 from align_agent.paths import Home
 from align_agent.prompts import RULES_HEADER, without_rules
@@ -24,8 +27,12 @@ from align_agent.store import Store
 
 # With fewer conversations the one that is held out would be missed more than the gate needs it.
 MIN_CONVERSATIONS = 3
+# The first two or three tokens are where a teacher says "Based on the text" (arXiv 2601.19897).
+MASKED = 2
 CORRECTED = "the user corrected it"
 VIOLATES = "it breaks a rule of the user"
+DEMONSTRATED = "you showed how to answer it"
+DOCUMENTED = "it asks for what a document tells"
 TOLD = "declared rules stood in its prompt"
 HELD_OUT = "held out for the gate"
 ANCHOR = "nothing to correct: it holds the rest in place"
@@ -167,7 +174,7 @@ def choose(store: Store, config: Config, wishes: Wishes) -> Selection:
 
 
 def _without_holdout(chosen: Selection, wishes: Wishes) -> Selection:
-    lessons = [c for c in chosen.heldout if c.follow_up or wishes.teaches(c.turn)]
+    lessons = [c for c in chosen.heldout if c.shown or wishes.teaches(c.turn)]
     ids = {candidate.turn.id for candidate in lessons}
     fine = [c for c in chosen.heldout if c.turn.id not in ids]
     return Selection(
@@ -187,6 +194,10 @@ def uses_of(chosen: Selection, wishes: Wishes) -> list[tuple[str, str, str]]:
 
 
 def _why(candidate: Candidate, wishes: Wishes) -> str:
+    if candidate.demonstration:
+        return DEMONSTRATED
+    if candidate.document:
+        return DOCUMENTED
     if not candidate.follow_up and wishes.told(candidate.turn):
         return TOLD
     corrected = candidate.follow_up or not wishes.violates(candidate.turn)
@@ -212,16 +223,13 @@ def too_little(chosen: Selection, min_turns: int) -> str:
 def same_lessons(chosen: Selection, kept: Mapping[str, Sequence[Sequence[str]]]) -> bool:
     """Whether every turn that an interrupted night chose would still be chosen, as it was judged.
 
-    `kept` is its `select` artefact: use -> [(turn id, follow-up)]. More turns may have come since,
-    and held-out conversations may be others now: the old split is as good as before.
+    `kept` is its `select` artefact: use -> [turn id and what is known of it]. More turns may have
+    come since, and held-out conversations may be others now: the old split is as good as before.
     """
     usable = {
-        (candidate.turn.id, candidate.follow_up)
-        for candidate in (*chosen.train, *chosen.heldout, *chosen.anchors)
+        tuple(_row(candidate)) for candidate in (*chosen.train, *chosen.heldout, *chosen.anchors)
     }
-    return all(
-        (turn_id, follow_up) in usable for items in kept.values() for turn_id, follow_up in items
-    )
+    return all(tuple(row) in usable for items in kept.values() for row in items)
 
 
 def restore(store: Store, kept: Mapping[str, Sequence[Sequence[str]]]) -> Selection:
@@ -235,15 +243,52 @@ def restore(store: Store, kept: Mapping[str, Sequence[Sequence[str]]]) -> Select
         return replace(turn, prompt=without_rules(turn.prompt))
 
     def candidates(use: str) -> list[Candidate]:
-        return [Candidate(bare(i), follow_up) for i, follow_up in kept.get(use, ())]
+        return [Candidate(bare(turn_id), *known) for turn_id, *known in kept.get(use, ())]
 
     return Selection(candidates("train"), candidates("heldout"), candidates("anchor"), [])
 
 
 def artefact_of(chosen: Selection) -> dict[str, list[list[str]]]:
-    """The selection as its artefact: ids and the words of corrections."""
+    """The selection as its artefact: ids, the words of corrections, and what was shown."""
     return {
-        "train": [[c.turn.id, c.follow_up] for c in chosen.train],
-        "heldout": [[c.turn.id, c.follow_up] for c in chosen.heldout],
-        "anchor": [[c.turn.id, c.follow_up] for c in chosen.anchors],
+        "train": [_row(c) for c in chosen.train],
+        "heldout": [_row(c) for c in chosen.heldout],
+        "anchor": [_row(c) for c in chosen.anchors],
     }
+
+
+def _row(candidate: Candidate) -> list[str]:
+    return [
+        candidate.turn.id,
+        candidate.follow_up,
+        candidate.demonstration,
+        candidate.document,
+    ]
+
+
+def checks_of(candidate: Candidate, wishes: Wishes) -> list[Mapping[str, Any]]:
+    """The specs that an answer to the candidate's prompt should meet: of rules and document."""
+    found = wishes.checks_for(candidate.turn)
+    extra = document_checks(candidate.document) if candidate.document else []
+    return [*found, *(check for check in extra if check not in found)]
+
+
+def lesson_of(
+    candidate: Candidate, wishes: Wishes, config: Config, *, anchor: bool = False
+) -> Example:
+    """The example that a chosen turn makes under the user's rules."""
+    return example_of(
+        candidate.turn,
+        wishes.for_turn(candidate.turn),
+        candidate.shown,
+        use="anchor" if anchor else "train",
+        skip_first=masked(config),
+    )
+
+
+def masked(config: Config) -> int:
+    """How many first tokens are not learned where more than words was shown."""
+    asked = config.learn.mask_first_tokens
+    if asked != "auto":
+        return int(asked)
+    return 0 if is_pocket(config.model.base) else MASKED

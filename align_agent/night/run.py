@@ -11,7 +11,7 @@ import json
 import logging
 import traceback
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import align_agent
 from align_agent.adapters.registry import Registry
@@ -32,6 +32,9 @@ from align_agent.paths import Home
 from align_agent.records import Run, RunStatus, new_id, now
 from align_agent.store import Store
 
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
+
 log = logging.getLogger(__name__)
 
 FINGERPRINT = "fingerprint"
@@ -42,22 +45,27 @@ MAX_RESUMES = 3
 
 
 def run_night(
-    home: Home, *, resume: bool = True, progress: Progress | None = None, trigger: str = "manual"
+    home: Home,
+    *,
+    resume: bool = True,
+    progress: Progress | None = None,
+    trigger: str = "manual",
+    model: LocalModel | None = None,
 ) -> Run:
     """Run one night to its end and return it. What goes wrong inside is its status and reason.
 
     A night that was interrupted is taken up where it stopped, if base, configuration, rules,
     champion and chosen turns are still the same, and `resume` allows; else it is closed and a new
     one starts. `progress` must be entered by the caller; without one, bars or lines go to
-    standard error. Raises NightBusy, ConfigError and StoreError before the night has begun, and
-    KeyboardInterrupt after noting it.
+    standard error. `model` is the configured base where it is loaded already. Raises NightBusy,
+    ConfigError and StoreError before the night has begun, and KeyboardInterrupt after noting it.
     """
     home.ensure()
     with NightLock(home.night_lock):
         if progress is not None:
-            return _night(home, resume, progress, trigger)
+            return _night(home, resume, progress, trigger, model)
         with progress_for() as own:
-            return _night(home, resume, own, trigger)
+            return _night(home, resume, own, trigger, model)
 
 
 def exit_code(run: Run) -> int:
@@ -65,7 +73,9 @@ def exit_code(run: Run) -> int:
     return {"rejected": 3, "failed": 1, "interrupted": 130}.get(run.status, 0)
 
 
-def _night(home: Home, resume: bool, progress: Progress, trigger: str) -> Run:
+def _night(
+    home: Home, resume: bool, progress: Progress, trigger: str, model: LocalModel | None
+) -> Run:
     config = load_checked(home.config)
     with Store.open(home.database) as store:
         registry = Registry(store, home)
@@ -81,7 +91,9 @@ def _night(home: Home, resume: bool, progress: Progress, trigger: str) -> Run:
         )
         folder = RunFolder(home.runs / run.id)
         clock = Clock(config.distill.max_minutes, float(run.config.get(SPENT, 0.0)))
-        night = Night(home, store, config, registry, wishes, run, folder, progress, clock)
+        night = Night(
+            home, store, config, registry, wishes, run, folder, progress, clock, loaded=model
+        )
         try:
             folder.create()
             _phases(night)

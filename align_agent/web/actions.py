@@ -9,7 +9,9 @@ import asyncio
 from collections.abc import Callable
 
 from align_agent.adapters.registry import Registry
+from align_agent.capture.redact import clean
 from align_agent.errors import InputError
+from align_agent.feedback import shown
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.signals import rate
 from align_agent.privacy.forget import forget as forget_for_good
@@ -132,6 +134,13 @@ def judge(store: Store, service: Service, form: Form) -> str:
     return f"Noted: {told.get(verdict, 'no opinion of that answer')}."
 
 
+def edit_answer(store: Store, service: Service, form: Form) -> str:
+    """The answer as it should have been: a demonstration for the night."""
+    text = clean(field(form, "text"), service.config.privacy.redact_personal).text
+    shown.edit(store, field(form, "turn"), text)
+    return "Noted: the next night learns from your answer."
+
+
 def pin(store: Store, service: Service, form: Form) -> str:
     registry = Registry(store, service.home)
     adapter = registry.pin(registry.resolve(field(form, "version")))
@@ -170,6 +179,7 @@ ACTIONS: dict[str, Action] = {
     "dismiss": _stored(dismiss),
     "restore": _stored(restore),
     "judge": _stored(judge),
+    "answer-edit": _stored(edit_answer),
     "pin": _stored(pin),
     "unpin": _stored(unpin),
     "vote": _stored(vote),

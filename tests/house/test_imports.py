@@ -25,7 +25,7 @@ LEVELS: tuple[set[str], ...] = (
     {"night", "discover", "compare", "credit"},
     {"privacy"},
     {"schedule", "agent", "server", "openclaw"},
-    {"demo", "langgraph", "web"},
+    {"demo", "langgraph", "learn", "web"},
     {"cli"},
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -204,6 +204,8 @@ KINDS = {
     "rating": "your rating",
     "gap": "measured by the model",
     "reaction": "your reaction",
+    "edit": "you wrote it anew",
+    "denial": "you refused the call",
 }
 
 

@@ -1,0 +1,84 @@
+"""`align-agent learn`: demonstrations, skills and style guides, learned at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from align_agent.cli.app import App, common
+from align_agent.cli.output import emit, note, pairs, printable, say
+
+if TYPE_CHECKING:
+    from align_agent.learn.run import Order
+
+
+@click.command("learn")
+@click.argument("file", metavar="[DEMOS.JSONL]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--skill",
+    type=click.Path(path_type=Path),
+    help="A skill's folder or a text file, learned by heart.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be learned; load and write nothing.")
+@common
+@click.pass_obj
+def command(app: App, file: Path | None, skill: Path | None, dry_run: bool) -> None:
+    """Learn from answers that you show, or from a document.
+
+    DEMOS.JSONL holds one JSON object a line: {"prompt": ..., "answer": ...}. With --skill a
+    SKILL.md or a style guide goes into the weights, so that it need not stand in the prompt. Both
+    become lessons in your log, and a night runs at once: the gate decides, and later nights learn
+    them again. Exit code 3 when the gate refuses the result.
+    """
+    order = _order(file, skill)
+    if dry_run:
+        from align_agent.learn.run import plan
+
+        planned = plan(app.require_home(), app.config, order)
+        emit(planned, app.json, lambda: pairs(list(planned.items())))
+        return
+    from align_agent.learn.run import learn
+    from align_agent.night.progress import progress_for
+
+    home = app.make_home()
+    with progress_for() as progress:
+        done = learn(home, app.config, order, progress)
+    emit(done, app.json, lambda: _tell(done))
+    if code := {"rejected": 3, "failed": 1}.get(done["status"]):
+        click.get_current_context().exit(code)
+
+
+def _order(file: Path | None, skill: Path | None) -> Order:
+    from align_agent.errors import UsageError
+    from align_agent.learn.demonstrations import read_demonstrations
+    from align_agent.learn.documents import read_document
+    from align_agent.learn.run import Order
+
+    if (file is None) == (skill is None):
+        raise UsageError(
+            "name a file of demonstrations, or a document with --skill",
+            hint="align-agent learn demos.jsonl, or align-agent learn --skill skills/x",
+        )
+    if file is not None:
+        return Order(demonstrations=read_demonstrations(file))
+    assert skill is not None
+    return Order(document=read_document(skill))
+
+
+def _tell(done: dict[str, Any]) -> None:
+    say(f"{done['status']}: {printable(done['reason'])}" if done["reason"] else done["status"])
+    lessons = f"{done['new']} new, {done['known']} known"
+    rows = [("lessons", lessons + (f", {done['replaced']} replaced" if done["replaced"] else ""))]
+    if "tokens_saved" in done:
+        rows.append(("saved", f"{done['tokens_saved']} tokens of each prompt"))
+        rows.append(
+            ("distance", f"{done['gap_before']:.3f} before, {done['gap_after']:.3f} nats a token")
+        )
+    if "met_after" in done:
+        met = "{met_with_document:.0%} with it in the prompt, {met_before:.0%} before, "
+        rows.append(("checks met", (met + "{met_after:.0%} now, without it").format(**done)))
+    pairs([*rows, ("version", done["version"] or "none")])
+    if done["version"]:
+        note(f"look closer: align-agent runs show {done['run'][:12]}")
