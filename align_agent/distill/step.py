@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import torch
 
 from align_agent.distill import memory
+from align_agent.distill.gradient import (
+    check_sound,
+    gradient_of,
+    kind_of,
+    lessons_of,
+    seeded,
+    train_mode,
+)
 from align_agent.distill.hindsight import Example
 from align_agent.distill.loss import Formula
-from align_agent.distill.train import (
-    _check_sound,
-    _kind,
-    _lessons,
-    _seeded,
-    _step,
-    _train_mode,
-)
 from align_agent.models.lora import assert_plain, assert_untouched, twin
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Stepper:
         self._student = model.fresh_lora(
             config.lora_rank, config.lora_alpha, config.lora_dropout, seed
         )
-        _train_mode(self._student, config.gradient_checkpointing)
+        train_mode(self._student, config.gradient_checkpointing)
         # Training sets how its tree attends; answers need one that attends as ever, on the same
         # weights.
         self.network = twin(self._student.get_base_model())
@@ -78,7 +78,7 @@ class Stepper:
         )
         self._tokens = memory.tokens_at_once(self._student, config.max_memory_gb)
         self._formula = Formula(
-            _kind(config.loss), token_clip=config.token_clip, sample_cap=config.sample_cap
+            kind_of(config.loss), token_clip=config.token_clip, sample_cap=config.sample_cap
         )
         self.steps = 0
 
@@ -89,13 +89,13 @@ class Stepper:
         TrainingDiverged.
         """
         base = self._model.network(None)
-        with assert_untouched(base), _seeded(self._seed + self.steps, self._model.device):
-            lessons, _ = _lessons(self._model, examples, self._config, self._tokens, None)
-            loss, figures, self._tokens = _step(
+        with assert_untouched(base), seeded(self._seed + self.steps, self._model.device):
+            lessons, _ = lessons_of(self._model, examples, self._config, self._tokens, None)
+            loss, figures, self._tokens = gradient_of(
                 self._student.get_base_model(), lessons, self._formula, self._tokens
             )
             norm = float(torch.nn.utils.clip_grad_norm_(self._weights, self._config.max_grad_norm))
-            _check_sound(self.steps, loss, norm)
+            check_sound(self.steps, loss, norm)
             self._optimizer.step()
             self._optimizer.zero_grad(set_to_none=True)
         self.steps += 1

@@ -14,86 +14,35 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from align_agent.distill import checkpoint, memory
-from align_agent.distill.batches import families_of, parts_of, plan_batches
+from align_agent.distill.batches import families_of, plan_batches
 from align_agent.distill.checkpoint import Standing
-from align_agent.distill.head import Scored, Target, fused_losses
-from align_agent.distill.hindsight import Example
-from align_agent.distill.loss import (
-    KINDS,
-    Formula,
-    Kind,
-    bucket_logprobs,
-    bucket_of,
-    figures,
-    mean,
-    token_losses,
+from align_agent.distill.gradient import (
+    Lesson,
+    TrainConfig,
+    check_sound,
+    check_weights,
+    gradient_of,
+    kind_of,
+    lessons_of,
+    seeded,
+    train_mode,
 )
-from align_agent.distill.pairs import Pair, pair_of
-from align_agent.distill.teacher import TeacherRow, teacher_rows
-from align_agent.errors import InputError, ModelError, TrainingDiverged
-from align_agent.models.forward import has_plain_head, logits_at
+from align_agent.distill.hindsight import Example
+from align_agent.distill.loss import Formula
 from align_agent.models.lora import WEIGHTS_FILE, assert_plain, assert_untouched, copy_lora
-from align_agent.models.tree import hidden_at
 
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
 
 OnStep = Callable[[int, int, dict[str, float]], None]
-
-_EXPLODED = 1e4  # a gradient norm; sound runs stay below 100
-_CHECKPOINT_SECONDS = 20.0  # at most so much work is lost when a training is killed
-
-
-class TrainConfig(Protocol):
-    """The fields of `config.distill` that training reads."""
-
-    @property
-    def epochs(self) -> int: ...
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def learning_rate(self) -> float | str: ...
-    @property
-    def lora_rank(self) -> int: ...
-    @property
-    def lora_alpha(self) -> int: ...
-    @property
-    def lora_dropout(self) -> float: ...
-    @property
-    def loss(self) -> str: ...
-    @property
-    def top_k(self) -> int: ...
-    @property
-    def token_clip(self) -> float: ...
-    @property
-    def sample_cap(self) -> float: ...
-    @property
-    def max_grad_norm(self) -> float: ...
-    @property
-    def warmup_steps(self) -> int: ...
-    @property
-    def mask_first_tokens(self) -> int: ...
-    @property
-    def reasoning(self) -> bool: ...
-    @property
-    def prompt_gradient(self) -> bool: ...
-    @property
-    def max_minutes(self) -> float: ...
-    @property
-    def max_memory_gb(self) -> float: ...
-    @property
-    def exact(self) -> bool: ...
-    @property
-    def gradient_checkpointing(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +55,6 @@ class TrainResult:
     examples: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
     stopped_early: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """One answer as it is trained on: its tokens, and the teacher at each of them."""
-
-    pair: Pair
-    teacher: TeacherRow
-    advantage: float = 0.0
 
 
 def train(
@@ -143,14 +83,14 @@ def train(
     started = time.monotonic()
     base = model.network(None)
     assert_plain(base)
-    with assert_untouched(base), _seeded(seed, model.device):
+    with assert_untouched(base), seeded(seed, model.device):
         student = _student(model, cfg, seed, start)
         network = student.get_base_model()
         weights = [p for p in student.parameters() if p.requires_grad]
         tokens = memory.tokens_at_once(student, cfg.max_memory_gb)
         limit = 60 * cfg.max_minutes if max_seconds is None else max_seconds
-        formula = Formula(_kind(cfg.loss), token_clip=cfg.token_clip, sample_cap=cfg.sample_cap)
-        lessons, skipped = _lessons(model, examples, cfg, tokens, state_dir)
+        formula = Formula(kind_of(cfg.loss), token_clip=cfg.token_clip, sample_cap=cfg.sample_cap)
+        lessons, skipped = lessons_of(model, examples, cfg, tokens, state_dir)
         batches = _batches(lessons, cfg, seed)
         rate = learning_rate(cfg.learning_rate, base)
         optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
@@ -162,9 +102,11 @@ def train(
             share = schedule(at.step, len(batches), cfg.warmup_steps)
             optimizer.param_groups[0]["lr"] = rate * share
             batch = [lessons[i] for i in batches[at.step]]
-            loss, found, tokens = _step(network, batch, formula, at.tokens, cfg.prompt_gradient)
+            loss, found, tokens = gradient_of(
+                network, batch, formula, at.tokens, cfg.prompt_gradient
+            )
             norm = float(torch.nn.utils.clip_grad_norm_(weights, cfg.max_grad_norm))
-            _check_sound(at.step, loss, norm)
+            check_sound(at.step, loss, norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             found = {"loss": loss, **found, "grad_norm": norm, "learning_rate": rate * share}
@@ -173,7 +115,7 @@ def train(
             keeper.save(at, weights, optimizer)
             if on_step is not None:
                 on_step(at.step, len(batches), found)
-        _check_weights(at.step, weights)
+        check_weights(at.step, weights)
     model.save_lora(student, out_dir)
     seconds, early = time.monotonic() - started, at.step < len(batches)
     return TrainResult(at.step, at.history, seconds, len(lessons), skipped, early)
@@ -183,68 +125,8 @@ def _student(model: LocalModel, cfg: TrainConfig, seed: int, start: Path | None)
     student = model.fresh_lora(cfg.lora_rank, cfg.lora_alpha, cfg.lora_dropout, seed)
     if start is not None:
         copy_lora(student, start)
-    _train_mode(student, cfg.gradient_checkpointing)
+    train_mode(student, cfg.gradient_checkpointing)
     return student
-
-
-def encode_examples(
-    model: LocalModel,
-    examples: Sequence[Example],
-    skip_first: int,
-    longest: int = 0,
-    *,
-    reasoning: bool = True,
-) -> tuple[list[tuple[Example, Pair]], list[tuple[str, str]]]:
-    """The examples that can be learned from with their tokens, and (turn id, reason) of the others.
-
-    `longest` is how many tokens fit into memory at a time, 0: any. Raises InputError when no
-    example is left.
-    """
-    found: list[tuple[Example, Pair]] = []
-    skipped: list[tuple[str, str]] = []
-    for example in examples:
-        try:
-            pair = pair_of(model, example, skip_first=skip_first, reasoning=reasoning)
-        except ModelError as error:
-            skipped.append((example.turn_id, error.message))
-            continue
-        if pair is None:
-            skipped.append((example.turn_id, "no token of the answer is left to learn"))
-        elif longest and max(len(pair.student_ids), len(pair.teacher_ids)) > longest:
-            skipped.append((example.turn_id, "too long for distill.max_memory_gb"))
-        else:
-            found.append((example, pair))
-    if not found:
-        why = f": {skipped[0][1]}" if skipped else ""
-        raise InputError(
-            f"none of {len(examples)} examples can be learned from{why}",
-            hint="see `align-agent distill plan`",
-        )
-    return found, skipped
-
-
-def _lessons(
-    model: LocalModel,
-    examples: Sequence[Example],
-    cfg: TrainConfig,
-    tokens: int,
-    state_dir: Path | None,
-) -> tuple[list[Lesson], list[tuple[str, str]]]:
-    """The examples with the teacher's side, and (turn id, reason) of what is left out."""
-    longest = tokens if cfg.max_memory_gb else 0
-    usable, skipped = encode_examples(
-        model, examples, cfg.mask_first_tokens, longest, reasoning=cfg.reasoning
-    )
-    pairs = [pair for _, pair in usable]
-    rows = [TeacherRow()] * len(pairs)  # rewards need no teacher
-    if cfg.loss != "grpo":
-        rows = teacher_rows(
-            model, pairs, cfg.top_k, exact=cfg.exact, tokens=tokens, folder=state_dir
-        )
-    return [
-        Lesson(pair, row, example.advantage)
-        for (example, pair), row in zip(usable, rows, strict=True)
-    ], skipped
 
 
 def _batches(lessons: Sequence[Lesson], cfg: TrainConfig, seed: int) -> list[list[int]]:
@@ -275,132 +157,6 @@ def learning_rate(asked: float | str, network: Any) -> float:
     return 5e-4 if size < 1_000_000_000 else 2e-4
 
 
-def _step(
-    network: Any,
-    batch: Sequence[Lesson],
-    formula: Formula,
-    tokens: int,
-    prompt_gradient: bool = True,
-) -> tuple[float, dict[str, float], int]:
-    """Add the batch's gradient to the LoRA's weights: (loss, figures, tokens at a time).
-
-    Where memory gives out the batch is done again with half as many tokens at a time; the
-    gradient is the same.
-    """
-    while True:
-        try:
-            return *_backward(network, batch, formula, tokens, prompt_gradient), tokens
-        except (MemoryError, RuntimeError) as error:
-            parts = parts_of([lesson.pair.student_ids for lesson in batch], tokens)
-            if not memory.ran_out(error) or len(parts) == len(batch):
-                raise
-        for parameter in network.parameters():
-            parameter.grad = None
-        memory.give_back()
-        tokens = memory.halved(tokens, [len(lesson.pair.student_ids) for lesson in batch])
-
-
-def _backward(
-    network: Any,
-    batch: Sequence[Lesson],
-    formula: Formula,
-    tokens: int,
-    prompt_gradient: bool = True,
-) -> tuple[float, dict[str, float]]:
-    """Add the batch's gradient to the LoRA's weights. Returns its loss and figures.
-
-    A batch of more than `tokens` goes through in parts; the gradient is the same.
-    """
-    total = 0.0
-    found: dict[str, float] = {}
-    written = sum(len(lesson.pair.targets) for lesson in batch)
-    for part in parts_of([lesson.pair.student_ids for lesson in batch], tokens):
-        lessons = [batch[i] for i in part]
-        target, owners = _target(lessons, network.device, formula.kind)
-        scored = _score(network, lessons, target, formula, prompt_gradient)
-        loss = mean(formula, scored.losses, owners, len(lessons))
-        share = len(part) / len(batch)
-        (loss * share).backward()
-        total += float(loss.detach()) * share
-        teacher = None
-        if target.logprobs is not None and target.tail is not None:
-            teacher = torch.cat([target.logprobs, target.tail[:, None]], dim=-1)
-        some = figures(formula, scored.losses.detach(), scored.table, teacher)
-        weight = some.pop("tokens") / written
-        for name, value in some.items():
-            found[name] = found.get(name, 0.0) + value * weight
-    return total, {**found, "tokens": float(written)}
-
-
-def _score(
-    network: Any,
-    lessons: Sequence[Lesson],
-    target: Target,
-    formula: Formula,
-    prompt_gradient: bool,
-) -> Scored:
-    """The losses (N,) of the answers' tokens, answer after answer."""
-    ids = [lesson.pair.student_ids for lesson in lessons]
-    positions = [lesson.pair.student_positions for lesson in lessons]
-    if has_plain_head(network):
-        head = network.get_output_embeddings()
-        hidden = hidden_at(network, ids, positions, prompt_gradient=prompt_gradient)  # (N, H)
-        return fused_losses(hidden, head.weight, head.bias, target, formula)
-    # Some networks scale or cap their logits behind the head: then the logits are needed whole.
-    logits = logits_at(network, ids, positions)  # (B, A, V)
-    logits = torch.cat([logits[i, : len(row)] for i, row in enumerate(positions)])  # (N, V)
-    buckets = target.written[:, None] if target.ids is None else target.ids
-    table = bucket_logprobs(logits, buckets)  # (N, K + 1)
-    teacher = None
-    if target.logprobs is not None and target.tail is not None:
-        teacher = torch.cat([target.logprobs, target.tail[:, None]], dim=-1)
-    place = bucket_of(buckets, target.written)
-    losses = token_losses(formula, table, teacher, place, advantage=target.advantage)
-    return Scored(losses, table.detach(), table.detach().gather(-1, place[:, None]).squeeze(-1))
-
-
-def _target(
-    lessons: Sequence[Lesson], device: torch.device, kind: Kind
-) -> tuple[Target, torch.Tensor]:
-    """What the answers' N tokens are compared with, and whose each is (N,)."""
-    counts = torch.tensor([len(lesson.pair.targets) for lesson in lessons])
-    owners = torch.repeat_interleave(torch.arange(len(lessons)), counts).to(device)
-    targets = [token for lesson in lessons for token in lesson.pair.targets]
-    written = torch.tensor(targets, device=device)
-    if kind == "grpo":
-        advantages = torch.tensor([lesson.advantage for lesson in lessons], device=device)
-        return Target(written, advantage=advantages[owners]), owners
-
-    def column(name: str) -> torch.Tensor | None:
-        parts = [getattr(lesson.teacher, name) for lesson in lessons]
-        return None if parts[0] is None else torch.cat(parts).to(device)
-
-    columns = {name: column(name) for name in ("ids", "logprobs", "tail", "hidden")}
-    behaviour = _behaviour(lessons, columns["ids"], written)
-    return Target(written, behaviour=behaviour, **columns), owners
-
-
-def _behaviour(
-    lessons: Sequence[Lesson], ids: torch.Tensor | None, written: torch.Tensor
-) -> torch.Tensor | None:
-    """With which log-probability each token (N,) was written, NaN where that is not known.
-
-    Nor is it of use where the student's own is not: within the tail, whose mass alone is at hand.
-    """
-    if not any(lesson.pair.behaviour for lesson in lessons):
-        return None
-    unknown = float("nan")
-    known = [
-        at
-        for lesson in lessons
-        for at in lesson.pair.behaviour or (unknown,) * len(lesson.pair.targets)
-    ]
-    behaviour = torch.tensor(known, device=written.device)
-    if ids is None:
-        return behaviour
-    return behaviour.masked_fill(~(ids == written[:, None]).any(dim=-1), unknown)
-
-
 def _key(
     model: LocalModel,
     lessons: Sequence[Lesson],
@@ -420,53 +176,5 @@ def _key(
     return digest.hexdigest()
 
 
-def _kind(name: str) -> Kind:
-    for kind in KINDS:
-        if kind == name:
-            return kind
-    raise InputError(f"unknown loss {name!r}", hint=f"set distill.loss to one of {KINDS}")
-
-
-def _train_mode(student: Any, checkpointing: bool) -> None:
-    """LoRA's dropout on, everything else as it serves."""
-    student.eval()
-    for name, module in student.named_modules():
-        if "lora_dropout" in name:
-            module.train()
-    if checkpointing:
-        student.get_base_model().gradient_checkpointing_enable({"use_reentrant": False})
-        for module in student.modules():
-            if hasattr(module, "gradient_checkpointing"):
-                module.training = True  # it asks for this; its parts stay as they serve
-
-
 def _size(network: Any) -> int:
     return sum(p.numel() for p in network.parameters())
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers (dropout draws some) from the seed, and the caller's left as they were."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
-
-
-def _check_sound(step: int, loss: float, norm: float) -> None:
-    if not math.isfinite(loss):
-        raise _diverged(step, f"the loss is {loss}")
-    if not math.isfinite(norm) or norm > _EXPLODED:
-        raise _diverged(step, f"the gradient's norm is {norm:.3g}")
-
-
-def _check_weights(step: int, weights: Sequence[torch.Tensor]) -> None:
-    if not all(bool(weight.isfinite().all()) for weight in weights):
-        raise _diverged(step, "a weight is not a number")
-
-
-def _diverged(step: int, why: str) -> TrainingDiverged:
-    return TrainingDiverged(
-        f"training diverged at step {step + 1}: {why}",
-        hint="lower distill.learning_rate, or exclude the turn that does it",
-    )

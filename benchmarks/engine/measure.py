@@ -18,9 +18,9 @@ import torch
 from engine.shapes import RANK, Shape, build, conversation, separate_turns
 
 from align_agent.distill.batches import families_of, plan_batches
+from align_agent.distill.gradient import Lesson, gradient_of
 from align_agent.distill.loss import Formula
 from align_agent.distill.teacher import teacher_rows
-from align_agent.distill.train import Lesson, _step
 from align_agent.models import tree
 
 
@@ -77,7 +77,7 @@ def night(
         [len(s) for s in sequences], batch, epochs, 0, families_of(sequences)
     ):
         begun = finish(model.device)
-        _step(network, [lessons[i] for i in chosen], formula, tokens, prompt_gradient)
+        gradient_of(network, [lessons[i] for i in chosen], formula, tokens, prompt_gradient)
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

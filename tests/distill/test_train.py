@@ -12,22 +12,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from align_agent.distill import gradient as gradient_module
 from align_agent.distill import memory
 from align_agent.distill import teacher as teacher_module
-from align_agent.distill import train as train_module
 from align_agent.distill.batches import plan_batches
 from align_agent.distill.gap import divergences
+from align_agent.distill.gradient import Lesson, encode_examples
 from align_agent.distill.hindsight import Example, build_hindsight
 from align_agent.distill.loss import Formula
 from align_agent.distill.pairs import pair_of
 from align_agent.distill.teacher import teacher_rows
-from align_agent.distill.train import (
-    Lesson,
-    encode_examples,
-    learning_rate,
-    schedule,
-    train,
-)
+from align_agent.distill.train import learning_rate, schedule, train
 from align_agent.errors import InputError, TrainingDiverged
 from align_agent.models.generation import Sampling
 from align_agent.models.local import LocalModel
@@ -191,7 +186,7 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(
     found = []
     for limit in (100_000, 1):
         student = tiny_model.fresh_lora(4, 8, 0.0, 0)
-        loss, figures = train_module._backward(student.get_base_model(), batch, Formula(), limit)
+        loss, figures = gradient_module._backward(student.get_base_model(), batch, Formula(), limit)
         gradient = torch.cat([p.grad.flatten() for p in student.parameters() if p.requires_grad])
         found.append((loss, figures, gradient))
     (loss, figures, gradient), (part_loss, part_figures, part_gradient) = found
@@ -250,7 +245,7 @@ def test_a_step_without_enough_memory_is_done_again_in_smaller_parts(
             raise torch.OutOfMemoryError("CUDA out of memory")
         return hidden_at(network, ids, positions, **more)
 
-    monkeypatch.setattr(train_module, "hidden_at", small_card)
+    monkeypatch.setattr(gradient_module, "hidden_at", small_card)
     found = train(tiny_model, examples, SHORT, seed=0, out_dir=tmp_path / "parts")
     assert found.steps == expected.steps
     assert max(sizes) > 150
@@ -266,7 +261,7 @@ def test_a_turn_that_fits_into_no_memory_ends_the_training(
     def no_card(*_: Any, **__: Any) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(train_module, "hidden_at", no_card)
+    monkeypatch.setattr(gradient_module, "hidden_at", no_card)
     with pytest.raises(torch.OutOfMemoryError):
         train(tiny_model, examples, SHORT, seed=0, out_dir=tmp_path / "adapter")
     assert not (tmp_path / "adapter").exists()
@@ -354,7 +349,7 @@ def test_an_exploding_gradient_ends_the_training(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(train_module, "_EXPLODED", 1e-3)
+    monkeypatch.setattr(gradient_module, "_EXPLODED", 1e-3)
     with pytest.raises(TrainingDiverged, match="norm"):
         train(tiny_model, examples, SHORT, seed=0, out_dir=tmp_path / "adapter")
     assert not (tmp_path / "adapter").exists()

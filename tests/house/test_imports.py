@@ -40,9 +40,9 @@ TORCH_MODULES = {
     "models/lane.py", "models/local.py",
     "models/lora.py", "models/pocket/train.py", "models/prefix.py",
     "models/tree.py",
-    "distill/checkpoint.py", "distill/gap.py", "distill/head.py", "distill/loss.py",
-    "distill/memory.py", "distill/rollouts.py", "distill/step.py", "distill/teacher.py",
-    "distill/train.py",
+    "distill/checkpoint.py", "distill/gap.py", "distill/gradient.py", "distill/head.py",
+    "distill/loss.py", "distill/memory.py", "distill/rollouts.py", "distill/step.py",
+    "distill/teacher.py", "distill/train.py",
 }  # fmt: skip
 # Inherits from langgraph's class; nothing else imports it but agents that are built with langgraph.
 GRAPH_MODULES = {"langgraph/capture.py"}
