@@ -13,8 +13,11 @@ from align_agent.cli.app import App, common
 from align_agent.cli.output import emit, note, paint, pairs, printable, say, shorten
 
 if TYPE_CHECKING:
+    from align_agent.config import Config
     from align_agent.discover.problem import Problem
+    from align_agent.discover.run import Keep
     from align_agent.discover.search import Search
+    from align_agent.paths import Home
 
 _METHODS = ("auto", "sdpo", "best-of-k", "multi-turn", "grpo")
 
@@ -26,6 +29,9 @@ _METHODS = ("auto", "sdpo", "best-of-k", "multi-turn", "grpo")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--model", "base", metavar="NAME", help="A model instead of the configured one.")
 @click.option("--task", metavar="NAME", help="Which problem of a .jsonl file (default: the first).")
+@click.option(
+    "--keep", is_flag=True, help="Make a version of what was learned, if the gate lets it."
+)
 @click.option("--resume", metavar="RUN", help="Go on with a search that was interrupted.")
 @common
 @click.pass_obj
@@ -37,32 +43,42 @@ def command(
     seed: int,
     base: str | None,
     task: str | None,
+    keep: bool,
     resume: str | None,
 ) -> None:
     """Solve one hard problem by trying, hearing why it failed, and learning from that.
 
     PROBLEM is a YAML file (prompt, verifier, budget), or a HumanEval- or LiveCodeBench-style file
-    of JSON lines. Attempts run in a sandbox. Exit code 1 when the budget is spent without a
-    solution.
+    of JSON lines. Attempts run in a sandbox. What was learned is thrown away; with --keep it
+    becomes a version that waits for your yes. Exit code 1 when the budget is spent without a
+    solution, 3 when the gate refuses the version.
     """
     from align_agent.discover.run import Wanted, run_search
 
     problem = _problem(file, task)
+    settings = app.config.model
+    if base:
+        settings = replace(settings, base=base)
+    home = app.make_home()
     wanted = Wanted(
         problem=problem,
         method=method,
         budget=problem.budget if budget is None else budget,
         seed=seed,
         resume=resume or "",
+        keep=_keeper(home, replace(app.config, model=settings)) if keep else None,
     )
-    settings = app.config.model
-    if base:
-        settings = replace(settings, base=base)
     with _Progress() as progress:
-        done = run_search(app.make_home(), settings, wanted, progress.show)
+        done = run_search(home, settings, wanted, progress.show)
     emit(done, app.json, lambda: _tell(done))
-    if not done["solved"]:
-        click.get_current_context().exit(1)
+    if code := 1 if not done["solved"] else 3 if done.get("verdict") == "reject" else 0:
+        click.get_current_context().exit(code)
+
+
+def _keeper(home: Home, config: Config) -> Keep:
+    from align_agent.learn.keep import Keeper
+
+    return Keeper(home, config)
 
 
 def _problem(file: Path, task: str | None) -> Problem:
@@ -141,5 +157,11 @@ def _tell(done: dict[str, Any]) -> None:
             ("report", done["report"]),
         ]
     )
+    if "verdict" in done:
+        said = {"review": "waits for your yes: `align-agent adapters promote candidate`"}
+        version = done["version"] or "nothing to keep"
+        pairs([("kept", f"{version}, {said.get(done['verdict'], 'refused by the gate')}")])
+        for reason in done["reasons"]:
+            note(printable(f"- {reason}"))
     if done["broken"]:
         note(f"the verifier broke on {done['broken']} attempts")

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from align_agent.config.sections import ModelConfig
 from align_agent.discover import report
-from align_agent.discover.methods import METHODS, Method
+from align_agent.discover.methods import METHODS, Method, learns
 from align_agent.discover.problem import Problem
 from align_agent.discover.search import Search, solve
 from align_agent.discover.verdicts import Judge
@@ -23,18 +24,31 @@ from align_agent.paths import Home
 from align_agent.records import Run, new_id, now
 from align_agent.store import Store
 
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
+
 KIND = "solve"
+
+
+class Keep(Protocol):
+    """What makes a version of a search's adapter; adds to what `--json` prints."""
+
+    def __call__(
+        self, run: Run, model: LocalModel, search: Search, judge: Judge, adapter: Path
+    ) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What was ordered. `resume` is the id of a run that was interrupted."""
+    """What was ordered. `resume` is the id of a run that was interrupted, `keep` what becomes of
+    the adapter, which is thrown away otherwise."""
 
     problem: Problem
     method: str
     budget: int
     seed: int = 0
     resume: str = ""
+    keep: Keep | None = None
 
     def order(self, base: str) -> dict[str, Any]:
         """What two runs must have in common for one to go on with the other."""
@@ -58,6 +72,10 @@ def run_search(
     `Judge.check` raise; the run is then kept as failed, an interrupted one can be resumed.
     """
     method = _method(wanted.method)
+    if wanted.keep and not learns(method):
+        raise UsageError(
+            f"{method} learns nothing that could be kept", hint="use --method auto or sdpo"
+        )
     judge = Judge(wanted.problem)
     judge.check()
     with Store.open(home.database) as store:
@@ -89,8 +107,12 @@ def _search(
 
     model = load_model(settings)
     search = Search(wanted.problem, method, wanted.budget, wanted.seed)
-    solve(model, search, judge, folder=folder, on_round=on_round)
+    adapter = folder / "adapter" if wanted.keep else None
+    solve(model, search, judge, folder=folder, on_round=on_round, adapter=adapter)
     found = {**report.summary(search, judge.level), "run": run_id}
+    if wanted.keep and adapter is not None:
+        found |= wanted.keep(store.runs.get(run_id), model, search, judge, adapter)
+        shutil.rmtree(adapter, ignore_errors=True)
     page = report.write(folder, found, search, report.credit(model, search))
     for step, figures in enumerate(search.steps):
         store.runs.add_metric(run_id, step, **figures)
@@ -112,7 +134,7 @@ def _run(store: Store, wanted: Wanted, base: str) -> Run:
         store.runs.create(run)
         return run
     run = store.runs.get(wanted.resume)
-    if run.kind != KIND or run.config != order:
+    if run.kind != KIND or any(run.config.get(name) != wanted for name, wanted in order.items()):
         raise UsageError(
             f"run `{run.id}` searched for something else",
             hint="resume with the same problem, method, budget, seed and model",

@@ -129,12 +129,19 @@ def spared(night: Night, candidate: Sheet, memory: Sheet) -> list[str]:
 
 def set_exam(night: Night) -> Exam:
     """What everyone is asked: held-out turns, or general prompts in their place, and probes."""
-    settings = night.config.model
     found = (heldout_of(night, candidate) for candidate in night.chosen().heldout)
     heldout = [item for item in found if item is not None][:MAX_HELD_OUT]
+    return exam_over(
+        night, heldout if len(heldout) >= MIN_HELD_OUT else [*heldout, *stand_ins(night)]
+    )
+
+
+def exam_over(night: Night, heldout: Sequence[HeldOut]) -> Exam:
+    """The exam of these held-out prompts, with the probes and limits of the configuration."""
+    settings = night.config.model
     everywhere = [rule.text for rule in night.wishes.general()]
     return Exam(
-        heldout=heldout if len(heldout) >= MIN_HELD_OUT else [*heldout, *stand_ins(night)],
+        heldout=heldout,
         probes=_probes(night, everywhere),
         sampling=Sampling(
             night.max_new_tokens(), settings.temperature, settings.top_p, seed=night.run.seed

@@ -1,0 +1,157 @@
+"""What becomes of a search's adapter when it is kept: the gate's exam, and a version that waits.
+
+The exam is the night's (`night/exam.py`) over the problem itself: fresh attempts, each judged by
+the problem's own verifier. Beside it stands what a version learned that serves already: whoever
+forgets that is refused. A version from one problem never serves without the user's yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from align_agent.adapters.registry import Registry
+from align_agent.config import Config
+from align_agent.discover.methods import distinct
+from align_agent.discover.search import Search
+from align_agent.discover.verdicts import Judge
+from align_agent.gate import intervals, verdict
+from align_agent.gate.bench import Bench, differences, not_below
+from align_agent.gate.paper import HeldOut
+from align_agent.gate.report import Judgement
+from align_agent.gate.scores import Sheet, score
+from align_agent.night import exam, plan
+from align_agent.night.artefacts import RunFolder
+from align_agent.night.context import Night
+from align_agent.night.progress import Silent
+from align_agent.paths import Home
+from align_agent.records import BASE_VERSION, Run, version_label
+from align_agent.store import Store
+
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
+
+FRESH = 16  # attempts of each contestant at the problem
+WAITS = "it comes from one problem: it serves when you say so"
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """`discover.run.Keep` over one home and its configuration."""
+
+    home: Home
+    config: Config
+
+    def __call__(
+        self, run: Run, model: LocalModel, search: Search, judge: Judge, adapter: Path
+    ) -> dict[str, Any]:
+        """Examine the adapter and register it. Returns `version`, `verdict` and `reasons`."""
+        if not adapter.is_dir():
+            reason = "the search took no step: there is nothing to keep"
+            return {"version": None, "verdict": "reject", "reasons": [reason]}
+        with Store.open(self.home.database) as store:
+            registry = Registry(store, self.home)
+            wishes = plan.Wishes(store, self.config)
+            folder = RunFolder(self.home.runs / run.id)
+            night = Night(
+                self.home, store, self.config, registry, wishes, run, folder, Silent(), loaded=model
+            )
+            judged = examine(night, search, judge, adapter)
+            version = registry.register(
+                adapter,
+                base=self.config.model.base,
+                base_hash=model.base_hash,
+                run_id=run.id,
+                parent=BASE_VERSION,
+                rank=_rank(adapter),
+                verdict=judged.verdict,
+                reasons=judged.reasons,
+            )
+            store.runs.update(run.id, candidate=version.version)
+        return {
+            "version": version.label,
+            "verdict": judged.verdict,
+            "reasons": list(judged.reasons),
+        }
+
+
+def examine(night: Night, search: Search, judge: Judge, adapter: Path) -> Judgement:
+    """The gate's verdict on a search's adapter: `review` where it gained and did no harm."""
+    model = night.model()
+    said = "\n".join(distinct(search.attempts))
+    item = HeldOut(search.prompt, follow_up=said)
+    room = search.problem.max_new_tokens
+    paper = exam.exam_over(night, [item] * FRESH)
+    paper = replace(paper, sampling=replace(paper.sampling, max_new_tokens=room, temperature=1.0))
+    version, path = night.champion()
+
+    def sheet(who: str, adapter: Path | None) -> Sheet:
+        return _judged(score(model, adapter, paper, who=who), judge)
+
+    candidate, base = sheet("candidate", adapter), sheet("base", None)
+    champion = sheet("champion", path) if path else replace(base, who="champion")
+    bench = Bench(
+        base,
+        champion,
+        candidate,
+        replace(base, who="base with rules"),
+        n_own=FRESH,
+        pinned=tuple(probe.prompt[-1].content for probe in paper.pinned),
+        canaries=tuple(paper.canaries),
+        personal=night.config.privacy.redact_personal,
+    )
+    judged = verdict.judge(bench, night.config.gate)
+    lost = _forgotten(night, adapter, path, version) if path else ""
+    if lost:
+        return replace(judged, verdict="reject", reasons=(lost, *judged.reasons))
+    if judged.verdict == "promote":
+        return replace(judged, verdict="review", reasons=(*judged.reasons, WAITS))
+    return judged
+
+
+def _judged(sheet: Sheet, judge: Judge) -> Sheet:
+    """The sheet with the verifier's word on every fresh attempt in place of rule checks."""
+    passed = [judge.judge(answer, number).passed for number, answer in enumerate(sheet.answers)]
+    return replace(
+        sheet,
+        met=tuple(float(one) for one in passed),
+        checks_met=sum(passed),
+        checks=len(passed),
+    )
+
+
+def _forgotten(night: Night, adapter: Path, champion: Path, version: int) -> str:
+    """What it keeps less of than the version that serves, on the user's own prompts; "" if all.
+
+    The adapter of a search knows the base and one problem, and nothing of the user.
+    """
+    chosen = plan.choose(night.store, night.config, night.wishes)
+    found = [exam.heldout_of(night, c) for c in (*chosen.heldout, *chosen.train)]
+    items = [one for one in found if one is not None and one.checks][: exam.MAX_HELD_OUT]
+    label = version_label(version)
+    if len(items) < intervals.FEWEST:
+        return ""
+    before, after = (_met(night, path, items) for path in (champion, adapter))
+    lost = intervals.of_mean(differences(after, before))
+    if not_below(lost, -night.config.gate.max_correctness_loss) != "bad":
+        return ""
+    kept, had = sum(after) / len(after), sum(before) / len(before)
+    return f"it keeps {kept:.0%} of your rule checks on your own prompts, {label} keeps {had:.0%}"
+
+
+def _met(night: Night, adapter: Path, items: Sequence[HeldOut]) -> tuple[float, ...]:
+    from align_agent.gate.scores import ask, shares_met
+
+    paper = exam.exam_over(night, items)
+    answers = [one.text for one in ask(night.model(), adapter, items, paper)]
+    return shares_met(items, answers)
+
+
+def _rank(adapter: Path) -> int:
+    import json
+
+    from align_agent.models.lora import CONFIG_FILE
+
+    return int(json.loads((adapter / CONFIG_FILE).read_text(encoding="utf-8"))["r"])
