@@ -1,4 +1,4 @@
-"""The section `learn` of config.yaml: what is learned besides the nights. Reads no file."""
+"""The section `learn` of config.yaml. Reads no file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from align_agent.config.options import option
 
 @dataclass(frozen=True)
 class LearnConfig:
-    """Learning from demonstrations and documents, and at once from a correction."""
+    """Learning from demonstrations and documents."""
 
     mask_first_tokens: int | str = option(
         "auto",

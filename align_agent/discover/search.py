@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from align_agent.discover.methods import Ask, Attempt, Method, ask, examples, learns, sizes
+from align_agent.discover.methods import (
+    Ask,
+    Attempt,
+    Method,
+    ask,
+    examples,
+    learns,
+    sizes,
+)
 from align_agent.discover.problem import Problem
 from align_agent.discover.verdicts import Judge, Outcome, code_in
 from align_agent.distill.hindsight import Example
@@ -26,8 +34,6 @@ if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
 
 ATTEMPTS = "attempts.jsonl"
-# Steps on the solution, where the adapter is kept: one success is rarely learned by one step.
-SETTLING = 6
 OnRound = Callable[["Search"], None]
 
 
@@ -72,8 +78,8 @@ def solve(
 ) -> Search:
     """Search until solved or the budget is spent.
 
-    What was learned is thrown away, unless `adapter` names a folder for it; then the solution is
-    learned as well. A search without any step leaves no adapter.
+    What was learned is thrown away, unless `adapter` names a folder for it. The last batch, with
+    which the search ends, has not been learned.
     With a `folder` every attempt is on file before it counts. Deterministic for a seed on a CPU.
     Raises ContextTooLong, and InputError when the verifier breaks on the whole first batch.
     """
@@ -112,21 +118,10 @@ def solve(
             )
             _learn(search, stepper, learned)
         batch += 1
-    if stepper is not None and adapter is not None:
-        _keep(search, stepper, adapter)
+    if stepper is not None and adapter is not None and search.attempts:
+        stepper.save(adapter)
     search.seconds = time.monotonic() - started
     return search
-
-
-def _keep(search: Search, stepper: Any, adapter: Path) -> None:
-    """Learn the solution, if there is one, and write the adapter if it took any step."""
-    if search.solution is not None:
-        last = [a for a in search.attempts if a.batch == search.solution.batch]
-        learned = examples(search.method, search.prompt, search.attempts, last)
-        for _ in range(SETTLING):
-            _learn(search, stepper, learned)
-    if stepper.steps:
-        stepper.save(adapter)
 
 
 def _learn(search: Search, stepper: Any, learned: Sequence[Example]) -> None:

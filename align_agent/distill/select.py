@@ -15,7 +15,7 @@ from align_agent.store import Store
 
 # Signals whose text says in the user's words what to do better, the surest first. A retry only
 # repeats the question, so its text is no hindsight.
-_WORDS_OF = ("denial", "rating", "follow_up", "judge", "gap")
+_WORDS_OF = ("rating", "follow_up", "judge", "gap")
 
 TOO_MANY = "more trainable turns than distill.max_turns"
 NO_HINDSIGHT = "no hindsight: no rule applies and the complaint has no words"

@@ -24,7 +24,7 @@ from align_agent.distill.gradient import (
 )
 from align_agent.distill.hindsight import Example
 from align_agent.distill.loss import Formula
-from align_agent.models.lora import assert_plain, assert_untouched, twin
+from align_agent.models.lora import assert_plain, assert_untouched, copy_lora, twin
 
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
@@ -57,17 +57,22 @@ class StepConfig:
 
 
 class Stepper:
-    """A fresh LoRA over the base, its optimizer, and the network that answers with it.
+    """A LoRA over the base, its optimizer, and the network that answers with it.
 
-    `network` is for `LocalModel.generate_batch`, and changes with each step.
+    The LoRA is fresh, or begins with the weights of the adapter in `start`. `network` is for
+    `LocalModel.generate_batch`, and changes with each step.
     """
 
-    def __init__(self, model: LocalModel, config: StepConfig, *, seed: int) -> None:
+    def __init__(
+        self, model: LocalModel, config: StepConfig, *, seed: int, start: Path | None = None
+    ) -> None:
         self._model, self._config, self._seed = model, config, seed
         assert_plain(model.network(None))
         self._student = model.fresh_lora(
             config.lora_rank, config.lora_alpha, config.lora_dropout, seed
         )
+        if start is not None:
+            copy_lora(self._student, start)
         train_mode(self._student, config.gradient_checkpointing)
         # Training sets how its tree attends; answers need one that attends as ever, on the same
         # weights.
@@ -82,24 +87,29 @@ class Stepper:
         )
         self.steps = 0
 
-    def step(self, examples: Sequence[Example]) -> dict[str, float]:
-        """Move the student towards the frozen base that sees each example's hindsight.
+    def step(self, examples: Sequence[Example], times: int = 1) -> dict[str, float]:
+        """Move the student towards the frozen base that sees each example's hindsight, `times`
+        over the same examples.
 
-        Returns figures about the step. Raises InputError when no example can be learned from,
-        TrainingDiverged.
+        Returns figures about the last time. Raises InputError when no example can be learned
+        from, TrainingDiverged.
         """
         base = self._model.network(None)
+        found: dict[str, float] = {}
         with assert_untouched(base), seeded(self._seed + self.steps, self._model.device):
             lessons, _ = lessons_of(self._model, examples, self._config, self._tokens, None)
-            loss, figures, self._tokens = gradient_of(
-                self._student.get_base_model(), lessons, self._formula, self._tokens
-            )
-            norm = float(torch.nn.utils.clip_grad_norm_(self._weights, self._config.max_grad_norm))
-            check_sound(self.steps, loss, norm)
-            self._optimizer.step()
-            self._optimizer.zero_grad(set_to_none=True)
-        self.steps += 1
-        return {"loss": loss, "grad_norm": norm, **figures}
+            for _ in range(times):
+                loss, figures, self._tokens = gradient_of(
+                    self._student.get_base_model(), lessons, self._formula, self._tokens
+                )
+                longest = self._config.max_grad_norm
+                norm = float(torch.nn.utils.clip_grad_norm_(self._weights, longest))
+                check_sound(self.steps, loss, norm)
+                self._optimizer.step()
+                self._optimizer.zero_grad(set_to_none=True)
+                self.steps += 1
+                found = {"loss": loss, "grad_norm": norm, **figures}
+        return found
 
     def save(self, folder: Path) -> None:
         """Write the adapter as `train` does."""

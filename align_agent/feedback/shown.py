@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 EDIT = "edit"  # the user wrote an answer anew
 DEMONSTRATION = "demonstration"  # a file showed how to answer
 DOCUMENT = "document"  # a skill or a style guide says how to answer
-DENIAL = "denial"  # the user refused a tool call, with a reason
 SHOWN = (EDIT, DEMONSTRATION, DOCUMENT)
 DETECTOR = "shown-1"
 MAX_TEXT = 64_000

@@ -17,23 +17,29 @@ from align_agent.config import Config
 from align_agent.discover.methods import distinct
 from align_agent.discover.search import Search
 from align_agent.discover.verdicts import Judge
+from align_agent.distill.hindsight import Example, build_hindsight
 from align_agent.gate import intervals, verdict
 from align_agent.gate.bench import Bench, differences, not_below
 from align_agent.gate.paper import HeldOut
 from align_agent.gate.report import Judgement
 from align_agent.gate.scores import Sheet, score
+from align_agent.models.generation import Sampling
 from align_agent.night import exam, plan
 from align_agent.night.artefacts import RunFolder
+from align_agent.night.clock import Clock
 from align_agent.night.context import Night
+from align_agent.night.phases import asked_alike
 from align_agent.night.progress import Silent
 from align_agent.paths import Home
-from align_agent.records import BASE_VERSION, Run, version_label
+from align_agent.records import BASE_VERSION, Message, Run, version_label
 from align_agent.store import Store
 
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
 
 FRESH = 16  # attempts of each contestant at the problem
+UPDATES, RATE = 32, 2e-3  # on the solution
+ANCHORS = 32  # everyday prompts beside it
 WAITS = "it comes from one problem: it serves when you say so"
 
 
@@ -49,15 +55,19 @@ class Keeper:
     ) -> dict[str, Any]:
         """Examine the adapter and register it. Returns `version`, `verdict` and `reasons`."""
         if not adapter.is_dir():
-            reason = "the search took no step: there is nothing to keep"
+            reason = "nothing was attempted: there is nothing to keep"
             return {"version": None, "verdict": "reject", "reasons": [reason]}
         with Store.open(self.home.database) as store:
             registry = Registry(store, self.home)
             wishes = plan.Wishes(store, self.config)
             folder = RunFolder(self.home.runs / run.id)
+            clock = Clock(self.config.distill.max_minutes)
             night = Night(
-                self.home, store, self.config, registry, wishes, run, folder, Silent(), loaded=model
-            )
+                self.home, store, self.config, registry, wishes, run, folder, Silent(), clock,
+                loaded=model,
+            )  # fmt: skip
+            if search.solution is not None:
+                settle(night, search, search.solution.answer, adapter)
             judged = examine(night, search, judge, adapter)
             version = registry.register(
                 adapter,
@@ -77,12 +87,48 @@ class Keeper:
         }
 
 
+def settle(night: Night, search: Search, solution: str, adapter: Path) -> None:
+    """Learn the solution, which ended the search before it was learned, beside everyday prompts
+    that hold the rest in place. The adapter in the folder is replaced.
+
+    Forward KL: under reverse KL a student that is sure of its first attempt hardly moves.
+    """
+    from align_agent.distill.step import StepConfig, Stepper
+
+    model = night.model()
+    told = [*distinct(search.attempts), f"A correct answer:\n{solution}"]
+    solved = Example(
+        "solution",
+        search.prompt,
+        (Message("assistant", solution),),
+        build_hindsight((), "\n".join(told)),
+    )
+    asked = [
+        (Message("user", text),)
+        for text in exam.general_prompts(night, ANCHORS, seed=night.run.seed)
+        if not asked_alike(text, search.problem.prompt)
+    ]
+    sampling = Sampling(night.max_new_tokens(), 0.0)
+    said = model.generate_batch(asked, sampling=sampling)
+    anchors = [
+        Example(f"anchor-{i}", prompt, (one.message(),), "", "anchor")
+        for i, (prompt, one) in enumerate(zip(asked, said, strict=True))
+        if one.text.strip()
+    ]
+    settings = StepConfig(loss="forward_kl", learning_rate=RATE)
+    stepper = Stepper(model, settings, seed=night.run.seed, start=adapter)
+    for update in range(UPDATES):
+        some = anchors[update % 4 :: 4]  # a quarter each time: an update stays quick
+        stepper.step([solved, solved, *some])
+    stepper.save(adapter)
+
+
 def examine(night: Night, search: Search, judge: Judge, adapter: Path) -> Judgement:
     """The gate's verdict on a search's adapter: `review` where it gained and did no harm."""
     model = night.model()
     said = "\n".join(distinct(search.attempts))
     item = HeldOut(search.prompt, follow_up=said)
-    room = search.problem.max_new_tokens
+    room = max(search.problem.max_new_tokens, night.max_new_tokens())
     paper = exam.exam_over(night, [item] * FRESH)
     paper = replace(paper, sampling=replace(paper.sampling, max_new_tokens=room, temperature=1.0))
     version, path = night.champion()

@@ -147,9 +147,9 @@ def foretell(config: Config, counts: Counts, costs: Costs) -> Estimate:
 def probe(model: LocalModel, config: Config, lessons: list[Example]) -> Costs:
     """Answer the lessons' prompts, then train over them as the draft and as the night; what each
     cost. What is done once only (buffers, the first pass) is done before and not counted."""
+    from align_agent.distill.gradient import encode_examples
     from align_agent.distill.memory import peak_gb, tokens_at_once
     from align_agent.distill.teacher import teacher_rows
-    from align_agent.distill.train import encode_examples
     from align_agent.models.cache import bytes_of_row, rows_that_fit
     from align_agent.models.generation import Sampling
 

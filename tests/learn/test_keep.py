@@ -9,12 +9,19 @@ import pytest
 
 from align_agent.adapters.registry import Registry
 from align_agent.cli import main
+from align_agent.config import load_config
+from align_agent.discover.problem import load_problem
+from align_agent.discover.search import Search
+from align_agent.discover.search import solve as search_for
+from align_agent.discover.verdicts import Judge
+from align_agent.learn.keep import Keeper
+from align_agent.models.generation import Sampling
 from align_agent.paths import Home
-from align_agent.records import Feedback, Message, Rule, Turn
+from align_agent.records import Feedback, Message, Rule, Run, Turn
 from align_agent.store import Store
 
 PROBLEM = """\
-prompt: Write a python function that returns all numbers from 1 to n.
+prompt: Count down in python, please. A function that goes to zero, without n itself.
 max_new_tokens: 48
 verifier:
   kind: tests
@@ -51,10 +58,6 @@ def test_a_solution_that_is_kept_waits_for_the_users_yes(kept, pocket) -> None:
         assert adapter.run_id == run.id
         path = registry.path(1, base="pocket", base_hash=pocket.base_hash)
     assert not (home.runs / run.id / "adapter").exists()
-    from align_agent.discover.problem import load_problem
-    from align_agent.discover.verdicts import Judge
-    from align_agent.models.generation import Sampling
-
     problem = load_problem(kept[2] / "problem.yaml")
     said = pocket.generate_batch(
         [(Message("user", problem.prompt),)] * 8, sampling=Sampling(48, 1.0, seed=9), adapter=path
@@ -63,65 +66,49 @@ def test_a_solution_that_is_kept_waits_for_the_users_yes(kept, pocket) -> None:
     assert sum(judge.judge(one.text).passed for one in said) >= 4
 
 
-def test_what_forgets_what_serves_already_is_refused(
-    kept, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The champion keeps a rule on the user's own prompts, the search's adapter does not."""
-    from align_agent.config import load_config
-    from align_agent.discover.problem import load_problem
-    from align_agent.discover.search import Search
-    from align_agent.discover.search import solve as search_for
-    from align_agent.discover.verdicts import Judge
-    from align_agent.learn.keep import Keeper
-    from align_agent.models.load import load_model
-    from align_agent.records import Run
-
-    home, _, folder = kept
+def complain_of_missing_lists(home: Home) -> None:
+    """A rule that the base keeps by itself, and the user's own prompts to ask about it."""
+    wish = "Use markdown: lists and bold."
     with Store.open(home.database) as store:
-        store.rules.add(
-            Rule(
-                "Use markdown: lists and bold.",
-                "active",
-                "format:markdown",
-                check={"name": "uses_markdown"},
-            )
-        )
+        store.rules.add(Rule(wish, "active", "format:markdown", check={"name": "uses_markdown"}))
         for number in range(12):
             asked = f"Tom has {number + 3} apples and gets 4 more. How many apples has Tom now?"
-            turn = Turn(
-                f"c-{number}", (Message("user", asked),), (Message("assistant", "7."),), asked, "7."
-            )
+            said = (Message("assistant", "7."),)
+            turn = Turn(f"c-{number}", (Message("user", asked),), said, asked, "7.")
             store.turns.add(turn)
             store.feedback.add(
                 Feedback(turn.id, "follow_up", "negative", "format", 0.9, "Use a list.", "test")
             )
-    config = load_config(home.config)
-    model = load_model(config.model)
-    # The base answers with lists; this adapter was taught to leave them out, and serves nobody.
+
+
+def taught_to_leave_lists_out(model, folder: Path) -> Path:
     from align_agent.distill.hindsight import Example, build_hindsight
     from align_agent.distill.step import StepConfig, Stepper
 
-    stepper = Stepper(model, StepConfig(loss="forward_kl"), seed=1)
-    plain = "Tom has 9 apples and gets 4 more. How many apples has Tom now?"
+    stepper = Stepper(model, StepConfig(loss="forward_kl", learning_rate=3e-3), seed=1)
     lesson = Example(
         "x",
-        (Message("user", plain),),
+        (Message("user", "Tom has 9 apples and gets 4 more. How many apples has Tom now?"),),
         (Message("assistant", "9 + 4 = 13, so 13 apples."),),
-        build_hindsight(
-            ("Write plain text: no bold, no lists, no headings.", "Keep answers short.")
-        ),
+        build_hindsight(("Write plain text: no bold, no lists, no headings.", "Keep it short.")),
     )
-    for _ in range(20):
-        stepper.step([lesson])
-    stepper.save(tmp_path / "adapter")
+    stepper.step([lesson], 20)
+    stepper.save(folder)
+    return folder
+
+
+def test_what_forgets_what_serves_already_is_refused(kept, pocket, tmp_path: Path) -> None:
+    home, _, folder = kept
+    complain_of_missing_lists(home)
     with Store.open(home.database) as store:
         Registry(store, home).promote(1, why="a test")
         store.runs.create(Run("run-x", "running", kind="solve", base="pocket"))
         run = store.runs.get("run-x")
     problem = load_problem(folder / "problem.yaml")
     judge = Judge(problem)
-    found = search_for(model, Search(problem, "best-of-k", 4, 0), judge)
-    told = Keeper(home, config)(run, model, found, judge, tmp_path / "adapter")
+    found = search_for(pocket, Search(problem, "best-of-k", 4, 0), judge)
+    adapter = taught_to_leave_lists_out(pocket, tmp_path / "adapter")
+    told = Keeper(home, load_config(home.config))(run, pocket, found, judge, adapter)
     assert told["verdict"] == "reject"
     assert "of your rule checks on your own prompts" in told["reasons"][0]
     with Store.open(home.database) as store:

@@ -205,7 +205,6 @@ KINDS = {
     "gap": "measured by the model",
     "reaction": "your reaction",
     "edit": "you wrote it anew",
-    "denial": "you refused the call",
 }
 
 
