@@ -14,10 +14,14 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from align_agent.sandbox.levels import (
+    PREFIX,
+    UIDS,
     Limits,
     command,
     environment,
@@ -26,6 +30,7 @@ from align_agent.sandbox.levels import (
     wall,
 )
 
+_OLD = 600.0  # a box of now is never so old, whoever's process it belongs to
 _START = 60.0  # seconds in which a box must stand, however busy the machine is
 
 
@@ -44,7 +49,8 @@ class Box:
 
     def __enter__(self) -> Box:
         name, self.level = wall()
-        self._folder = tempfile.mkdtemp(prefix="align-box-")
+        _sweep()
+        self._folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
         try:
             uid = other_user()
             if uid is not None:
@@ -182,3 +188,26 @@ class Box:
             except ValueError:
                 pass
         return f"the process ended by itself (exit code {status})"
+
+
+@cache
+def _sweep() -> None:
+    """Take away, once in a process, the folders of boxes whose process was killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        with suppress(OSError):
+            found = folder.lstat()
+            ours = found.st_uid == os.getuid() or (os.geteuid() == 0 and found.st_uid in UIDS)
+            old = time.time() - found.st_mtime > _OLD
+            if ours and old and owner.isdigit() and not _lives(int(owner)):
+                shutil.rmtree(folder, ignore_errors=True)  # which follows no link
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

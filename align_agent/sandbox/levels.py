@@ -31,7 +31,8 @@ _AS_ROOT = (
     "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try",
     "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID",
 )  # fmt: skip
-_UIDS = range(2_000_000, 2_900_000)  # far from any person or service
+UIDS = range(2_000_000, 2_900_000)  # far from any person or service
+PREFIX = "align-box-"  # of a box's folder; the number of its process follows
 
 
 class SandboxUnavailable(AlignAgentError):
@@ -107,7 +108,7 @@ def other_user() -> int | None:
 
     Limits on processes do not bind root, and nobody else's files may be touched.
     """
-    return random.SystemRandom().choice(_UIDS) if os.geteuid() == 0 else None
+    return random.SystemRandom().choice(UIDS) if os.geteuid() == 0 else None
 
 
 @cache
@@ -150,7 +151,7 @@ def order_of(wall: Wall, limits: Limits, folder: str, uid: int | None, **more: A
 def probe(name: Wall) -> list[str]:
     """Start a box that does nothing, and hear what holds in it. Raises OSError, ValueError."""
     limits = Limits(seconds=60.0)
-    with tempfile.TemporaryDirectory(prefix="align-box-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder:
         uid = other_user()
         if uid is not None:
             os.chown(folder, uid, uid)
