@@ -85,7 +85,7 @@ def train(
     assert_plain(base)
     with assert_untouched(base), seeded(seed, model.device):
         student = _student(model, cfg, seed, start)
-        network = student.get_base_model()
+        network, whole = student.get_base_model(), cfg.prompt_gradient
         weights = [p for p in student.parameters() if p.requires_grad]
         tokens = memory.tokens_at_once(student, cfg.max_memory_gb)
         limit = 60 * cfg.max_minutes if max_seconds is None else max_seconds
@@ -102,9 +102,7 @@ def train(
             share = schedule(at.step, len(batches), cfg.warmup_steps)
             optimizer.param_groups[0]["lr"] = rate * share
             batch = [lessons[i] for i in batches[at.step]]
-            loss, found, tokens = gradient_of(
-                network, batch, formula, at.tokens, cfg.prompt_gradient
-            )
+            loss, found, tokens = gradient_of(network, batch, formula, at.tokens, whole)
             norm = float(torch.nn.utils.clip_grad_norm_(weights, cfg.max_grad_norm))
             check_sound(at.step, loss, norm)
             optimizer.step()

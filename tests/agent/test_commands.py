@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from align_agent.adapters.registry import Registry
 from align_agent.agent.commands import Command, parse, run
-from align_agent.errors import NotFound, UsageError
+from align_agent.errors import AlignAgentError, NotFound, UsageError
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
 from align_agent.records import Run
@@ -172,3 +172,22 @@ def test_learn_without_a_callback_runs_a_night_in_a_process_of_its_own(make_sess
     session = make_session()
     reply = run(Command("learn"), session)
     assert reply.data["status"] == "skipped"
+
+
+def test_an_edited_answer_is_kept_redacted_for_the_night(make_session: Any) -> None:
+    session = make_session()
+    list(session.send("Hello!"))
+    run(Command("edit", "Hello,\\nask ada@example.org."), session)
+    with Store.open(session.home.database) as store:
+        (found,) = store.feedback.for_turn(session.last_turn.id)
+    assert (found.kind, found.polarity) == ("edit", "negative")
+    assert found.text == "Hello,\nask [redacted:email]."
+
+
+@pytest.mark.parametrize("rest", ["", "Hello there."])
+def test_an_edit_must_say_something_new(make_session: Any, rest: str) -> None:
+    session = make_session()
+    list(session.send("Hello!"))
+    with pytest.raises(AlignAgentError) as caught:
+        run(Command("edit", rest), session)
+    assert caught.value.hint

@@ -9,13 +9,7 @@ import pytest
 
 from align_agent.models.pocket import WEIGHTS
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "night"))
-
-STYLE = (
-    "# Style guide\n\n- Write plain text: no bold, no lists, no headings.\n"
-    "- Keep answers short.\n- Be warm and encouraging.\n"
-)
-WANTED = ("format:plain", "length:brief", "tone:warm")
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "night")]
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import STYLE, WANTED  # type: ignore[import-not-found]
 from nights import configure, make_home
+from wanted import STYLE, WANTED
 
 from align_agent.adapters.registry import Registry
 from align_agent.cli import main

@@ -15,6 +15,7 @@ from align_agent.compare import word_diff
 from align_agent.gate.report import Measure
 from align_agent.night.lock import NightLock
 from align_agent.records import Run
+from align_agent.store import Store
 from align_agent.web.charts import MOST_POINTS, line
 from align_agent.web.pages.morning import gate_table, gates_of
 from align_agent.web.pages.nights import changes
@@ -248,3 +249,16 @@ def test_a_gate_is_passed_unless_something_at_it_was_bad() -> None:
     }
     assert gates_of(verdict) == (1, 2)
     assert len(gate_table(verdict)["rows"]) == 3
+
+
+def test_an_answer_written_anew_is_what_the_night_learns_from(
+    client: Any, dashboard: Dashboard
+) -> None:
+    with Store.open(dashboard.service.home.database) as store:
+        turn = next(t for t in store.turns.list() if t.answer and t.main)
+    assert post(client, "answer-edit", turn=turn.id, text="As it should be.").status_code == 303
+    with Store.open(dashboard.service.home.database) as store:
+        found = store.feedback.for_turn(turn.id)[-1]
+    assert (found.kind, found.text) == ("edit", "As it should be.")
+    page = client.get("/conversation", params={"id": turn.conversation_id}).text
+    assert "you wrote it anew" in page and "Write it anew" in page
