@@ -123,7 +123,9 @@ class Loading(Kind):
     async def _trim(self) -> None:
         async with self._lock:
             spare = len(self._names) - self.settings.loaded
-            idle = [name for name in self._names if not self._used[name]][: max(spare, 0)]
+            # Of the oldest alone: one that answers is waited for, not a later one unloaded for it.
+            old = list(self._names)[: max(spare, 0)]
+            idle = [name for name in old if not self._used[name]]
             for name in idle:
                 # First out of our own list: whoever asks for it from now on has it loaded again.
                 del self._names[name]
