@@ -29,7 +29,9 @@ def hindsight_block(
     rules: Sequence[str], follow_up: str = "", *, demonstration: str = "", document: str = ""
 ) -> str:
     """What the teacher sees and the student does not: the rules, the user's next message, an answer
-    as it should be, a document to go by."""
+    as it should be, a document to go by. Empty when nothing of it is known."""
+    if not (rules or follow_up or demonstration or document):
+        return ""
     lines = [HINDSIGHT_OPEN, HINDSIGHT_LEAD]
     if document:
         lines.append(document)

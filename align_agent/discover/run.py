@@ -134,7 +134,7 @@ def _run(store: Store, wanted: Wanted, base: str) -> Run:
         store.runs.create(run)
         return run
     run = store.runs.get(wanted.resume)
-    if run.kind != KIND or any(run.config.get(name) != wanted for name, wanted in order.items()):
+    if run.kind != KIND or any(run.config.get(name) != value for name, value in order.items()):
         raise UsageError(
             f"run `{run.id}` searched for something else",
             hint="resume with the same problem, method, budget, seed and model",

@@ -15,15 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from align_agent.discover.methods import (
-    Ask,
-    Attempt,
-    Method,
-    ask,
-    examples,
-    learns,
-    sizes,
-)
+from align_agent.discover.methods import Ask, Attempt, Method, ask, examples, learns, sizes
 from align_agent.discover.problem import Problem
 from align_agent.discover.verdicts import Judge, Outcome, code_in
 from align_agent.distill.hindsight import Example

@@ -89,12 +89,9 @@ class Shown:
 
     def block(self, rules: Sequence[str]) -> str:
         """The block that the teacher sees; empty when there is nothing to know."""
-        follow_up = self.follow_up.strip()
-        if not (rules or follow_up or self.taught):
-            return ""
         return hindsight_block(
             rules,
-            follow_up,
+            self.follow_up.strip(),
             demonstration=self.demonstration.strip(),
             document=self.document.strip(),
         )

@@ -42,13 +42,7 @@ class Candidate:
     """A turn with the user's correction of it, and what was shown in its place; mostly empty."""
 
     turn: Turn
-    follow_up: str = ""
-    demonstration: str = ""
-    document: str = ""
-
-    @property
-    def shown(self) -> Shown:
-        return Shown(self.follow_up, self.demonstration, self.document)
+    shown: Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +114,7 @@ def select(
         result.skipped.extend((i.turn_id, why) for i in items if i.turn_id not in chosen)
         some = sorted((i for i in items if i.turn_id in chosen), key=lambda item: item.number)
         turns = store.turns.several([item.number for item in some])
-        into.extend(
-            Candidate(t, i.shown.follow_up, i.shown.demonstration, i.shown.document)
-            for t, i in zip(turns, some, strict=True)
-        )
+        into.extend(Candidate(turn, i.shown) for turn, i in zip(turns, some, strict=True))
     return result
 
 

@@ -42,8 +42,6 @@ class HeldOut:
     @property
     def hindsight(self) -> str:
         """The block that the teacher sees; empty when nothing is known."""
-        if not (self.rules or self.follow_up or self.demonstration or self.document):
-            return ""
         return prompts.hindsight_block(
             self.rules,
             self.follow_up,

@@ -7,6 +7,7 @@ forgets that is refused. A version from one problem never serves without the use
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -196,8 +197,6 @@ def _met(night: Night, adapter: Path, items: Sequence[HeldOut]) -> tuple[float, 
 
 
 def _rank(adapter: Path) -> int:
-    import json
-
     from align_agent.models.lora import CONFIG_FILE
 
     return int(json.loads((adapter / CONFIG_FILE).read_text(encoding="utf-8"))["r"])

@@ -79,15 +79,16 @@ def of_document(document: Document, questions: Iterable[str], config: Config) ->
 
 def sort(store: Store, lessons: Sequence[Lesson]) -> Sorted:
     """Which lessons the log lacks, and which older ones they take the place of."""
-    known = [lesson for lesson in lessons if _stands(store, lesson.turn_id)]
+    new: list[Lesson] = []
+    known: list[Lesson] = []
+    for lesson in lessons:
+        (known if _stands(store, lesson.turn_id) else new).append(lesson)
     ids = {lesson.turn_id for lesson in lessons}
-    new = [lesson for lesson in lessons if lesson not in known]
     places = {lesson.place for lesson in new}
     older = [
         turn.id
-        for turn in (store.turns.all_main() if new else ())
-        if turn.channel == CHANNEL
-        and turn.id not in ids
+        for turn in (store.turns.list(channel=CHANNEL, main_only=True, limit=-1) if new else ())
+        if turn.id not in ids
         and not turn.excluded
         and any(
             _place(found.kind, turn.prompt, found.evidence) in places

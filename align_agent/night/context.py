@@ -98,7 +98,8 @@ class Night:
 
     def documents(self) -> str:
         """All documents that this night learns, one text: they apply to any prompt."""
-        return "\n\n".join(dict.fromkeys(c.document for c in self.chosen().train if c.document))
+        found = (candidate.shown.document for candidate in self.chosen().train)
+        return "\n\n".join(dict.fromkeys(text for text in found if text))
 
     def max_new_tokens(self) -> int:
         """Tokens of one answer: as by day, but never more than half of the context."""

@@ -174,9 +174,9 @@ def heldout_of(night: Night, candidate: Candidate) -> HeldOut | None:
         prompt=turn.prompt,
         rules=tuple(night.wishes.for_turn(turn)),
         checks=tuple(plan.checks_of(candidate, night.wishes)),
-        follow_up=candidate.follow_up,
-        demonstration=candidate.demonstration,
-        document=candidate.document,
+        follow_up=candidate.shown.follow_up,
+        demonstration=candidate.shown.demonstration,
+        document=candidate.shown.document,
         # A complaint about an answer that breaks a check is taken to be about that.
         covered=night.wishes.violates(turn),
         tools=turn.tools,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from align_agent.config import DistillConfig
-from align_agent.distill.hindsight import Example, teacher_prompt
+from align_agent.distill.hindsight import Example, Shown, teacher_prompt
 from align_agent.distill.select import Candidate
 from align_agent.errors import ModelError, PromotionHeld
 from align_agent.feedback.checks import run_check
@@ -95,7 +95,7 @@ def preflight(night: Night) -> dict[str, Any] | End:
         )
     told, met, total, ahead = _obedience(night, [c for c in candidates if c.turn.id in pairs])
     open_wishes = any(
-        c.shown.taught or (c.follow_up and not night.wishes.violates(c.turn))
+        c.shown.taught or (c.shown.follow_up and not night.wishes.violates(c.turn))
         for c in candidates
         if c.turn.id in pairs
     )
@@ -236,7 +236,7 @@ def rollouts(night: Night) -> dict[str, Any]:
 
 
 def train(night: Night) -> dict[str, Any]:
-    """Distil into a fresh adapter over the frozen base. A training cut off goes on at its step."""
+    """Distil into the night's adapter (`Night.start`). A training cut off goes on at its step."""
     found = night.done["rollouts"]
     examples = [Example.from_dict(row) for row in found["examples"]]
     if found["answers"]:
@@ -360,15 +360,13 @@ def _clear_tainted(night: Night) -> str:
 
     Returns what to add to the night's reason. A hold of the user's stands.
     """
-    champion = night.registry.champion()
-    if champion == BASE_VERSION or not night.store.adapters.get(champion).tainted:
+    version = night.registry.champion()
+    if version == BASE_VERSION or not night.store.adapters.get(version).tainted:
         return ""
-    label = version_label(champion)
-    try:
-        night.registry.promote(BASE_VERSION, why=f"{label} is tainted", who="night")
-    except PromotionHeld as held:
-        return f"; {label} learned from what was forgotten, but {held.message}"
-    return f"; {label} learned from what was forgotten: the base answers in its place"
+    learned = f"{version_label(version)} learned from what was forgotten"
+    if held := _back_to_the_base(night, f"{version_label(version)} is tainted"):
+        return f"; {learned}, but {held}"
+    return f"; {learned}: the base answers in its place"
 
 
 def _clear_unwanted(night: Night) -> str:
@@ -381,12 +379,19 @@ def _clear_unwanted(night: Night) -> str:
     champion = continual.champion_of(night.store, version)
     if champion is None or not gone or night.wishes.rules:
         return ""
-    label = version_label(version)
+    learned = f"{version_label(version)} learned what is not wanted any more"
+    if held := _back_to_the_base(night, f"{gone[0]} is retired"):
+        return f"; {learned}, but {held}"
+    return f"; {learned} ({gone[0]}): the base answers again"
+
+
+def _back_to_the_base(night: Night, why: str) -> str:
+    """Why the user's hold forbids it, or the empty string once it is done."""
     try:
-        night.registry.promote(BASE_VERSION, why=f"{gone[0]} is retired", who="night")
+        night.registry.promote(BASE_VERSION, why=why, who="night")
     except PromotionHeld as held:
-        return f"; {label} learned what is not wanted any more, but {held.message}"
-    return f"; {label} learned what is not wanted any more ({gone[0]}): the base answers again"
+        return held.message
+    return ""
 
 
 PHASES: dict[str, Phase] = {
@@ -454,13 +459,11 @@ def _general_anchors(night: Night, lessons: list[Example], own: int) -> list[Exa
     They are asked as the lessons were, tools included, and under what applies to any prompt. None
     is asked as a demonstrated prompt is: there the old answer must not be held in place.
     """
-    from align_agent.distill.hindsight import Shown
-
     share = night.config.distill.anchors
     missing = max(round(share / (1 - share) * len(lessons)), MIN_ANCHORS if share else 0) - own
     rules = [rule.text for rule in night.wishes.general()]
     block = Shown(document=night.documents()).block(rules)
-    shown = [c.turn.user_text for c in night.chosen().train if c.demonstration]
+    shown = [c.turn.user_text for c in night.chosen().train if c.shown.demonstration]
     texts = [
         text
         for text in exam.general_prompts(night, max(missing, 0), seed=night.run.seed)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from align_agent.config import Config, load_config
-from align_agent.distill.hindsight import Example, example_of
+from align_agent.distill.hindsight import Example, Shown, example_of
 from align_agent.distill.select import Candidate, Selection, select
 from align_agent.feedback.checks import run_check
 from align_agent.feedback.fading import FADED
@@ -143,10 +143,9 @@ def plan(home: Home) -> Plan:
 
 def tonight(store: Store, config: Config, wishes: Wishes) -> tuple[Selection, continual.Start]:
     """What a night that begins now learns from, and from which weights it starts."""
-    chosen = choose(store, config, wishes)
-    champion = continual.champion_of(store, store.adapters.alias("champion") or BASE_VERSION)
-    excluded = [row["id"] for row in store.turns.facts() if row["excluded"]] if champion else []
-    start = continual.start_of(config, champion, chosen, wishes.rules, excluded)
+    champion = _champion(store)
+    chosen = _choose(store, config, wishes, champion)
+    start = continual.start_of(config, champion, chosen, wishes.rules, store.turns.excluded())
     if champion is not None and start.version:
         chosen = continual.with_replay(chosen, champion, config.distill.replay, config.distill.seed)
     return chosen, start
@@ -154,7 +153,16 @@ def tonight(store: Store, config: Config, wishes: Wishes) -> tuple[Selection, co
 
 def choose(store: Store, config: Config, wishes: Wishes) -> Selection:
     """The selection of a night, which gives back what is held out where there is too little."""
-    champion = continual.champion_of(store, store.adapters.alias("champion") or BASE_VERSION)
+    return _choose(store, config, wishes, _champion(store))
+
+
+def _champion(store: Store) -> continual.Champion | None:
+    return continual.champion_of(store, store.adapters.alias("champion") or BASE_VERSION)
+
+
+def _choose(
+    store: Store, config: Config, wishes: Wishes, champion: continual.Champion | None
+) -> Selection:
     chosen = select(
         store,
         config.distill,
@@ -194,13 +202,13 @@ def uses_of(chosen: Selection, wishes: Wishes) -> list[tuple[str, str, str]]:
 
 
 def _why(candidate: Candidate, wishes: Wishes) -> str:
-    if candidate.demonstration:
+    if candidate.shown.demonstration:
         return DEMONSTRATED
-    if candidate.document:
+    if candidate.shown.document:
         return DOCUMENTED
-    if not candidate.follow_up and wishes.told(candidate.turn):
+    if not candidate.shown.follow_up and wishes.told(candidate.turn):
         return TOLD
-    corrected = candidate.follow_up or not wishes.violates(candidate.turn)
+    corrected = candidate.shown.follow_up or not wishes.violates(candidate.turn)
     return CORRECTED if corrected else VIOLATES
 
 
@@ -243,7 +251,7 @@ def restore(store: Store, kept: Mapping[str, Sequence[Sequence[str]]]) -> Select
         return replace(turn, prompt=without_rules(turn.prompt))
 
     def candidates(use: str) -> list[Candidate]:
-        return [Candidate(bare(turn_id), *known) for turn_id, *known in kept.get(use, ())]
+        return [Candidate(bare(turn_id), Shown(*known)) for turn_id, *known in kept.get(use, ())]
 
     return Selection(candidates("train"), candidates("heldout"), candidates("anchor"), [])
 
@@ -258,18 +266,13 @@ def artefact_of(chosen: Selection) -> dict[str, list[list[str]]]:
 
 
 def _row(candidate: Candidate) -> list[str]:
-    return [
-        candidate.turn.id,
-        candidate.follow_up,
-        candidate.demonstration,
-        candidate.document,
-    ]
+    return [candidate.turn.id, *astuple(candidate.shown)]
 
 
 def checks_of(candidate: Candidate, wishes: Wishes) -> list[Mapping[str, Any]]:
     """The specs that an answer to the candidate's prompt should meet: of rules and document."""
     found = wishes.checks_for(candidate.turn)
-    extra = document_checks(candidate.document) if candidate.document else []
+    extra = document_checks(candidate.shown.document) if candidate.shown.document else []
     return [*found, *(check for check in extra if check not in found)]
 
 

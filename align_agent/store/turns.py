@@ -84,6 +84,7 @@ class Turns(Nouns):
         limit: int = 50,
         offset: int = 0,
         conversation: str = "",
+        channel: str = "",
         search: str = "",
         main_only: bool = False,
         newest_first: bool = True,
@@ -97,6 +98,9 @@ class Turns(Nouns):
         if conversation:
             conditions.append("conversation_id = ?")
             parameters.append(conversation)
+        if channel:
+            conditions.append("channel = ?")
+            parameters.append(channel)
         if main_only:
             conditions.append("main = 1")
         if search.strip():
@@ -145,6 +149,11 @@ class Turns(Nouns):
             f"{answered} as answered from turns t where main = 1 order by number",
             [_BLANK],
         )
+
+    def excluded(self) -> set[str]:
+        """The ids of the main turns that were taken out."""
+        rows = self.connection.rows("select id from turns where main = 1 and excluded = 1")
+        return {row["id"] for row in rows}
 
     def without_history(self, numbers: Sequence[int]) -> Iterator[Turn]:
         """The turns with these numbers, in that order, read as they are asked for.

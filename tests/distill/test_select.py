@@ -155,7 +155,7 @@ def test_nothing_is_trained_on_without_something_to_tell_the_teacher(
     log: Log, config: Settings
 ) -> None:
     for candidate in run(log, config).train:
-        assert candidate.follow_up or candidate.turn.id in log.ruled
+        assert candidate.shown.follow_up or candidate.turn.id in log.ruled
         assert candidate.turn.main
         assert not candidate.turn.excluded
         assert candidate.turn.answer
@@ -173,21 +173,21 @@ def test_a_corrected_turn_is_trained_on_with_the_users_words() -> None:
     turns = many(6)
     selection = run(Log(turns, [complaint(one) for one in turns]))
     assert selection.train
-    assert {c.follow_up for c in selection.train} == {"Be warmer."}
+    assert {c.shown.follow_up for c in selection.train} == {"Be warmer."}
 
 
 def test_a_turn_that_breaks_a_rule_is_trained_on_without_any_complaint() -> None:
     ids = frozenset(one.id for one in many(6))
     selection = run(Log(many(6), broken=ids, ruled=ids))
     assert selection.train
-    assert {c.follow_up for c in selection.train} == {""}
+    assert {c.shown.follow_up for c in selection.train} == {""}
 
 
 def test_a_turn_that_was_fine_is_an_anchor_without_follow_up() -> None:
     turns = many(30)
     selection = run(Log(turns, [complaint(one) for one in turns[:20]]))
     assert selection.anchors
-    assert {c.follow_up for c in selection.anchors} == {""}
+    assert {c.shown.follow_up for c in selection.anchors} == {""}
 
 
 def test_anchors_are_the_configured_share_of_all_examples() -> None:

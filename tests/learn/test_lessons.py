@@ -68,14 +68,14 @@ def test_another_answer_to_the_same_prompt_replaces_the_first(store: Store) -> N
     kept(store, log.of_demonstrations([shown("a b", "one"), shown("c d", "x")], config))
     found = kept(store, log.of_demonstrations([shown("a b", "two")], config))
     assert len(found.replaced) == 1
-    assert {c.demonstration for c in chosen(store, config)} == {"two", "x"}
+    assert {c.shown.demonstration for c in chosen(store, config)} == {"two", "x"}
 
 
 def test_an_answer_that_was_replaced_can_come_back(store: Store) -> None:
     config = Config()
     for answer in ("one", "two", "one"):
         kept(store, log.of_demonstrations([shown("a b", answer)], config))
-    assert [c.demonstration for c in chosen(store, config)] == ["one"]
+    assert [c.shown.demonstration for c in chosen(store, config)] == ["one"]
 
 
 def test_a_newer_text_of_a_document_replaces_all_its_lessons(store: Store) -> None:
@@ -83,7 +83,7 @@ def test_a_newer_text_of_a_document_replaces_all_its_lessons(store: Store) -> No
     kept(store, log.of_document(Document("guide", "Be brief."), ["a b", "c d"], config))
     kept(store, log.of_document(Document("other", "Be kind."), ["a b"], config))
     kept(store, log.of_document(Document("guide", "Be long."), ["e f"], config))
-    assert {c.document for c in chosen(store, config)} == {"Be long.", "Be kind."}
+    assert {c.shown.document for c in chosen(store, config)} == {"Be long.", "Be kind."}
 
 
 def test_a_secret_in_a_demonstration_is_never_stored(store: Store) -> None:

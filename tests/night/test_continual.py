@@ -242,7 +242,7 @@ def flipped(tmp_path, tiny_model_dir) -> Home:
 
 def test_after_a_flip_the_old_complaints_teach_nothing(flipped):
     chosen, _ = tonight(flipped)
-    words = {c.follow_up for c in (*chosen.train, *chosen.heldout)}
+    words = {c.shown.follow_up for c in (*chosen.train, *chosen.heldout)}
     assert words - {""} == {"Use lists and bold."}
 
 
@@ -259,7 +259,7 @@ def test_after_flipping_back_the_first_complaints_count_again(flipped):
         assert rule.status == "retired"
         Profile(store, load_config(flipped.config)).accept(rule.id)
     chosen, _ = tonight(flipped)
-    words = {c.follow_up for c in (*chosen.train, *chosen.heldout)}
+    words = {c.shown.follow_up for c in (*chosen.train, *chosen.heldout)}
     assert COMPLAINT in words
     assert "Use lists and bold." not in words
 
@@ -269,7 +269,7 @@ def test_a_rule_that_the_user_retired_takes_its_complaints_along(flipped):
         rule = next(r for r in store.rules.list() if r.direction == "format:markdown")
         Profile(store, load_config(flipped.config)).retire(rule.id)
     chosen, _ = tonight(flipped)
-    assert [c for c in chosen.train if c.follow_up] == []
+    assert [c for c in chosen.train if c.shown.follow_up] == []
 
 
 def test_a_night_after_a_flip_trains_on_the_new_wish_alone(flipped):
