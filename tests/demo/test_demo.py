@@ -1,9 +1,5 @@
 """The demonstration itself, whole and real: the student's two nights."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
 from align_agent.errors import AlignAgentError
@@ -18,12 +14,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory):
+def played(tmp_path_factory, play):
     root = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "align_agent", "demo", "--json", "--keep", str(root)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return root, json.loads(result.stdout)
+    return root, play(root)
 
 
 def test_the_student_starts_unsatisfied_and_ends_satisfied(played):

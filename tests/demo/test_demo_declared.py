@@ -1,10 +1,6 @@
 """The demonstration's third person, whole and real: declares first, and two nights later needs it
 no more."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
 from align_agent.models.pocket import WEIGHTS
@@ -17,14 +13,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def declared(tmp_path_factory):
+def declared(tmp_path_factory, play):
     """What `align-agent demo --declared --json` prints."""
-    root = tmp_path_factory.mktemp("declared")
-    command = [sys.executable, "-m", "align_agent", "demo", "--declared", "--json"]
-    command += ["--keep", str(root)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)["declared"]
+    return play(tmp_path_factory.mktemp("declared"), "--declared")["declared"]
 
 
 def test_the_first_answers_satisfy_with_the_rules_in_the_prompt_and_not_without(declared):

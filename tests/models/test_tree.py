@@ -58,18 +58,24 @@ def test_a_tree_gives_what_each_sequence_gives_alone(
         assert torch.allclose(found, plain(base, sequences), rtol=1e-4, atol=1e-4)
 
 
+def moved_lora(model: LocalModel) -> Any:
+    """A network of its own with a LoRA that does something, the same each time."""
+    network = lora.fresh_lora(
+        model.network(None), rank=4, alpha=8, dropout=0.0, seed=0
+    ).get_base_model()
+    for name, weight in network.named_parameters():
+        if "lora_B" in name:
+            torch.manual_seed(len(name))
+            torch.nn.init.normal_(weight, std=0.1)
+    return network
+
+
 def test_the_gradient_through_a_tree_is_the_sum_of_the_rows(tiny_model: LocalModel) -> None:
     sequences = [[5, 6, 7, 8, 9], [5, 6, 7, 1, 2, 3], [5, 6, 7, 8], [9, 9], [5, 6, 7, 8, 9, 4, 4]]
     positions = [list(range(1, len(s))) for s in sequences]
     gradients = []
     for packed in (True, False):
-        network = lora.fresh_lora(
-            tiny_model.network(None), rank=4, alpha=8, dropout=0.0, seed=0
-        ).get_base_model()
-        for name, weight in network.named_parameters():
-            if "lora_B" in name:
-                torch.manual_seed(len(name))
-                torch.nn.init.normal_(weight, std=0.1)
+        network = moved_lora(tiny_model)
         if packed:
             hidden = hidden_at(network, sequences, positions)
         else:
@@ -90,13 +96,7 @@ def test_without_the_prompts_gradient_it_is_that_of_answers_behind_a_cache(
     positions = [list(range(n, len(s))) for n, s in zip(starts, sequences, strict=True)]
     gradients, states = [], []
     for packed in (True, False):
-        network = lora.fresh_lora(
-            tiny_model.network(None), rank=4, alpha=8, dropout=0.0, seed=0
-        ).get_base_model()
-        for name, weight in network.named_parameters():
-            if "lora_B" in name:
-                torch.manual_seed(len(name))
-                torch.nn.init.normal_(weight, std=0.1)
+        network = moved_lora(tiny_model)
         if packed:
             hidden = hidden_at(network, sequences, positions, prompt_gradient=False)
         else:

@@ -35,7 +35,17 @@ class Remote:
         self._settings = settings
         self._headers = _authorization(settings)
         self._client: aiohttp.ClientSession | None = None
+        self._chat = f"{self.url}/chat/completions"
         self._near = _near(self.url)
+        there = urlsplit(self._chat)
+        self._near_path = there.path
+        self._near_headers = {
+            "host": there.netloc,
+            "content-type": "application/json",
+            "accept": "*/*",
+            "user-agent": "align-agent",
+            **self._headers,
+        }
         self._model = settings.model
         try:
             import aiohttp  # noqa: F401
@@ -85,24 +95,19 @@ class Remote:
 
         # How long it may take is the caller's to say.
         waiting = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-        url = f"{self.url}/chat/completions"
         with self._told():
             if self._near is not None:
                 answer = await self._near.post(
-                    urlsplit(url).path, self._heads(url), json.dumps(body).encode()
+                    self._near_path, self._near_headers, json.dumps(body).encode()
                 )
                 try:
                     yield await self._answered(answer.status, answer.headers, answer.chunks())
                 finally:
                     self._near.done(answer)
                 return
-            async with await self._posted(url, json=body, timeout=waiting) as response:
+            async with await self._posted(self._chat, json=body, timeout=waiting) as response:
                 chunks = response.content.iter_any()
                 yield await self._answered(response.status, response.headers, chunks)
-
-    def _heads(self, url: str) -> dict[str, str]:
-        named = {"host": urlsplit(url).netloc, "content-type": "application/json"}
-        return named | {"accept": "*/*", "user-agent": "align-agent"} | self._headers
 
     async def _posted(self, url: str, **facts: Any) -> aiohttp.ClientResponse:
         import aiohttp
