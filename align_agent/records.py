@@ -14,6 +14,7 @@ from typing import Any, Literal
 Role = Literal["system", "user", "assistant", "tool"]
 Polarity = Literal["negative", "positive", "neutral"]
 RuleStatus = Literal["proposed", "active", "retired", "declared"]
+RulePolarity = Literal["do", "dont"]
 RunStatus = Literal[
     "running", "promoted", "review", "rejected", "skipped", "failed", "interrupted",
     "solved", "spent",
@@ -141,7 +142,7 @@ class Rule:
     `direction` is a key such as "format:plain" when the wish is a known one (two rules with the
     same axis, the part before the colon, and another value contradict each other); empty otherwise.
     `check` names a verifiable check with its parameters, `{"name": ..., ...}`, when a program can
-    tell whether an answer obeys.
+    tell whether an answer obeys. `polarity` says whether it asks for something or forbids it.
     """
 
     text: str
@@ -154,6 +155,7 @@ class Rule:
     last_seen: str = field(default_factory=now)
     reason: str = ""
     id: str = field(default_factory=lambda: new_id("rule"))
+    polarity: RulePolarity = "do"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from align_agent.store import Store
 
 
+_ASKS = {"do": "do", "dont": "don't"}
+
+
 @click.group(cls=NounGroup)
 @common
 def command() -> None:
@@ -52,13 +55,14 @@ def list_(app: App, status: tuple[str, ...]) -> None:
         if not rules:
             note("no rules yet: correct the agent in a chat, or `align-agent rules add TEXT`")
         table(
-            ("id", "status", "seen", "last", "check", "rule"),
+            ("id", "status", "seen", "last", "asks", "check", "rule"),
             [
                 (
                     rule.id[:12],
                     rule.status,
                     f"{rule.count}x",
                     when(rule.last_seen),
+                    _ASKS[rule.polarity],
                     "yes" if rule.check else "",
                     rule.text,
                 )
@@ -85,6 +89,7 @@ def show_one(app: App, rule_id: str) -> None:
                 ("rule", rule.id),
                 ("text", rule.text),
                 ("status", rule.status + (f" ({rule.reason})" if rule.reason else "")),
+                ("asks", _ASKS[rule.polarity]),
                 ("direction", rule.direction or "(in your own words)"),
                 ("check", rule.check or "(no program can tell)"),
                 ("scope", rule.scope),
@@ -146,7 +151,8 @@ def _show_explained(facts: dict[str, Any]) -> None:
     state = rule.status + (f" ({rule.reason})" if rule.reason else "")
     say(f"{printable(rule.text)}  [{rule.id[:12]}, {state}]")
     origin = "declared in config.yaml" if rule.status == "declared" else f"asked for {rule.count}x"
-    say(f"  {origin}, last {when(rule.last_seen)}; counts for: {rule.scope}")
+    asks = f"a {_ASKS[rule.polarity]}"
+    say(f"  {origin}, last {when(rule.last_seen)}; {asks}; counts for: {rule.scope}")
     for reason in facts["because"]:
         say(f"  you asked   {_short(reason['you_asked'])}")
         say(f"  answer      {_short(reason['answer'])}")

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from align_agent.directions import DIRECTIONS
+from align_agent.polarity import polarity_of
 
 if TYPE_CHECKING:
     from align_agent.config.sections import PreferencesConfig
@@ -44,7 +45,6 @@ _LANGUAGES = {
 _AT_MOST = re.compile(
     r"(?:at most|max\.?|maximum|up to|no more than) (\d{1,4}) (words|sentences)", re.IGNORECASE
 )
-_FORBIDS = re.compile(r"(?:no|never|don'?t|do not|avoid|without)\b", re.IGNORECASE)
 
 
 def declared_rules(preferences: PreferencesConfig) -> list[tuple[str, Entry]]:
@@ -65,7 +65,7 @@ def _entries(preferences: PreferencesConfig) -> Iterator[tuple[str, Entry]]:
     for place, text in enumerate(preferences.dont):
         tidy = text.strip()
         known = _known("dont", tidy)
-        if not _FORBIDS.match(tidy):
+        if polarity_of(tidy) == "do":
             tidy = f"Do not {tidy[:1].lower()}{tidy[1:]}"
         yield f"preferences.dont[{place}]", {"text": known or _sentence(tidy)}
     for place, rule in enumerate(preferences.rules):

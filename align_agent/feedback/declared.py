@@ -10,10 +10,8 @@ from pathlib import Path
 
 from align_agent.config import Config, load_with_lines
 from align_agent.config.preferences import declared_rules
-from align_agent.directions import axis_of
 from align_agent.errors import ConfigError, InputError
-from align_agent.feedback.profile import declared_rule
-from align_agent.feedback.text import key_of
+from align_agent.feedback.profile import declared_rule, opposed
 from align_agent.records import Rule
 
 
@@ -37,11 +35,8 @@ def against(rule: Rule, other: Rule) -> str:
     """Why two declared rules cannot both be followed, or the empty string."""
     if rule.scope != other.scope:
         return ""
-    axis = axis_of(rule.direction)
-    if axis and axis == axis_of(other.direction) and rule.direction != other.direction:
-        return f"both are about {axis}"
-    if _bare(rule.text) == _bare(other.text) and rule.text != other.text:
-        return "one asks for what the other forbids"
+    if why := opposed(rule, other):
+        return why
     checks = [rule.check or {}, other.check or {}]
     names = {str(check.get("name")): check for check in checks}
     both = {"min_words", "max_words"} <= names.keys()
@@ -60,10 +55,3 @@ def _read(path: Path, config: Config, lines: dict[str, int]) -> Iterator[tuple[s
             raise ConfigError(
                 f"{path} line {lines.get(key, 1)}: `{key}`: {error.message}", hint=error.hint
             ) from error
-
-
-def _bare(text: str) -> str:
-    words = key_of(text).split()
-    while words and words[0] in ("do", "not", "don't", "dont", "never", "no", "avoid", "always"):
-        words.pop(0)
-    return " ".join(words)

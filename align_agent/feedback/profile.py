@@ -23,6 +23,7 @@ from align_agent.feedback.reader import Reading, read
 from align_agent.feedback.scope import EVERYTHING, applies, applying, checked_scope, scope_of
 from align_agent.feedback.text import key_of
 from align_agent.feedback.wishes import check_for, is_private
+from align_agent.polarity import parted, polarity_of
 from align_agent.records import Feedback, Rule, RuleStatus, Turn, now
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ SURE_OF_WISH = 0.75
 BY_USER = "retired by you"
 UNDECLARED = "no longer in config.yaml"
 OUTVOTED = "config.yaml declares the opposite"
+# What follows from the words of a rule.
+_MEANING = ("direction", "polarity", "check")
 
 __all__ = ["EVERYTHING", "Profile", "applies"]
 
@@ -94,7 +97,7 @@ class Profile:
                 learned.append(self._take(_of_direction(direction), status, feedback.created_at))
             if reading.wish and not reading.directions and not is_private(reading.wish):
                 wish = _tidy(reading.wish)
-                rule = Rule(wish, "proposed", check=check_for(wish), scope=scope_of(wish))
+                rule = replace(_of_words(wish), check=check_for(wish), scope=scope_of(wish))
                 learned.append(self._take(rule, "proposed", feedback.created_at))
             for rule in learned:
                 for turn_id in (feedback.turn_id, feedback.source_turn_id):
@@ -115,20 +118,10 @@ class Profile:
                 old = known.get(rule.id)
                 if old is None:
                     self._store.rules.add(rule)
-                elif (old.status, old.check, old.scope, old.direction) != (
-                    "declared",
-                    rule.check,
-                    rule.scope,
-                    rule.direction,
-                ):
-                    self._store.rules.update(
-                        rule.id,
-                        status="declared",
-                        reason="",
-                        check=rule.check,
-                        scope=rule.scope,
-                        direction=rule.direction,
-                    )
+                else:
+                    meant = {name: getattr(rule, name) for name in ("status", "scope", *_MEANING)}
+                    if any(getattr(old, name) != value for name, value in meant.items()):
+                        self._store.rules.update(rule.id, reason="", **meant)
             for rule in wanted.values():
                 for loser in self._opponents(rule, ("active",)):
                     self._store.rules.update(loser.id, status="proposed", reason=OUTVOTED)
@@ -162,19 +155,17 @@ class Profile:
             return self._store.rules.update(rule.id, status="active", reason="")
 
     def edit(self, rule_id: str, text: str) -> Rule:
-        """Put a rule into other words; its direction and check follow from them.
+        """Put a rule into other words; its direction, polarity and check follow from them.
 
         Raises NotFound, InputError, and UsageError for a declared rule.
         """
         rule = self._own(rule_id)
         fresh = _of_text(_checked(text))
-        changed = replace(rule, text=fresh.text, direction=fresh.direction, check=fresh.check)
+        said = {name: getattr(fresh, name) for name in ("text", *_MEANING)}
         with self._store.transaction():
             if rule.status == "active":
-                self._retire_opponents(changed)
-            return self._store.rules.update(
-                rule.id, text=fresh.text, direction=fresh.direction, check=fresh.check
-            )
+                self._retire_opponents(replace(rule, **said))
+            return self._store.rules.update(rule.id, **said)
 
     def retire(self, rule_id: str) -> Rule:
         """Stop following a rule. Raises NotFound, UsageError for a declared one."""
@@ -240,16 +231,11 @@ class Profile:
         return same[0] if same else None
 
     def _opponents(self, rule: Rule, statuses: Sequence[str]) -> list[Rule]:
-        """The rules on the same axis that ask for something else."""
-        axis = axis_of(rule.direction)
-        if not axis:
-            return []
+        """The rules of the same scope that ask for the opposite."""
         return [
             other
             for other in self._store.rules.list(statuses)
-            if axis_of(other.direction) == axis
-            and other.direction != rule.direction
-            and other.scope == rule.scope
+            if other.scope == rule.scope and opposed(rule, other)
         ]
 
     def _retire_opponents(self, rule: Rule) -> None:
@@ -268,13 +254,29 @@ def _same(rule: Rule, other: Rule) -> bool:
     return key_of(rule.text) == key_of(other.text) and rule.scope == other.scope
 
 
+def opposed(rule: Rule, other: Rule) -> str:
+    """Why two rules of one scope cannot both be followed, or the empty string."""
+    axis = axis_of(rule.direction)
+    if axis and axis == axis_of(other.direction):
+        return f"both are about {axis}" if rule.direction != other.direction else ""
+    if rule.polarity != other.polarity:
+        matter = key_of(parted(rule.text)[1])
+        if matter and matter == key_of(parted(other.text)[1]):
+            return "one asks for what the other forbids"
+    return ""
+
+
 def _one(direction: str) -> tuple[str, ...]:
     return (direction,) if direction else ()
 
 
 def _of_direction(key: str) -> Rule:
     direction = DIRECTIONS[key]
-    return Rule(direction.text, "active", direction=key, check=dict(direction.check))
+    return replace(_of_words(direction.text), direction=key, check=dict(direction.check))
+
+
+def _of_words(text: str) -> Rule:
+    return Rule(text, "active", polarity=polarity_of(text))
 
 
 def _of_text(text: str) -> Rule:
@@ -284,7 +286,7 @@ def _of_text(text: str) -> Rule:
         directions = read(text).directions
         key = directions[0] if len(directions) == 1 else ""
     check: dict[str, Any] | None = dict(DIRECTIONS[key].check) if key else None
-    return Rule(text, "active", direction=key, check=check_for(text) or check)
+    return replace(_of_words(text), direction=key, check=check_for(text) or check)
 
 
 def declared_rule(data: dict[str, Any]) -> Rule:

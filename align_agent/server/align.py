@@ -133,7 +133,12 @@ async def why(
             "serving": version_label(found.version),
             "learned_from": found.learned_from,
             "rules": [
-                {"text": rule.text, "status": rule.status, "count": rule.count}
+                {
+                    "text": rule.text,
+                    "polarity": rule.polarity,
+                    "status": rule.status,
+                    "count": rule.count,
+                }
                 for rule, _ in found.rules
             ],
             "lines": found.lines(),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from align_agent.errors import StoreError, StoreTooNew
+from align_agent.polarity import polarity_of
 from align_agent.store.connection import APPLICATION_ID, Connection, refused
 
 if TYPE_CHECKING:
@@ -369,6 +370,13 @@ def m011_layers(db: Database) -> None:
     """)
 
 
+def m012_polarity(db: Database) -> None:
+    """Whether a rule asks for something or forbids it, read from the texts of those there."""
+    db.execute("alter table rules add column polarity text not null default 'do'")
+    for rule_id, text in db.execute("select id, text from rules").fetchall():
+        db.execute("update rules set polarity = ? where id = ?", [polarity_of(text), rule_id])
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_conversations_and_turns,
     m002_messages,
@@ -381,6 +389,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m009_moods,
     m010_forgotten,
     m011_layers,
+    m012_polarity,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -130,7 +130,7 @@ def test_rating_a_turn_adds_feedback(cli: Cli, lived: Home) -> None:
 def test_rules_go_through_their_life(cli: Cli, lived: Home) -> None:
     added = cli("rules", "add", "Mention the unit.", "--json").json
     assert added["status"] == "active"
-    assert "Mention the unit." in cli("rules").out
+    assert added["polarity"] == "do" and "Mention the unit." in cli("rules").out
     assert cli("rules", "edit", added["id"], "Name the unit.", "--json").json["text"] == (
         "Name the unit."
     )

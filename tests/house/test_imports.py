@@ -18,7 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import rooms of a lower level, and itself. Rooms of one level do not know each other.
 LEVELS: tuple[set[str], ...] = (
-    {"errors", "paths", "records", "prompts", "config", "directions"},
+    {"errors", "paths", "records", "prompts", "config", "directions", "polarity"},
     {"store", "sandbox"},
     {"models", "feedback", "adapters", "capture"},
     {"distill", "gate", "explain", "export", "checkup"},

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 import pytest
 
@@ -93,7 +94,8 @@ def build_older(path, version, make_turn):
             connection.insert("turn_messages", place)
     if version >= 3:
         older.feedback.add(Feedback("turn-old", "rating", "negative", "tone", 1.0, "no", "rate"))
-        older.rules.add(Rule("Be brief.", "active", id="rule-old"))
+        rule = asdict(Rule("Never use slang.", "active", id="rule-old"))
+        connection.insert("rules", {k: v for k, v in rule.items() if k != "polarity"})
     if version >= 4:
         older.runs.create(Run("run-old", "skipped"))
     if version >= 5:
@@ -112,7 +114,8 @@ def test_every_older_schema_is_brought_up_to_date_with_its_rows(path, version, m
         assert [turn.id for turn in store.turns.list(search="2+2")] == ["turn-old"]
         if version >= 3:
             assert len(store.feedback.for_turn("turn-old")) == 1
-            assert store.rules.get("rule-old").text == "Be brief."
+            rule = store.rules.get("rule-old")
+            assert (rule.text, rule.polarity) == ("Never use slang.", "dont")
         if version >= 4:
             assert store.runs.get("run-old").status == "skipped"
         if version >= 5:

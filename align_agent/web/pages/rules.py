@@ -51,6 +51,7 @@ def rule_row(rule: Rule, evidence: list[Row], in_force: bool) -> dict[str, Any]:
         "id": rule.id,
         "text": rule.text,
         "status": rule.status,
+        "polarity": rule.polarity,
         "reason": rule.reason,
         "count": rule.count,
         "scope": rule.scope,
