@@ -61,7 +61,7 @@ def verdict(text: str) -> Judged | None:
     for match in _OBJECT.finditer(text[:4_000]):
         try:
             data = json.loads(match.group())
-        except ValueError:
+        except (ValueError, RecursionError):  # brackets upon brackets
             continue
         if isinstance(data, dict) and isinstance(data.get("fault"), bool):
             kind = data.get("kind")

@@ -28,11 +28,19 @@ def is_owner(sender: str, surface: str, owners: Sequence[str]) -> bool:
 
 
 def note_speaker(
-    store: Store, turn_id: str, conversation: str, sender: str, surface: str, owners: Sequence[str]
+    store: Store,
+    turn_id: str,
+    conversation: str,
+    sender: str,
+    surface: str,
+    owners: Sequence[str],
+    *,
+    origin: str = "",
 ) -> bool:
     """Note who said a turn; False when it was a stranger, whose words do not count.
 
-    Without a list of owners, nobody's words count where more than one has spoken.
+    Without a list of owners, nobody's words count where more than one has spoken, nor in a branch
+    of such a conversation: `origin` is the one that this one was branched from.
     """
     if not sender:
         return True
@@ -45,7 +53,7 @@ def note_speaker(
         if owners:
             own = is_owner(sender, surface, owners)
         else:
-            own = store.links.noted_in(conversation, SPEAKER) <= {speaker}
+            own = _alone(store, speaker, conversation) and _alone(store, speaker, origin)
         if not own:
             store.links.note(turn_id, STRANGER, "yes")
             store.counters.bump(COUNTER)
@@ -65,7 +73,7 @@ def is_own(
     elif owners:
         own = is_owner(sender, surface, owners)
     else:
-        own = store.links.noted_in(conversation, SPEAKER) <= {_digest(sender, surface)}
+        own = _alone(store, _digest(sender, surface), conversation)
     if not own:
         store.counters.bump(COUNTER)
     return own
@@ -88,6 +96,12 @@ def retract(store: Store, turn_id: str) -> None:
                 store.rules.update(rule.id, count=rule.count - 1)
             else:
                 store.rules.update(rule.id, status="retired", reason=NOT_OWNER)
+
+
+def _alone(store: Store, speaker: str, conversation: str) -> bool:
+    """Whether nobody else has spoken in a conversation, nor in the one that it came from."""
+    others = store.links.noted_in(conversation, SPEAKER) - {speaker}
+    return not others and not store.links.noted_in(conversation, STRANGER)
 
 
 def _digest(sender: str, surface: str) -> str:

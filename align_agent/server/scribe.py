@@ -248,9 +248,12 @@ class Scribe:
         )
 
     def _is_own(self, request: Understood, match: Match) -> bool:
-        """Whether the owner did this; a request without a sender comes from the owner's own app."""
+        """Whether the owner did this; a request without a sender comes from the owner's own app.
+
+        In a branch counts who spoke in the conversation that it left.
+        """
         sender, surface = request.sender, request.surface
-        conversation = match.conversation_id
+        conversation = match.branched_from or match.conversation_id
         return not sender or is_own(self._opened(), conversation, sender, surface, self._owners)
 
     def _write(self, exchange: Exchange, message: Message, reason: str, seconds: float) -> None:
@@ -275,7 +278,7 @@ class Scribe:
             self._leave_out(turn)
             return
         if request.sender:
-            self._note_speaker(turn, request)
+            self._note_speaker(turn, request, match)
         self._record((*self._open.settle(turn), *self._open.flush(older_than=OPEN_SECONDS)))
 
     def _leave_out(self, turn: Turn) -> None:
@@ -283,11 +286,18 @@ class Scribe:
         clean, _ = redact_turn(turn, self._personal)
         self._opened().forgotten.never(clean.user_text, clean.answer)
 
-    def _note_speaker(self, turn: Turn, request: Understood) -> None:
+    def _note_speaker(self, turn: Turn, request: Understood, match: Match) -> None:
         """Before the turn is stored: whoever reads it must know whose words it holds."""
         self.recorder.flush()
-        conversation, sender, surface = turn.conversation_id, request.sender, request.surface
-        note_speaker(self._opened(), turn.id, conversation, sender, surface, self._owners)
+        note_speaker(
+            self._opened(),
+            turn.id,
+            turn.conversation_id,
+            request.sender,
+            request.surface,
+            self._owners,
+            origin=match.branched_from,
+        )
 
     def _record(self, turns: tuple[Turn, ...]) -> None:
         for turn in turns:

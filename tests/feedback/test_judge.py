@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -65,10 +67,71 @@ def test_an_unknown_kind_is_the_general_one() -> None:
     assert judged is not None and judged.kind == "not_as_asked"
 
 
-@given(st.text(max_size=400))
-def test_any_answer_is_read(text: str) -> None:
+# Whatever a model may write: any text, JSON of any shape and depth, verdicts cut off or spoiled.
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["fault", "kind", "rule", "x"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+SOUND = st.fixed_dictionaries(
+    {"fault": st.booleans(), "kind": st.sampled_from(KINDS), "rule": st.text(max_size=80)}
+).map(json.dumps)
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> str:
+    """A sound verdict with a piece cut out or put in."""
+    text = draw(SOUND)
+    start = draw(st.integers(0, len(text)))
+    end = draw(st.integers(start, len(text)))
+    return text[:start] + draw(st.text(max_size=4)) + text[end:]
+
+
+ANSWERS = st.one_of(
+    st.text(max_size=400),
+    st.text('{}[]":,\\ttruefalsu', max_size=60),
+    VALUES.map(json.dumps),
+    spoiled(),
+    st.integers(1, 1900).map(lambda n: '{"x": ' + "[" * n + "]" * n + ', "fault": true}'),
+)
+
+
+@given(ANSWERS)
+def test_whatever_the_model_writes_only_a_whole_verdict_makes_a_rule(text: str) -> None:
     judged = verdict(text)
-    assert judged is None or judged.kind in KINDS
+    if judged is None:
+        return
+    # It stands in the answer as an object of its own, and says outright that there is a fault.
+    assert isinstance(judged.fault, bool) and judged.kind in KINDS
+    said = [data for data in objects_in(text) if isinstance(data.get("fault"), bool)]
+    assert said and said[0]["fault"] is judged.fault
+    if judged.rule:
+        assert judged.fault and judged.rule == " ".join(judged.rule.split())
+        assert (
+            " ".join(str(said[0]["rule"]).split()) == judged.rule and len(judged.rule) <= MAX_RULE
+        )
+
+
+def objects_in(text: str) -> list[dict[str, Any]]:
+    """The JSON objects of a text that hold no other, each bracket tried."""
+    found = []
+    for start in (place for place, sign in enumerate(text) if sign == "{"):
+        part = text[start : text.find("}", start) + 1]
+        if part.count("{") == 1:
+            with contextlib.suppress(ValueError, RecursionError):
+                found.append(json.loads(part))
+    return found
+
+
+@given(SOUND, st.text("abc \n`", max_size=30), st.text("abc \n`", max_size=30))
+def test_a_whole_verdict_is_found_whatever_stands_around_it(
+    text: str, before: str, after: str
+) -> None:
+    judged = verdict(f"{before}{text}{after}")
+    assert judged is not None and judged == verdict(text)
 
 
 def test_where_gap_and_judge_agree_the_rule_is_learned_from() -> None:

@@ -296,6 +296,42 @@ def test_a_strangers_answer_asked_for_again_is_no_retry(server: Any) -> None:
     assert [feedback(server, turn) for turn in turns(server)] == [[]]
 
 
+def unnamed(server: Any, *said: str) -> str:
+    """One request of a client that names no session: the answer's text."""
+    messages = [
+        {"role": "assistant" if n % 2 else "user", "content": text} for n, text in enumerate(said)
+    ]
+    body = {"model": "align", "messages": messages, "max_tokens": 8}
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
+    return str(answer.json()["choices"][0]["message"]["content"])
+
+
+@pytest.mark.parametrize(
+    ("sender", "kinds", "lessons"), [("777", ["edited"], True), ("666", [], False)]
+)
+def test_a_strangers_edit_of_a_message_is_no_feedback_and_teaches_nothing(
+    server: Any, sender: str, kinds: list[str], lessons: bool
+) -> None:
+    words = "Write a poem about the sea and the wind."
+    hello = spoke("777", "Hello!")
+    first = unnamed(server, hello)
+    unnamed(server, hello, first, spoke("777", words))
+    shorter = spoke(sender, words.replace("a poem", "a short poem"))
+    second = unnamed(server, hello, first, shorter)
+    # Whoever went another way goes on there, and complains.
+    unnamed(server, hello, first, shorter, second, spoke(sender, "No bold and no lists, please."))
+    replaced, edited, complaint = turns(server)[1:]
+    assert edited.conversation_id == complaint.conversation_id != replaced.conversation_id
+    assert [kind for kind, *_ in feedback(server, replaced)] == kinds
+    assert bool(feedback(server, edited)) == lessons
+    with store(server) as found:
+        assert bool(found.rules.list()) == lessons
+        strange = found.links.noted("stranger")
+        assert {edited.id, complaint.id} & strange == (
+            set() if lessons else {edited.id, complaint.id}
+        )
+
+
 def test_the_words_of_a_second_speaker_of_a_channel_are_no_feedback(server: Any) -> None:
     asked(server, spoke("777", "Hello!"))
     (first,) = turns(server)
