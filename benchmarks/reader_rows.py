@@ -6,6 +6,7 @@ beside this file; generated ones are drawn from the pocket world's wordings.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -106,6 +107,23 @@ def generated_rows(seed: int = 0) -> list[Row]:
             category = categories.get(direction.partition(":")[0], brief)
         rows.append(Row("generated", label, category, text, answer, asked, f"generated-{number}"))
     return rows
+
+
+def digest_of_features() -> str:
+    """sha256 of what the feature code makes of the written rows, as they are and with quotations.
+
+    By what it does, not by its letters: a comment in it spoils no weights. Values to 6 digits.
+    """
+    from align_agent.feedback.features import features
+
+    digest, before = hashlib.sha256(), ""
+    for row in written_rows()[::3]:
+        quoting = f'> {row.answer}\n`{row.answer[:9]}`, {row.follow_up.upper()}! "{before}" 7'
+        for text in (row.follow_up, quoting):
+            found = sorted(features(text, row.answer, before).items())
+            digest.update(" ".join(f"{place}:{value:.6f}" for place, value in found).encode())
+        before = row.follow_up
+    return digest.hexdigest()
 
 
 def _real(data: dict, source: str) -> Row:

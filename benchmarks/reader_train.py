@@ -19,6 +19,7 @@ from reader_private import read_rows
 from reader_rows import (
     Row,
     data_folder,
+    digest_of_features,
     generated_rows,
     real_rows,
     shortened,
@@ -158,6 +159,7 @@ def main(say: Callable[[str], None] = print) -> None:
             "weights": [round(float(w), 6) for w in score.coef_[0]],
         },
         "rows": {s: int((data.sources == s).sum()) for s in sorted(set(data.sources.tolist()))},
+        "features": digest_of_features(),
         "sha256": hashlib.sha256(packed).hexdigest(),
     }
     WEIGHTS.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reader_rows import digest_of_features
 
 from align_agent.errors import AlignAgentError
 from align_agent.feedback import words
@@ -36,6 +37,11 @@ def test_the_shipped_weights_are_those_of_their_table() -> None:
     packed = (words.WEIGHTS / "words.f16").read_bytes()
     assert hashlib.sha256(packed).hexdigest() == facts["sha256"]
     assert len(packed) < 5_000_000
+
+
+def test_the_weights_were_trained_on_the_features_that_the_code_makes_today() -> None:
+    """A change in `features`, `text` or `patterns` needs `make reader`, then `make bench-reader`."""
+    assert digest_of_features() == words.shipped().facts["features"]
 
 
 def test_weights_of_another_shape_are_refused(tmp_path) -> None:
