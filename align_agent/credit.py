@@ -7,18 +7,19 @@ the answer. Reads and weighs; changes nothing and shows nothing. torch is import
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from align_agent.distill.hindsight import build_hindsight
 from align_agent.distill.select import correction
-from align_agent.errors import InputError
-from align_agent.feedback.profile import Profile, applies
+from align_agent.errors import InputError, TimedOut
+from align_agent.feedback.profile import Profile
 from align_agent.records import Message, Turn
 
 if TYPE_CHECKING:
     from align_agent.config import Config
+    from align_agent.distill.pairs import Pair
     from align_agent.models.local import LocalModel
     from align_agent.store import Store
 
@@ -129,15 +130,17 @@ def of_turn(
     *,
     feedback: str = "",
     alternatives: int = 5,
+    over: Callable[[], bool] | None = None,
 ) -> Credit:
     """The credit of a stored turn's answer, under `feedback` or what a night would be told.
 
     That is the user's correction of this very answer and the rules that apply to it. Raises
-    InputError when there is no answer, or nothing that was learned after it; ModelError.
+    InputError when there is no answer, or nothing that was learned after it; TimedOut once `over`
+    says so; ModelError.
     """
     rules: list[str] = []
     if not feedback:
-        rules = [rule.text for rule in Profile(store, config).rules() if applies(rule, turn)]
+        rules = Profile(store, config).texts_for(turn)
         heard = store.feedback.for_turn(turn.id)
         _, feedback = correction(heard, config.feedback.min_confidence)
     if not rules and not feedback.strip():
@@ -155,6 +158,7 @@ def of_turn(
         turn_id=turn.id,
         complete=turn.finish_reason != "length",
         alternatives=alternatives,
+        over=over,
     )
 
 
@@ -169,8 +173,12 @@ def of_answer(
     turn_id: str = "",
     complete: bool = True,
     alternatives: int = 5,
+    over: Callable[[], bool] | None = None,
 ) -> Credit:
-    """The credit of every token that the model wrote. Raises InputError, ModelError."""
+    """The credit of every token that the model wrote. Raises InputError, TimedOut, ModelError.
+
+    Safe while the model answers: it is held for a few tokens at a time.
+    """
     from align_agent.distill.pairs import pair
 
     hindsight = build_hindsight(rules, feedback)
@@ -179,13 +187,7 @@ def of_answer(
         found = pair(model, prompt, response, hindsight, tools=tools, complete=complete)
     if found is None:
         raise InputError("there is no answer to explain", hint="choose a turn with an answer")
-    rows = _rows(
-        model,
-        (found.student_ids, found.teacher_ids),
-        (found.student_positions, found.teacher_positions),
-        found.targets,
-        alternatives,
-    )
+    rows = _rows(model, found, alternatives, over or (lambda: False))
     texts = _texts(model, found.targets)
     tokens = tuple(
         TokenCredit(text, teacher, student, others)
@@ -195,34 +197,48 @@ def of_answer(
 
 
 def _rows(
-    model: LocalModel,
-    ids: tuple[Sequence[int], Sequence[int]],
-    positions: tuple[Sequence[int], Sequence[int]],
-    targets: Sequence[int],
-    k: int,
+    model: LocalModel, pair: Pair, k: int, over: Callable[[], bool]
 ) -> list[tuple[float, float, tuple[Alternative, ...]]]:
     """(teacher, student, alternatives) for each target."""
-    import torch
+    teacher: list[float] = []
+    likeliest: list[list[tuple[int, float]]] = []
+    for table in _tables(model, pair.teacher_ids, pair.teacher_positions, over):  # (a, V)
+        values, ids = (found.tolist() for found in table.topk(min(k, table.shape[-1]), dim=-1))
+        likeliest += [list(zip(*row, strict=True)) for row in zip(ids, values, strict=True)]
+        teacher += _picked(table, pair.targets[len(teacher) :])
+    rows = []
+    for table in _tables(model, pair.student_ids, pair.student_positions, over):
+        at = len(rows)
+        for t, student in enumerate(_picked(table, pair.targets[at:])):
+            others = tuple(
+                Alternative(model.tokenizer.decode([token]), value, float(table[t, token]))
+                for token, value in likeliest[at + t]
+            )
+            rows.append((teacher[at + t], student, others))
+    return rows
 
-    from align_agent.models.forward import logits_at
+
+def _tables(
+    model: LocalModel, ids: Sequence[int], positions: Sequence[int], over: Callable[[], bool]
+) -> Iterator[Any]:
+    """The log-probabilities at the positions, some rows at a time, on the CPU."""
+    from align_agent.models.forward import logprobs_by_piece
+
+    def go_on() -> None:
+        if over():
+            raise TimedOut(
+                "weighing every token of this answer takes too long",
+                hint="ask when the machine is less busy, or run `align-agent turns explain`",
+            )
 
     network = model.network(None)
-    with model.lock, torch.inference_mode():
-        student, teacher = (
-            torch.log_softmax(logits_at(network, [row], [at]).float(), dim=-1)[0].cpu()  # (A, V)
-            for row, at in zip(ids, positions, strict=True)
-        )
-        values, likeliest = teacher.topk(min(k, teacher.shape[-1]), dim=-1)  # (A, k)
-    rows = []
-    for t, target in enumerate(targets):
-        others = tuple(
-            Alternative(
-                model.tokenizer.decode([int(token)]), float(value), float(student[t, int(token)])
-            )
-            for value, token in zip(values[t], likeliest[t], strict=True)
-        )
-        rows.append((float(teacher[t, target]), float(student[t, target]), others))
-    return rows
+    for table in logprobs_by_piece(network, ids, positions, model.lock, before_each=go_on):
+        yield table.cpu()
+
+
+def _picked(table: Any, targets: Sequence[int]) -> list[float]:
+    """The entry of each row's target; `targets` may go on beyond the rows."""
+    return [float(row[target]) for row, target in zip(table, targets, strict=False)]
 
 
 def _texts(model: LocalModel, ids: Sequence[int]) -> list[str]:

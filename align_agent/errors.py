@@ -112,6 +112,10 @@ class Unsupported(ModelError):
     """What answers here cannot do this at all."""
 
 
+class TimedOut(AlignAgentError):
+    """What was asked for took longer than a request may."""
+
+
 class MissingDependency(AlignAgentError):
     """An optional part of align-agent is not installed."""
 

@@ -7,13 +7,18 @@ logits of a prompt would cost more memory than the network.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 
+from align_agent.models.cache import growing_cache
+
+PIECE = 256  # tokens that are scored while others wait
+_PAUSE = 0.001
 _PLAIN_HEAD: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 _CACHE_NAME: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
@@ -43,6 +48,42 @@ def logits_at(
     hidden = body(network)(input_ids=ids, use_cache=False).last_hidden_state  # (B, T, H)
     result: torch.Tensor = network.get_output_embeddings()(_pick(hidden, index))
     return result
+
+
+def logprobs_by_piece(
+    network: Any,
+    ids: Sequence[int],
+    positions: Sequence[int],
+    lock: AbstractContextManager[Any],
+    *,
+    piece: int = PIECE,
+    before_each: Callable[[], None] = lambda: None,
+) -> Iterator[torch.Tensor]:
+    """What `logits_at` says of one row as log-probabilities, (a, V) in float32, a few at a time.
+
+    Joined they are (A, V). `lock` is held for `piece` tokens at a time, so that a long text keeps
+    no answer waiting, and the whole table never stands in memory. `before_each` piece may raise.
+    """
+    reader = body(network) if has_plain_head(network) else network
+    cache = growing_cache(network.config)
+    end = positions[-1] + 1
+    for start in range(0, end, piece):
+        before_each()
+        part = torch.tensor([ids[start : min(start + piece, end)]], device=network.device)
+        at = [place - start for place in positions if start <= place < start + piece]
+        with lock, torch.inference_mode():
+            found = reader(input_ids=part, use_cache=True, **keys_and_values(reader, cache))
+            table = None
+            if at and reader is network:
+                table = torch.log_softmax(found.logits[0, at].float(), dim=-1)
+            elif at:
+                hidden = found.last_hidden_state[:, at]  # (1, a, H)
+                logits = network.get_output_embeddings()(hidden)
+                table = torch.log_softmax(logits[0].float(), dim=-1)
+        if table is not None:
+            yield table
+        # A lock is not fair: without a pause we would have it again before those who wait.
+        time.sleep(_PAUSE)
 
 
 def answer_positions(prompt_length: int, mask: Sequence[bool]) -> list[int]:

@@ -6,6 +6,7 @@ Used by OpenClaw's plugin, and by anyone who likes. Under the same access rules 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,7 +17,8 @@ from align_agent import __version__
 from align_agent.adapters.registry import Registry
 from align_agent.capture.arrivals import arrivals
 from align_agent.capture.redact import redact
-from align_agent.errors import NotFound, NotOwner
+from align_agent.credit import of_turn
+from align_agent.errors import InputError, NotFound, NotOwner, Unsupported
 from align_agent.explain import explain
 from align_agent.feedback.owner import is_own
 from align_agent.feedback.profile import Profile
@@ -24,6 +26,7 @@ from align_agent.feedback.signals import rate as note_rating
 from align_agent.privacy.forget import forget as forget_for_good
 from align_agent.privacy.wanted import Wanted
 from align_agent.records import Feedback, Turn, version_label
+from align_agent.server.backend import Local
 from align_agent.server.events import (
     Event,
     Events,
@@ -39,6 +42,8 @@ from align_agent.server.told import find_turn, take_answer, take_message
 from align_agent.store import Store
 
 T = TypeVar("T")
+
+CREDIT_SECONDS = 30.0  # from the request on, waiting for another's included
 
 router = APIRouter(prefix="/v1/align")
 
@@ -118,12 +123,17 @@ _LOST = ("dropped", "failed", "unread")
 
 @router.get("/why")
 async def why(
-    request: Request, session: str = "", response: str = "", turn: str = ""
+    request: Request, session: str = "", response: str = "", turn: str = "", credit: bool = False
 ) -> dict[str, Any]:
-    """Why answers are as they are: in general, and of one turn where one is named."""
+    """Why answers are as they are: in general, and of one turn where one is named.
+
+    With `credit`, which takes a while, also what each token of that turn's answer is to blame for.
+    """
     service = _service(request)
     named = bool(session or response or turn)
     which = Which(session=session, response=response, turn=turn) if named else None
+    if credit and which is None:
+        raise InputError("credit is of one answer", hint="name it: session, response or turn")
 
     def work(store: Store) -> dict[str, Any]:
         profile = Profile(store, service.config)
@@ -147,7 +157,33 @@ async def why(
             data["turn"] = _told(store, find_turn(store, which, service.scribe.turn_of))
         return data
 
-    return await _consult(service, work)
+    found = await _consult(service, work)
+    if credit:
+        found["credit"] = await _credit(service, found["turn"]["id"])
+    return found
+
+
+async def _credit(service: Service, turn_id: str) -> dict[str, Any]:
+    """As the dashboard's `/credit.json` has it. Raises Unsupported, InputError, TimedOut.
+
+    In a thread and with a store of its own: neither an answer nor the log waits for it. One at a
+    time, since each takes from the answers what it computes.
+    """
+    if not isinstance(service.backend, Local):
+        raise Unsupported(
+            "another server answers here, and it cannot be asked for this",
+            hint="serve without `upstream` in config.yaml",
+        )
+    model, until = service.backend.model, time.monotonic() + CREDIT_SECONDS
+
+    def work() -> dict[str, Any]:
+        with Store.open(service.home.database) as store:
+            turn = store.turns.get(turn_id)
+            over = lambda: time.monotonic() > until  # noqa: E731
+            return of_turn(store, service.config, model, turn, over=over).to_dict()
+
+    async with service.weighing:
+        return await asyncio.to_thread(work)
 
 
 @router.post("/rollback")

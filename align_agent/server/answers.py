@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from align_agent.errors import AlignAgentError
+from align_agent.errors import TimedOut
 from align_agent.models.generation import Event, Generation, Piece, Sampling
 from align_agent.records import Message
 from align_agent.server.versions import Served
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Listen = Callable[[Event], None]
-
-
-class TimedOut(AlignAgentError):
-    """The answer took longer than server.timeout_seconds."""
 
 
 @dataclass(frozen=True, slots=True)

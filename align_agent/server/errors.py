@@ -11,12 +11,12 @@ from align_agent.errors import (
     InputError,
     NotFound,
     NotOwner,
+    TimedOut,
     Unsupported,
     UpstreamError,
     UsageError,
     WrongBase,
 )
-from align_agent.server.answers import TimedOut
 
 # (status, OpenAI's type, OpenAI's code), the most special first.
 _KINDS: tuple[tuple[type[AlignAgentError], int, str, str | None], ...] = (

@@ -39,6 +39,7 @@ class Service:
     scribe: Scribe
     counts: Counter[str] = field(default_factory=Counter)
     meter: Meter = field(default_factory=Meter)
+    weighing: asyncio.Lock = field(default_factory=asyncio.Lock)  # credit of one answer at a time
 
     @staticmethod
     def open(home: Home, config: Config, model: LocalModel | None = None) -> Service:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from align_agent.credit import Credit, TokenCredit, of_answer
-from align_agent.errors import InputError
+from align_agent.errors import InputError, TimedOut
 from align_agent.models.pocket import WEIGHTS
 from align_agent.records import Message
 
@@ -83,6 +83,11 @@ def test_characters_of_several_tokens_are_shown_whole(model):
 def test_without_an_answer_there_is_nothing_to_explain(model):
     with pytest.raises(InputError):
         of_answer(model, ASKED, (), "Don't include n.")
+
+
+def test_weighing_ends_when_its_time_is_over(model):
+    with pytest.raises(TimedOut):
+        of_answer(model, ASKED, (Message("assistant", CODE),), "No.", over=lambda: True)
 
 
 def test_nothing_blamed_is_no_share_at_all():

@@ -40,7 +40,7 @@ def test_the_shipped_weights_are_those_of_their_table() -> None:
 
 
 def test_the_weights_were_trained_on_the_features_that_the_code_makes_today() -> None:
-    """A change in `features`, `text` or `patterns` needs `make reader`, then `make bench-reader`."""
+    """A change in `features`, `text` or `patterns` needs `make reader` and `make bench-reader`."""
     assert digest_of_features() == words.shipped().facts["features"]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from align_agent.models.forward import answer_positions, by_length, logits_at
+from align_agent.models.forward import answer_positions, by_length, logits_at, logprobs_by_piece
 
 SEQUENCES = [[5, 6, 7, 8, 9, 10], [11, 12], [13, 14, 15]]
 POSITIONS = [[1, 2, 5], [0], [1, 2]]
@@ -27,8 +28,37 @@ def check(network: Any) -> None:
         assert torch.allclose(batch[row, : len(positions)], expected, atol=1e-4, rtol=1e-4)
 
 
+def check_pieces(network: Any) -> None:
+    """Piece by piece as at once; the lock is free between them."""
+    ids, positions = [5, 6, 7, 8, 9, 10, 11, 12], [0, 1, 4, 6]
+    lock = threading.Lock()
+    tables = []
+    for table in logprobs_by_piece(network, ids, positions, lock, piece=3):
+        assert not lock.locked()
+        tables.append(table)
+    assert [len(table) for table in tables] == [2, 1, 1]
+    expected = torch.log_softmax(alone(network, ids, positions), dim=-1)
+    assert torch.allclose(torch.cat(tables), expected, atol=1e-4, rtol=1e-4)
+
+
 def test_padded_rows_get_the_logits_that_they_get_alone(tiny_model: Any) -> None:
     check(tiny_model.network(None))
+    check_pieces(tiny_model.network(None))
+
+
+def test_scoring_by_pieces_ends_where_it_is_told_to(tiny_model: Any) -> None:
+    pieces = iter(range(2))
+    tables = logprobs_by_piece(
+        tiny_model.network(None),
+        list(range(5, 15)),
+        [0, 9],
+        threading.Lock(),
+        piece=3,
+        before_each=lambda: next(pieces),
+    )
+    assert len(next(tables)) == 1
+    with pytest.raises(RuntimeError):  # what a StopIteration becomes in a generator
+        next(tables)
 
 
 def test_a_network_that_caps_its_logits_after_the_head_is_scored_as_it_speaks() -> None:
@@ -49,7 +79,9 @@ def test_a_network_that_caps_its_logits_after_the_head_is_scored_as_it_speaks() 
         eos_token_id=1,
         bos_token_id=2,
     )
-    check(Gemma2ForCausalLM(config).eval())
+    network = Gemma2ForCausalLM(config).eval()
+    check(network)
+    check_pieces(network)
 
 
 def test_a_token_is_predicted_at_the_position_before_it() -> None:

@@ -365,6 +365,45 @@ def test_why_tells_of_the_turn_and_of_the_rules(server: Any) -> None:
     assert any("short" in rule["text"] for rule in data["rules"])
 
 
+def credit(server: Any, status: int, **named: str) -> Any:
+    params = {**named, "credit": "1"}
+    answer = httpx.get(f"{server.url}/v1/align/why", params=params, timeout=60)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def test_why_weighs_every_token_of_an_answer_when_asked(server: Any) -> None:
+    asked(server, "Hello!")
+    asked(server, "Hello!", "Great work, well done!", "Too long, keep it short.")
+    first, second = turns(server)
+    found = credit(server, 200, turn=first.id)["credit"]
+    assert (found["turn"], found["feedback"]) == (first.id, "Too long, keep it short.")
+    assert "".join(token["text"] for token in found["tokens"]) == "Great work, well done!"
+    for token in found["tokens"]:
+        assert token["credit"] == pytest.approx(token["teacher"] - token["student"])
+        assert token["alternatives"]
+    shown = httpx.get(f"{server.url}/credit.json", params={"turn": first.id}, timeout=60).json()
+    assert found.keys() <= shown.keys()
+    assert found["tokens"][0].keys() <= shown["tokens"][0].keys()
+
+
+def test_credit_without_an_answer_or_any_word_about_it_is_refused_with_the_way_out(
+    server: Any,
+) -> None:
+    assert "name it" in credit(server, 400)["error"]["message"]
+    asked(server, "Hello!")
+    assert "nothing is known" in credit(server, 400, session=KEY)["error"]["message"]
+
+
+def test_credit_that_takes_too_long_is_given_up(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("align_agent.server.align.CREDIT_SECONDS", -1.0)
+    asked(server, "Hello!")
+    asked(server, "Hello!", "Great work, well done!", "Too long, keep it short.")
+    assert credit(server, 504, turn=turns(server)[0].id)["error"]["code"] == "timeout"
+
+
 def test_status_counts_and_a_first_rollback_is_refused(server: Any) -> None:
     asked(server, "Hello!")
     data = httpx.get(f"{server.url}/v1/align/status", timeout=60).json()

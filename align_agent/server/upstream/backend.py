@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from align_agent.config import UpstreamConfig
-from align_agent.errors import AlignAgentError, NotFound, Unsupported, UpstreamError
+from align_agent.errors import AlignAgentError, NotFound, TimedOut, Unsupported, UpstreamError
 from align_agent.models.chat import Tools
 from align_agent.models.generation import Event, Generation
 from align_agent.records import BASE_VERSION, Message
-from align_agent.server.answers import Answers, Ask, Listen, TimedOut
+from align_agent.server.answers import Answers, Ask, Listen
 from align_agent.server.upstream.kinds import KINDS
 from align_agent.server.upstream.remote import LOAD_SECONDS, Remote
 from align_agent.server.upstream.wire import Reading, Tokens, request_of
