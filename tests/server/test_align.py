@@ -375,7 +375,7 @@ def credit(server: Any, status: int, **named: str) -> Any:
 def test_why_weighs_every_token_of_an_answer_when_asked(server: Any) -> None:
     asked(server, "Hello!")
     asked(server, "Hello!", "Great work, well done!", "Too long, keep it short.")
-    first, second = turns(server)
+    first = turns(server)[0]
     found = credit(server, 200, turn=first.id)["credit"]
     assert (found["turn"], found["feedback"]) == (first.id, "Too long, keep it short.")
     assert "".join(token["text"] for token in found["tokens"]) == "Great work, well done!"
