@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,12 @@ TALK = (
     ("chat-2", "Please write plain text, without the bold.", "Paris."),
     ("chat-3", "What is a hexagon?", "A hexagon has six sides."),
 )
+# Weeks ago, before any version: the trend begins there.
+EARLIER = (
+    ("chat-old", 21, "How far is the moon?", "- **384,000 km**"),
+    ("chat-old", 21, "No bold and no lists, please.", "384,000 km."),
+    ("chat-older", 28, "How tall is the tower?", "300 metres."),
+)
 
 
 def say(store: Store, conversation: str, user: str, answer: str, **more: Any) -> Turn:
@@ -71,6 +78,9 @@ def furnish(home: Home, model: LocalModel, workshop: Path, extra: Sequence[Rule]
     """Fill a home. v1 and v2 were promoted; v2 serves."""
     home.ensure()
     with Store.open(home.database) as store:
+        for number, (conversation, days, *words) in enumerate(EARLIER):
+            moment = datetime.now(UTC) - timedelta(days=days, seconds=-number)
+            say(store, conversation, *words, id=f"turn-old-{number}", created_at=moment.isoformat())
         turns = [say(store, *words, id=f"turn-{n}") for n, words in enumerate(TALK)]
         profile = Profile(store, Config())
         profile.add("Keep answers short.")

@@ -116,6 +116,46 @@ def test_a_reading_that_was_wrong_is_corrected(dashboard: Dashboard, page: Any) 
     assert [(f.kind, f.polarity) for f in counted] == [("rating", "positive")]
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_the_trend_marks_the_versions_in_the_chart_and_in_the_table(
+    dashboard: Dashboard, browser: Any, scheme: Any, scripts: bool
+) -> None:
+    context = browser.new_context(
+        java_script_enabled=scripts, color_scheme=scheme, viewport={"width": 360, "height": 740}
+    )
+    page = context.new_page()
+    page.goto(f"{dashboard.url}/trend")
+    figure = page.locator("figure.chart").first
+    if scripts:
+        # The attention colour, which nothing else in the chart has, above the plot and in it.
+        rows = figure.locator("canvas").evaluate(
+            """(canvas) => {
+              const dye = getComputedStyle(canvas).getPropertyValue("--attention").trim();
+              const wanted = [1, 3, 5].map((at) => parseInt(dye.slice(at, at + 2), 16));
+              const { width, height } = canvas, rows = [];
+              const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+              const dyed = (at) => data[at + 3] > 200
+                && wanted.every((value, i) => Math.abs(value - data[at + i]) < 9);
+              for (let y = 0; y < height; y++) {
+                for (let x = 0; x < width; x++) {
+                  if (dyed(4 * (y * width + x))) { rows.push(y); break; }
+                }
+              }
+              return rows;
+            }"""
+        )
+        assert rows[0] < 20 < 100 < rows[-1]
+        assert figure.locator("svg").count() == 0
+        assert "v1, v2" in str(figure.locator("canvas").get_attribute("aria-label"))
+    else:
+        name = figure.locator("text.mark-name")
+        assert name.text_content() == "v1, v2"
+        assert name.bounding_box()["x"] + name.bounding_box()["width"] <= 360
+    assert page.get_by_role("row").filter(has_text="v1, v2").count() == 1
+    context.close()
+
+
 def test_typing_into_the_search_finds_while_typing(dashboard: Dashboard, browser: Any) -> None:
     page = browser.new_page()
     page.goto(f"{dashboard.url}/conversations")

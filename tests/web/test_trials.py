@@ -16,7 +16,7 @@ from align_agent.gate.report import Measure
 from align_agent.night.lock import NightLock
 from align_agent.records import Run
 from align_agent.store import Store
-from align_agent.web.charts import MOST_POINTS, line
+from align_agent.web.charts import MOST_POINTS, WIDTH, line
 from align_agent.web.pages.morning import gate_table, gates_of
 from align_agent.web.pages.nights import changes
 from align_agent.web.pages.trend import by_week, sentence, week_of
@@ -215,6 +215,18 @@ def test_a_long_curve_is_thinned_to_its_end() -> None:
     found = line("loss", range(5_000), [float(n) for n in range(5_000)])
     assert len(found["x"]) <= MOST_POINTS
     assert found["last"] == 4_999
+
+
+def test_of_marks_whose_names_would_touch_the_later_keeps_its_own() -> None:
+    marks = [(0.0, "v1"), (50.0, "v10"), (51.0, "v11"), (100.0, "v20\u2013v26"), (101.0, "v27")]
+    found = line("all", [0.0, 100.0], [1.0, 2.0], marks)["marks"]
+    assert [mark["text"] for mark in found] == ["v1", "v10", "v11", "v20\u2013v26"]
+    assert [mark["text"] for mark in found if mark["name_x"] is not None] == [
+        "v1",
+        "v11",
+        "v20\u2013v26",
+    ]
+    assert 0 < found[0]["name_x"] < found[2]["name_x"] < found[3]["name_x"] < WIDTH
 
 
 def test_secrets_are_no_change_that_is_shown() -> None:

@@ -79,9 +79,8 @@ def _curves(rows: list[dict[str, Any]], rules: list[Any]) -> list[dict[str, Any]
     if len(rows) < 2:
         return []
     xs = [float(date.fromisoformat(row["week"]).toordinal()) for row in rows]
-    marks = [
-        (x, ", ".join(row["versions"])) for x, row in zip(xs, rows, strict=True) if row["versions"]
-    ]
+    marks = [(x, _shortly(row["versions"])) for x, row in zip(xs, rows, strict=True)]
+    marks = [(x, names) for x, names in marks if names]
     found = [line("all corrections a conversation", xs, [row["each"] for row in rows], marks)]
     for place, (rule, _) in enumerate(rules):
         each = [
@@ -90,6 +89,11 @@ def _curves(rows: list[dict[str, Any]], rules: list[Any]) -> list[dict[str, Any]
         ]
         found.append(line(rule.text, xs, each, marks))
     return found
+
+
+def _shortly(versions: list[str]) -> str:
+    """Those that began to serve in a week, in the room above a line."""
+    return ", ".join(versions) if len(versions) < 3 else f"{versions[0]}\u2013{versions[-1]}"
 
 
 def sentence(rows: list[dict[str, Any]]) -> str:
