@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from align_agent.adapters.registry import Registry
-from align_agent.capture.redact import redact
+from align_agent.capture.redact import clean, redact
 from align_agent.errors import AlignAgentError, UsageError
 from align_agent.explain import explain
 from align_agent.feedback.profile import Profile
@@ -135,8 +135,8 @@ def _edit(rest: str, session: AgentSession, store: Store) -> Reply:
     if not rest:
         raise UsageError("say what the answer should be", hint="for example: /edit It is 42.")
     session.recorder.flush()
-    clean = redact(rest.replace("\\n", "\n"), session.config.privacy.redact_personal).text
-    found = edit(store, session.last_turn.id, clean)
+    text = clean(rest.replace("\\n", "\n"), session.config.privacy.redact_personal).text
+    found = edit(store, session.last_turn.id, text)
     line = "noted: the next night learns from your answer"
     return Reply([line], {"turn": found.turn_id, "answer": found.text})
 

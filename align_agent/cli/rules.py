@@ -183,7 +183,7 @@ def _short(text: str) -> str:
 def add(app: App, text: str, scope: str) -> None:
     """Say a wish outright. It counts from the next night on."""
     with _profile(app) as (_, profile):
-        rule = profile.add(text, scope)
+        rule = profile.add(_without_secrets(text), scope)
     _told(app, rule, "added")
 
 
@@ -209,7 +209,7 @@ def edit(app: App, rule_id: str, text: str) -> None:
     """Put a rule into better words."""
     with _profile(app) as (store, profile):
         found = store.rules.get(rule_id)
-        profile.edit(found.id, text)
+        profile.edit(found.id, _without_secrets(text))
         rule = store.rules.get(found.id)
     _told(app, rule, "now says")
 
@@ -225,6 +225,12 @@ def retire(app: App, rule_id: str) -> None:
         profile.retire(found.id)
         rule = store.rules.get(found.id)
     _told(app, rule, "retired")
+
+
+def _without_secrets(text: str) -> str:
+    from align_agent.capture.redact import clean
+
+    return clean(text, personal=False).text
 
 
 def _told(app: App, rule: Rule, what: str) -> None:

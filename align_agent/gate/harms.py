@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from align_agent.gate import intervals, looks
 from align_agent.gate.bench import Bench, differences, measure, not_above, not_below
+from align_agent.gate.intervals import Interval
 from align_agent.gate.report import Measure, Outcome
 from align_agent.gate.scores import Sheet, mean
 from align_agent.records import Message
@@ -45,46 +46,46 @@ def length(bench: Bench, limit: float) -> Measure:
 
 
 def distinct(bench: Bench, share: float) -> Measure:
-    one, two = bench.candidate.texts, bench.memory.texts
-    found = intervals.of_sets(looks.distinct, one, two)
-    values = {who: looks.distinct(sheet.texts) for who, sheet in bench.sheets}
-    limit = -(1 - share) * values["memory"]
-    told = (
-        f"{values['candidate']:.0%} of the word pairs in its answers differ, in those of the base "
-        f"{values['memory']:.0%}"
-    )
-    outcome = not_below(found, limit)
-    if outcome == "bad":
-        told = f"its answers have grown alike: {told}"
-    return measure(
+    return _of_all_answers(
+        bench,
         ("distinct", "collapse", "different word pairs"),
-        values,
-        "memory",
-        len(one),
-        found,
-        (outcome, told, limit),
+        looks.distinct,
+        (not_below, -(1 - share) * looks.distinct(bench.memory.texts)),
+        "{candidate:.0%} of the word pairs in its answers differ, in those of the base "
+        "{memory:.0%}",
+        "its answers have grown alike",
     )
 
 
 def similarity(bench: Bench, limit: float) -> Measure:
-    one, two = bench.candidate.texts, bench.memory.texts
-    found = intervals.of_sets(looks.similarity, one, two)
-    values = {who: looks.similarity(sheet.texts) for who, sheet in bench.sheets}
-    told = (
-        f"two of its answers share {values['candidate']:.0%} of their words, two of the base's "
-        f"{values['memory']:.0%}"
-    )
-    outcome = not_above(found, limit)
-    if outcome == "bad":
-        told = f"it says the same to different questions: {told}"
-    return measure(
+    return _of_all_answers(
+        bench,
         ("similarity", "collapse", "words in common"),
-        values,
-        "memory",
-        len(one),
-        found,
-        (outcome, told, limit),
+        looks.similarity,
+        (not_above, limit),
+        "two of its answers share {candidate:.0%} of their words, two of the base's {memory:.0%}",
+        "it says the same to different questions",
     )
+
+
+def _of_all_answers(
+    bench: Bench,
+    name: tuple[str, str, str],
+    figure: Callable[[Sequence[str]], float],
+    allowed: tuple[Callable[[Interval | None, float], Outcome], float],
+    told: str,
+    blame: str,
+) -> Measure:
+    """A figure of the set of answers. `told` names the contestants' values, `blame` a bad one."""
+    one, two = bench.candidate.texts, bench.memory.texts
+    found = intervals.of_sets(figure, one, two)
+    values = {who: figure(sheet.texts) for who, sheet in bench.sheets}
+    judge, limit = allowed
+    outcome = judge(found, limit)
+    said = told.format(**values)
+    if outcome == "bad":
+        said = f"{blame}: {said}"
+    return measure(name, values, "memory", len(one), found, (outcome, said, limit))
 
 
 def repetition(bench: Bench, limit: float) -> Measure:

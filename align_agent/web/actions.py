@@ -73,13 +73,18 @@ def retire_rule(store: Store, service: Service, form: Form) -> str:
 
 
 def edit_rule(store: Store, service: Service, form: Form) -> str:
-    rule = Profile(store, service.config).edit(field(form, "rule"), field(form, "text"))
+    rule = Profile(store, service.config).edit(field(form, "rule"), _rule_text(form))
     return f"It says now: {short(rule.text, 80)}"
 
 
 def add_rule(store: Store, service: Service, form: Form) -> str:
-    rule = Profile(store, service.config).add(field(form, "text"))
+    rule = Profile(store, service.config).add(_rule_text(form))
     return f"Added: {short(rule.text, 80)}"
+
+
+def _rule_text(form: Form) -> str:
+    """Without secrets; what else is personal in it the user wants there."""
+    return clean(field(form, "text"), personal=False).text
 
 
 def exclude(store: Store, service: Service, form: Form) -> str:
@@ -129,7 +134,8 @@ def judge(store: Store, service: Service, form: Form) -> str:
             if not opinion.dismissed:
                 store.feedback.dismiss(opinion.id)
         if verdict != "none":
-            rate(store, turn.id, verdict == "good", form.get("why", ""), service.config)
+            why = clean(form.get("why", ""), service.config.privacy.redact_personal).text
+            rate(store, turn.id, verdict == "good", why, service.config)
     told = {"good": "a good answer", "bad": "an answer you found fault with"}
     return f"Noted: {told.get(verdict, 'no opinion of that answer')}."
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from align_agent.capture.redact import redact
+from align_agent.config.preferences import shown_rules
 from align_agent.errors import InputError, NotFound
 from align_agent.feedback.signals import rate
 from align_agent.models.generation import Generation, Sampling
@@ -65,9 +66,7 @@ async def _ask(service: Service, text: str, name: str) -> Answered:
     prompt: tuple[Message, ...] = (Message("user", text),)
     if preferences.persona:
         prompt = (Message("system", preferences.persona), *prompt)
-    if preferences.in_prompt:
-        texts = [r if isinstance(r, str) else str(r["text"]) for r in preferences.rules]
-        prompt = with_rules(prompt, texts)
+    prompt = with_rules(prompt, shown_rules(preferences, CHANNEL))
     most = min(model.max_new_tokens, service.backend.context // 2)
     ask = Ask(prompt, (), Sampling(most, temperature=0.0, seed=model.seed), served)
     began = time.monotonic()

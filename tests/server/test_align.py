@@ -382,9 +382,6 @@ def test_why_weighs_every_token_of_an_answer_when_asked(server: Any) -> None:
     for token in found["tokens"]:
         assert token["credit"] == pytest.approx(token["teacher"] - token["student"])
         assert token["alternatives"]
-    shown = httpx.get(f"{server.url}/credit.json", params={"turn": first.id}, timeout=60).json()
-    assert found.keys() <= shown.keys()
-    assert found["tokens"][0].keys() <= shown["tokens"][0].keys()
 
 
 def test_credit_without_an_answer_or_any_word_about_it_is_refused_with_the_way_out(

@@ -18,7 +18,7 @@ from align_agent.config import Config, ServerConfig
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
 from align_agent.server.app import build_app
-from align_agent.server.listener import listen
+from align_agent.server.listener import listen, web_server
 from align_agent.server.service import Service
 from align_agent.web.app import mount
 
@@ -42,7 +42,7 @@ def dashboards(tiny_model: LocalModel, tmp_path_factory: pytest.TempPathFactory)
         app = build_app(service)
         mount(app)
         listener = listen("127.0.0.1", 0)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        server = web_server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started:

@@ -59,6 +59,19 @@ def test_a_prompt_that_was_tried_is_redacted_and_never_learned_from(
         assert not any("ada@example.org" in turn.user_text for turn in tried)
 
 
+def test_no_secret_that_is_typed_on_a_page_is_stored(client: Any, dashboard: Dashboard) -> None:
+    secret = "sk-proj-" + "a1B2c3D4" * 6
+    with dashboard.store() as store:
+        turn = store.turns.get("turn-5")
+    words = f"Too long, and it told {secret}."
+    assert post(client, "judge", turn=turn.id, verdict="bad", why=words).status_code == 303
+    assert post(client, "rule-add", text=f"Never use {secret}.").status_code == 303
+    with dashboard.store() as store:
+        assert "Too long" in str(store.feedback.for_turn(turn.id))
+        assert any("Never use" in rule.text for rule in store.rules.list())
+        assert secret not in str([*store.feedback.list(), *store.rules.list()])
+
+
 def test_a_vote_counts_like_two_ratings_and_only_once(client: Any, dashboard: Dashboard) -> None:
     trial = ask(client)
     assert post(client, "vote", trial=trial, vote="b").status_code == 303

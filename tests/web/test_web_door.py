@@ -51,6 +51,18 @@ def test_every_page_has_a_twin_in_json(client: Any, page: Any) -> None:
     assert f"{page.path}.json" in html.text
 
 
+def test_the_api_tells_the_credit_of_an_answer_as_the_twin_does(client: Any) -> None:
+    shown = client.get("/credit.json", params={"turn": "turn-0"}).json()
+    told = client.get("/v1/align/why", params={"turn": "turn-0", "credit": 1}).json()["credit"]
+    assert told == {
+        name: shown[name]
+        if name != "tokens"
+        else [{part: token[part] for part in told["tokens"][0]} for token in shown["tokens"]]
+        for name in told
+    }
+    assert told["tokens"] and told["feedback"]
+
+
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if p.path != "/doctor"], ids=lambda page: page.path
 )
