@@ -2,23 +2,26 @@
 
 Simulated people with seeds of their own chat for a day with the real agent on the pocket model; a
 real night follows, with that seed. Every other one is the teacher. Each night's end, and how long
-its gate took, is a line; the last line is one JSON object. What the gate must reject is
-`tests/gate/test_villains.py`.
+its gate took, is a line as soon as it is over; the table follows, and the last line is one JSON
+object. Nights that this very code has played are on file and not played again (`--fresh` plays all).
+What the gate must reject is `tests/gate/test_villains.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import random
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from report import report
+from report import report, table
 
+import align_agent
 from align_agent.demo.personas import STUDENT, TEACHER, Persona, SimulatedUser
 from align_agent.demo.play import CHATS_A_DAY, CONFIG
 from align_agent.gate.report import Judgement
@@ -26,8 +29,8 @@ from align_agent.models.local import LocalModel
 from align_agent.night.progress import Silent
 from align_agent.night.run import run_night
 from align_agent.paths import Home
-from align_agent.records import Run
 
+KEPT = Path(__file__).parents[1] / ".cache" / "bench-gate.jsonl"
 NIGHTS, AIM_PROMOTED, AIM_SECONDS = 20, 0.9, 12.0
 
 
@@ -54,29 +57,58 @@ class Night:
 
     seed: int
     persona: str
-    run: Run
+    status: str
+    why: str
     seconds: float
     gate_seconds: float
     gate_cpu: float
 
     @property
     def line(self) -> str:
-        judged = Judgement.from_dict(self.run.verdict)
-        failed = [name for name, fine in (judged.gates() if judged else {}).items() if not fine]
         return (
-            f"{self.seed:>4}  {self.persona:<8}  {self.run.status:<9}  {self.seconds:5.0f} s  "
-            f"gate {self.gate_seconds:4.1f} s ({self.gate_cpu:.1f} s of a core)  {', '.join(failed) or self.run.reason[:90]}"
+            f"{self.seed:>4}  {self.persona:<8}  {self.status:<9}  {self.seconds:5.0f} s  "
+            f"gate {self.gate_seconds:4.1f} s ({self.gate_cpu:.1f} s of a core)  {self.why}"
         )
 
 
-def nights(seeds: range, model: LocalModel, minutes: float) -> Iterator[Night]:
-    started = time.monotonic()
-    for seed in seeds:
-        if time.monotonic() - started > minutes * 60:
-            return
-        persona = TEACHER if seed % 2 else STUDENT
-        with tempfile.TemporaryDirectory(prefix="align-agent-gate-") as folder:
-            yield one_night(persona, seed, Home(Path(folder) / "home"), model)
+def code() -> str:
+    """A digest of everything that decides how a night goes: the package, and this file."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    package = Path(align_agent.__file__).parent
+    for path in sorted(package.rglob("*")):
+        if path.suffix in (".py", ".json", ".jsonl", ".txt", ".f16", ".safetensors"):
+            digest.update(path.relative_to(package).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def on_file(path: Path, digest: str) -> dict[int, Night]:
+    """seed -> the night that this code has played."""
+    rows = path.read_text("utf-8").splitlines() if path.exists() else []
+    found = [json.loads(row) for row in rows]
+    return {row["night"]["seed"]: Night(**row["night"]) for row in found if row["code"] == digest}
+
+
+def play(seeds: range, path: Path, minutes: float, fresh: bool) -> list[Night]:
+    """The nights with these seeds, those on file too. Ends early when the time is over."""
+    started, digest = time.monotonic(), code()
+    known = {} if fresh else on_file(path, digest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model = LocalModel.load("pocket")
+    seen: list[Night] = []
+    for number, seed in enumerate(seeds, 1):
+        night = known.get(seed)
+        if night is None:
+            if time.monotonic() - started > minutes * 60:
+                break
+            persona = TEACHER if seed % 2 else STUDENT
+            with tempfile.TemporaryDirectory(prefix="align-agent-gate-") as folder:
+                night = one_night(persona, seed, Home(Path(folder) / "home"), model)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"code": digest, "night": asdict(night)}) + "\n")
+        seen.append(night)
+        print(f"{number:>3}/{len(seeds)}{night.line}", flush=True)
+    return seen
 
 
 def one_night(persona: Persona, seed: int, home: Home, model: LocalModel) -> Night:
@@ -98,7 +130,27 @@ def one_night(persona: Persona, seed: int, home: Home, model: LocalModel) -> Nig
     watch, began = Watch(), time.monotonic()
     run = run_night(home, progress=watch)
     seconds = time.monotonic() - began
-    return Night(seed, persona.name, run, seconds, *watch.gate())
+    judged = Judgement.from_dict(run.verdict)
+    failed = [name for name, fine in (judged.gates() if judged else {}).items() if not fine]
+    why = ", ".join(failed) or run.reason[:90]
+    return Night(seed, persona.name, run.status, why, seconds, *watch.gate())
+
+
+def nights_table(seen: list[Night]) -> str:
+    head = ("seed", "person", "ended", "whole night, s", "gate, s", "gate, s of a core", "why")
+    rows = [
+        (
+            night.seed,
+            night.persona,
+            night.status,
+            round(night.seconds),
+            round(night.gate_seconds, 1),
+            round(night.gate_cpu, 1),
+            "" if night.status == "promoted" else night.why,
+        )
+        for night in seen
+    ]
+    return table(rows, head)
 
 
 def main() -> None:
@@ -106,13 +158,15 @@ def main() -> None:
     parser.add_argument("--nights", type=int, default=NIGHTS)
     parser.add_argument("--first", type=int, default=0, help="seed of the first night")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no night after this")
+    parser.add_argument("--fresh", action="store_true", help="play those on file again")
+    parser.add_argument("--keep", type=Path, default=KEPT, help="where nights are kept")
     wanted = parser.parse_args()
-    model = LocalModel.load("pocket")
-    seen: list[Night] = []
-    for night in nights(range(wanted.first, wanted.first + wanted.nights), model, wanted.minutes):
-        seen.append(night)
-        print(night.line, flush=True)
-    promoted = sum(night.run.status == "promoted" for night in seen)
+    seeds = range(wanted.first, wanted.first + wanted.nights)
+    seen = play(seeds, wanted.keep, wanted.minutes, wanted.fresh)
+    if not seen:
+        raise SystemExit("no night was played: give it more than 0 --minutes and --nights")
+    print(f"\n{nights_table(seen)}\n")
+    promoted = sum(night.status == "promoted" for night in seen)
     gate = statistics.median(night.gate_seconds for night in seen)
     cpu = statistics.median(night.gate_cpu for night in seen)
     share = promoted / len(seen)
