@@ -17,7 +17,7 @@ from align_agent.config import Config, PreferencesConfig
 from align_agent.errors import ConfigError, ContextTooLong, InputError, ModelError, StoreCorrupt
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
-from align_agent.records import Message
+from align_agent.records import Message, Rule
 from align_agent.store import Store
 
 
@@ -291,6 +291,15 @@ def test_persona_and_declared_rules_stand_in_the_system_prompt(config: Config) -
     )
     text = system_prompt(replace(config, preferences=preferences))
     assert text == "You are a tutor.\n\nThe user's rules:\n- No emoji.\n- Be kind."
+
+
+def test_a_learned_rule_stands_in_no_prompt(make_session: Any) -> None:
+    session = make_session()
+    with Store.open(session.home.database) as store:
+        store.rules.add(Rule("No emoji.", "active", "emoji:none", {"name": "no_emoji"}))
+    assert "".join(session.send("Hello!")) == "Hello there."
+    (turn,) = stored(session)
+    assert "emoji" not in str(turn.prompt)
 
 
 def test_declared_rules_can_be_kept_out_of_the_prompt(config: Config) -> None:
