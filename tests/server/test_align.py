@@ -297,12 +297,13 @@ def test_a_strangers_answer_asked_for_again_is_no_retry(server: Any) -> None:
 
 
 def unnamed(server: Any, *said: str) -> str:
-    """One request of a client that names no session: the answer's text."""
+    """One request of OpenClaw that names no session: the answer's text."""
     messages = [
         {"role": "assistant" if n % 2 else "user", "content": text} for n, text in enumerate(said)
     ]
     body = {"model": "align", "messages": messages, "max_tokens": 8}
-    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
+    headers = {"x-openclaw-agent-id": "main"}
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, headers=headers, timeout=60)
     return str(answer.json()["choices"][0]["message"]["content"])
 
 
@@ -319,7 +320,7 @@ def test_a_strangers_edit_of_a_message_is_no_feedback_and_teaches_nothing(
     shorter = spoke(sender, words.replace("a poem", "a short poem"))
     second = unnamed(server, hello, first, shorter)
     # Whoever went another way goes on there, and complains.
-    unnamed(server, hello, first, shorter, second, spoke(sender, "No bold and no lists, please."))
+    unnamed(server, hello, first, shorter, second, spoke(sender, "Too long, keep it short."))
     replaced, edited, complaint = turns(server)[1:]
     assert edited.conversation_id == complaint.conversation_id != replaced.conversation_id
     assert [kind for kind, *_ in feedback(server, replaced)] == kinds
@@ -378,7 +379,7 @@ def test_why_weighs_every_token_of_an_answer_when_asked(server: Any) -> None:
     first = turns(server)[0]
     found = credit(server, 200, turn=first.id)["credit"]
     assert (found["turn"], found["feedback"]) == (first.id, "Too long, keep it short.")
-    assert "".join(token["text"] for token in found["tokens"]) == "Great work, well done!"
+    assert "".join(token["text"] for token in found["tokens"]) == first.answer
     for token in found["tokens"]:
         assert token["credit"] == pytest.approx(token["teacher"] - token["student"])
         assert token["alternatives"]
