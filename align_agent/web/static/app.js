@@ -47,7 +47,7 @@ function point(u, marks, colour) {
   ctx.textBaseline = "bottom";
   let free = Infinity;
   for (const mark of [...marks].reverse()) {
-    const at = u.valToPos(mark.at, "x", true);
+    const at = Math.round(u.valToPos(mark.at, "x", true)) + (ratio % 2) / 2; // sharp
     ctx.beginPath();
     ctx.moveTo(at, top);
     ctx.lineTo(at, top + height);
