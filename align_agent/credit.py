@@ -206,7 +206,7 @@ def _rows(
         values, ids = (found.tolist() for found in table.topk(min(k, table.shape[-1]), dim=-1))
         likeliest += [list(zip(*row, strict=True)) for row in zip(ids, values, strict=True)]
         teacher += _picked(table, pair.targets[len(teacher) :])
-    rows = []
+    rows: list[tuple[float, float, tuple[Alternative, ...]]] = []
     for table in _tables(model, pair.student_ids, pair.student_positions, over):
         at = len(rows)
         for t, student in enumerate(_picked(table, pair.targets[at:])):
