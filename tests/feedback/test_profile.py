@@ -19,7 +19,6 @@ from align_agent.feedback.profile import BY_USER, OUTVOTED, Profile
 from align_agent.feedback.scope import applies, scope_of
 from align_agent.feedback.signals import observe
 from align_agent.feedback.wishes import check_for, is_private
-from align_agent.polarity import polarity_of
 from align_agent.records import Rule
 from align_agent.store import Store
 
@@ -274,55 +273,6 @@ def test_editing_a_rule_gives_it_the_check_of_its_new_words(profile: Profile) ->
     assert edited.id == rule.id
 
 
-@pytest.mark.parametrize(
-    ("text", "polarity"),
-    [
-        ("Keep answers short.", "do"),
-        ("Write plain text: no bold, no lists, no headings.", "do"),
-        ("No emoji.", "dont"),
-        ("In emails, please don\u2019t use my first name.", "dont"),
-        ("I don't want you to apologise", "dont"),
-        ("Use no lists", "dont"),
-        ("Keine Emojis", "dont"),
-        ("No, use lists", "do"),
-        ("Noble words only", "do"),
-    ],
-)
-def test_a_rule_asks_or_forbids_by_its_words(profile: Profile, text: str, polarity: str) -> None:
-    rule = profile.add(text)
-    assert rule.polarity == polarity
-    assert profile.edit(rule.id, "Never rhyme.").polarity == "dont"
-
-
-@pytest.mark.parametrize(
-    ("old", "new"), [("Use slang.", "Don't use slang."), ("Never rhyme", "From now on rhyme!")]
-)
-def test_a_wish_and_its_negation_contradict_each_other(
-    store: Store, profile: Profile, old: str, new: str
-) -> None:
-    first = profile.add(old)
-    assert in_force(profile) == [old]
-    profile.add(new)
-    assert in_force(profile) == [new]
-    assert store.rules.get(first.id).status == "retired"
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("Use slang.", "Always use slang!"),
-        ("In emails, never use slang.", "Use slang."),
-        ("Never.", "Always."),
-    ],
-)
-def test_what_is_not_its_negation_stands_beside_a_wish(
-    profile: Profile, one: str, other: str
-) -> None:
-    profile.add(one)
-    profile.add(other)
-    assert in_force(profile) == [one, other]
-
-
 def test_a_retired_rule_tells_who_retired_it(profile: Profile) -> None:
     rule = profile.add("Use metric units.")
     assert profile.retire(rule.id).reason == BY_USER
@@ -508,4 +458,3 @@ def test_private_wishes_are_told(text: str, private: bool) -> None:
 def test_any_text_can_be_looked_at(text: str) -> None:
     check_for(text)
     is_private(text)
-    assert polarity_of(text) in ("do", "dont")
