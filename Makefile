@@ -44,7 +44,7 @@ test-llama: $(stamp) ## a real llama-server behind the door, which it builds (8 
 	scripts/llama $(bin)/python
 	$(test_env) $(bin)/python -m pytest -m llama -n 0 tests/server/test_llama.py
 
-pocket: $(stamp) ## train the pocket model again from scratch (over an hour on 2 cores)
+pocket: $(stamp) ## train the pocket model again from scratch (an hour on 2 cores)
 	$(malloc_env) $(bin)/python -m align_agent.models.pocket.train
 	cd align_agent/models/pocket && (sha256sum weights/* || shasum -a 256 weights/*) > SHA256SUMS
 
