@@ -1,10 +1,13 @@
-"""Where everything lies: one home folder, private to its owner."""
+"""Where everything lies: one home folder, private to its owner. And how a file that the user names
+is read as text."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from align_agent.errors import InputError
 
 ENV_HOME = "ALIGN_AGENT_HOME"
 
@@ -64,3 +67,19 @@ def find_home(explicit: str | Path | None = None) -> Home:
     """The home in use: the argument, else `ALIGN_AGENT_HOME`, else `~/.align-agent`."""
     chosen = explicit or os.environ.get(ENV_HOME) or Path.home() / ".align-agent"
     return Home(Path(chosen).expanduser().resolve())
+
+
+def read_text(path: Path, *, hint: str, most: int = 0) -> str:
+    """The text of a file that the user named: UTF-8, with or without a byte-order mark.
+
+    Raises InputError for a file that cannot be read, is larger than `most` bytes (0: any size) or
+    is no such text; `hint` says what to name instead.
+    """
+    try:
+        if most and path.stat().st_size > most:
+            raise InputError(f"{path} is larger than {most // 1024} KiB", hint="shorten it")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no UTF-8 text", hint=hint) from error

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from align_agent.errors import InputError
+from align_agent.paths import read_text
 
 VerifierKind = Literal["tests", "command", "function", "io"]
 _FIELDS = {"name", "prompt", "system", "verifier", "budget", "limits", "max_new_tokens"}
@@ -69,7 +70,7 @@ class Problem:
 
 def load_problem(path: Path) -> Problem:
     """The problem in a YAML file. Raises InputError, which says what is missing or wrong."""
-    text = _read(path)
+    text = read_text(path, hint=_HINT)
     try:
         data = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
@@ -141,19 +142,10 @@ def _number(
     return value
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", hint=_HINT) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text", hint=_HINT) from error
-
-
 def load_set(path: Path) -> list[Problem]:
     """All problems of a HumanEval- or LiveCodeBench-style file of JSON lines. Raises InputError."""
     problems = []
-    for number, line in enumerate(_read(path).splitlines(), 1):
+    for number, line in enumerate(read_text(path, hint=_HINT).splitlines(), 1):
         if not line.strip():
             continue
         try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from align_agent.errors import InputError
 from align_agent.feedback.shown import MAX_TEXT
+from align_agent.paths import read_text
 from align_agent.records import Message
 
 HINT = 'one JSON object a line: {"prompt": "What is 2 plus 3?", "answer": "5."}'
@@ -34,7 +35,7 @@ def read_demonstrations(path: Path) -> list[Demonstration]:
     with a bad line.
     """
     found: dict[tuple[Message, ...], Demonstration] = {}
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    for number, line in enumerate(read_text(path, hint=HINT).splitlines(), 1):
         if not line.strip():
             continue
         try:
@@ -86,12 +87,3 @@ def _why(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"this is no JSON ({error.msg}, column {error.colno})"
     return str(error) if not isinstance(error, RecursionError) else "this is nested too deeply"
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", hint=HINT) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no UTF-8 text", hint=HINT) from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from align_agent.agent.skills import FILE, MAX_BYTES, read_skill_file
 from align_agent.errors import InputError
 from align_agent.gate.probes import is_pocket
+from align_agent.paths import read_text
 from align_agent.records import Message
 
 if TYPE_CHECKING:
@@ -44,14 +45,7 @@ def read_document(path: Path) -> Document:
     if file.name == FILE:
         skill = read_skill_file(file)
         return Document(skill.name, skill.body)
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise InputError(f"{file} is larger than {MAX_BYTES // 1024} KiB", hint="shorten it")
-        text = file.read_text(encoding="utf-8-sig").strip()
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}", hint=HINT) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is no UTF-8 text", hint=HINT) from error
+    text = read_text(file, hint=HINT, most=MAX_BYTES).strip()
     if not text:
         raise InputError(f"{file} is empty", hint="write down what answers should go by")
     return Document(file.stem, text)

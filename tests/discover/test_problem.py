@@ -142,3 +142,17 @@ def test_lines_that_are_no_problems_are_refused(tmp_path: Path, text: str) -> No
     path.write_text(text)
     with pytest.raises(InputError):
         load_set(path)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "it.yaml"
+    path.write_text(yaml.safe_dump(GOOD), encoding="utf-8-sig")
+    assert load_problem(path).prompt == GOOD["prompt"]
+
+
+def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "it.yaml"
+    path.write_bytes("prompt: Zähle".encode("latin-1"))
+    with pytest.raises(InputError, match="no UTF-8 text") as raised:
+        load_problem(path)
+    assert raised.value.hint
