@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -16,6 +17,7 @@ from align_agent.store import Store
 # Signals whose text says in the user's words what to do better, the surest first. A retry only
 # repeats the question, so its text is no hindsight.
 _WORDS_OF = ("rating", "follow_up", "judge", "gap")
+_UNLUCKY = 1.5  # times the share of conversations that may be held out at most
 
 TOO_MANY = "more trainable turns than distill.max_turns"
 NO_HINDSIGHT = "no hindsight: no rule applies and the complaint has no words"
@@ -233,7 +235,9 @@ def _held_out(conversations: set[str], share: float, seed: int) -> set[str]:
     """The conversations that are held out: about `share` of them, and of two or more at least one
     and not all."""
     ranked = sorted((rank(seed, name), name) for name in conversations)
-    held = {name for place, name in ranked if place < share}
+    # Chance can put half of a few dozen there, and too little would be left to learn from.
+    most = math.ceil(_UNLUCKY * share * len(ranked))
+    held = {name for place, name in ranked[:most] if place < share}
     if share > 0 and not held and len(ranked) > 1:
         held = {ranked[0][1]}
     if len(held) == len(ranked):
