@@ -22,6 +22,7 @@ from align_agent.distill.hindsight import Example, build_hindsight
 from align_agent.gate import intervals, verdict
 from align_agent.gate.bench import Bench, differences, not_below
 from align_agent.gate.paper import HeldOut
+from align_agent.gate.probes import Probe
 from align_agent.gate.report import Judgement
 from align_agent.gate.scores import Sheet, score
 from align_agent.models.generation import Sampling
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 
 FRESH = 16  # attempts of each contestant at the problem
 UPDATES, RATE = 32, 2e-3  # on the solution
-ANCHORS = 32  # everyday prompts beside it
+ANCHORS = 32  # everyday prompts beside it, and half as many that ask nearly the same
+LEFT_OUT = "ability probes that ask the very problem, and want another answer there, left out: {n}"
 WAITS = "it comes from one problem: it serves when you say so"
 
 
@@ -104,11 +106,7 @@ def settle(night: Night, search: Search, solution: str, adapter: Path) -> None:
         (Message("assistant", solution),),
         build_hindsight((), "\n".join(told)),
     )
-    asked = [
-        (Message("user", text),)
-        for text in exam.general_prompts(night, ANCHORS, seed=night.run.seed)
-        if not asked_alike(text, search.problem.prompt)
-    ]
+    asked = [(Message("user", text),) for text in _beside(night, search.problem.prompt)]
     sampling = Sampling(night.max_new_tokens(), 0.0)
     said = model.generate_batch(asked, sampling=sampling)
     anchors = [
@@ -124,6 +122,16 @@ def settle(night: Night, search: Search, solution: str, adapter: Path) -> None:
     stepper.save(adapter)
 
 
+def _beside(night: Night, problem: str) -> list[str]:
+    """Everyday prompts that are not the problem. What asks nearly the same comes first: that is
+    what the solution would spread to."""
+    texts = exam.general_prompts(night, 8 * ANCHORS, seed=night.run.seed)
+    texts = [text for text in texts if plain(text) != plain(problem)]
+    near = [text for text in texts if asked_alike(text, problem)][: ANCHORS // 2]
+    far = [text for text in texts if not asked_alike(text, problem)][:ANCHORS]
+    return [*near, *far]
+
+
 def examine(night: Night, search: Search, judge: Judge, adapter: Path) -> Judgement:
     """The gate's verdict on a search's adapter: `review` where it gained and did no harm."""
     model = night.model()
@@ -131,7 +139,9 @@ def examine(night: Night, search: Search, judge: Judge, adapter: Path) -> Judgem
     item = HeldOut(search.prompt, follow_up=said)
     room = max(search.problem.max_new_tokens, night.max_new_tokens())
     paper = exam.exam_over(night, [item] * FRESH)
-    paper = replace(paper, sampling=replace(paper.sampling, max_new_tokens=room, temperature=1.0))
+    probes, itself = apart(paper.probes, search.problem.prompt)
+    sampling = replace(paper.sampling, max_new_tokens=room, temperature=1.0)
+    paper = replace(paper, probes=probes, sampling=sampling)
     version, path = night.champion()
 
     def sheet(who: str, adapter: Path | None) -> Sheet:
@@ -150,12 +160,28 @@ def examine(night: Night, search: Search, judge: Judge, adapter: Path) -> Judgem
         personal=night.config.privacy.redact_personal,
     )
     judged = verdict.judge(bench, night.config.gate)
+    if itself:
+        judged = replace(judged, reasons=(*judged.reasons, LEFT_OUT.format(n=itself)))
     lost = _forgotten(night, adapter, path, version) if path else ""
     if lost:
         return replace(judged, verdict="reject", reasons=(lost, *judged.reasons))
     if judged.verdict == "promote":
         return replace(judged, verdict="review", reasons=(*judged.reasons, WAITS))
     return judged
+
+
+def plain(text: str) -> str:
+    """A prompt without what makes no difference: case and spaces."""
+    return " ".join(text.split()).casefold()
+
+
+def apart(probes: Sequence[Probe], problem: str) -> tuple[list[Probe], int]:
+    """The probes without those that ask the very problem, and how many these are.
+
+    What the problem's own tests want there is what was to be learned, and no harm.
+    """
+    others = [one for one in probes if plain(one.prompt[-1].content) != plain(problem)]
+    return others, len(probes) - len(others)
 
 
 def _judged(sheet: Sheet, judge: Judge) -> Sheet:
