@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+BEGIN, END = "<!-- table -->", "<!-- end -->"  # of what a benchmark writes into a page
 HEAD = ("figure", "align-agent", "compared with", "ratio or difference", "aim", "met")
 
 
@@ -31,12 +32,36 @@ def _shown(value: object) -> str:
 
 
 def report(
-    name: str, rows: Sequence[Sequence[object]], figures: Mapping[str, Any], *packages: str
+    name: str,
+    rows: Sequence[Sequence[object]],
+    figures: Mapping[str, Any],
+    *packages: str,
+    head: Sequence[str] = HEAD,
 ) -> None:
     """Print the table and the last line."""
-    print(table(rows))
+    print(table(rows, head))
     shown = {"name": name, "figures": figures, "machine": machine(*packages)}
     print(json.dumps(shown, ensure_ascii=False))
+
+
+def publish(page: Path, text: str) -> None:
+    """Put a text between the page's marks; what stands around them is written by hand."""
+    old = page.read_text(encoding="utf-8") if page.exists() else f"{BEGIN}\n{END}\n"
+    head, _, rest = old.partition(BEGIN)
+    page.write_text(
+        f"{head}{BEGIN}\n\n{text.strip()}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8"
+    )
+
+
+def measured() -> str:
+    """When and on what, as a page says it."""
+    found = machine()
+    return f"{found['date']}, {found['cores']} cores ({found['cpu']}), load before: {found['load before']:g}"
+
+
+def span(mean: float, low: float, high: float) -> str:
+    """A figure with its interval."""
+    return f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
 
 def machine(*packages: str) -> dict[str, Any]:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
+import statistics
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
+from report import machine, measured, publish, span, table
+
 from align_agent.discover.estimate import interval, of_independent, of_searches
+from align_agent.discover.methods import WINDOW
 from align_agent.discover.ranges import Rated, load_ranges
 from align_agent.discover.search import Search, solve
 from align_agent.discover.verdicts import Judge
@@ -27,12 +29,29 @@ ROOT = Path(__file__).parents[1]
 CELLS = ROOT / "benchmarks" / "solve-cells.jsonl"
 PAGE = ROOT / "docs" / "benchmarks" / "solve.md"
 PICTURE = ROOT / "docs" / "img" / "solve.svg"
-METHODS = ("auto", "multi-turn", "sdpo")
-LEVELS = ("very hard", "hard")
-COLOURS = {"auto": "#0b6e4f", "sdpo": "#1f5fa8", "multi-turn": "#b3541e", "best-of-k": "#777777"}
+METHODS = ("auto", "multi-turn", "multi-turn-attempts", "sdpo")
+MANY = "many demands"
+PARTS = {
+    "very hard": "Very hard",
+    "hard": "Hard",
+    MANY: "Very hard, with more demands than multi-turn's window holds",
+}
+SAID = {"words": "one demand in words", "tests": "input, got, expected", "noisy": "misleading"}
+COLOURS = {
+    "auto": "#0b6e4f",
+    "sdpo": "#1f5fa8",
+    "multi-turn": "#b3541e",
+    "multi-turn-attempts": "#8a3ffc",
+    "best-of-k": "#777777",
+}
 KS = (1, 4, 16, 32, 64, 128, 256, 512)
 
 Cells = dict[tuple[str, str, int], int | None]
+
+
+def part_of(one: Rated) -> str:
+    """The part of the set that a problem belongs to: by the base's rate, and by its demands."""
+    return MANY if one.demands > WINDOW else one.level
 
 
 def load_cells(budget: int) -> Cells:
@@ -54,10 +73,10 @@ def run_cells(rated: list[Rated], cells: Cells, budget: int, seeds: int, minutes
     rest = [
         (one, method, seed)
         for seed in range(seeds)
-        for level in LEVELS
+        for part in PARTS
         for method in METHODS
         for one in rated
-        if one.level == level and (one.problem.name, method, seed) not in cells
+        if part_of(one) == part and (one.problem.name, method, seed) not in cells
     ]
     for one, method, seed in rest:
         if time.monotonic() > end:
@@ -93,41 +112,58 @@ def reaches(curve: Callable[[int], float], goal: float, budget: int) -> int | No
     return next((k for k in range(1, budget + 1) if curve(k) >= goal), None)
 
 
-def table(
+def curves(
     rated: list[Rated], cells: Cells, budget: int, seeds: int
 ) -> tuple[list[str], dict[str, object]]:
-    lines, figures = [], {}
+    """One table a part: discovery@k of every method."""
+    lines: list[str] = []
+    figures: dict[str, object] = {}
     ks = [k for k in KS if k <= budget]
-    for level in LEVELS:
-        chosen = [one for one in rated if one.level == level]
-        lines += ["", f"### {level.capitalize()}: {len(chosen)} problems", ""]
-        lines.append(
-            "| method | searches | "
-            + " | ".join(f"@{k}" for k in ks)
-            + " | as good as best-of-k's best with |"
-        )
-        lines.append("| --- " * (len(ks) + 3) + "|")
+    for part, title in PARTS.items():
+        chosen = [one for one in rated if part_of(one) == part]
+        if not chosen:
+            continue
         goal = discovery(chosen, cells, "best-of-k", seeds, budget)[0]
+        rows = []
         for method in (*METHODS, "best-of-k"):
             groups = firsts(chosen, cells, method, seeds)
             if method != "best-of-k" and not groups:
                 continue
             count = str(sum(map(len, groups))) if groups else f"{chosen[0].rollouts} attempts each"
             found = [discovery(chosen, cells, method, seeds, k) for k in ks]
-            shown = " | ".join(f"{m:.2f} ({low:.2f}-{high:.2f})" for m, low, high in found)
-            if method == "best-of-k":
-                needed: int | None = budget
-            else:
+            needed: int | None = budget
+            if method != "best-of-k":
                 flat = [f for g in groups for f in g]
                 needed = reaches(lambda k, flat=flat: of_searches(flat, k), goal, budget)
-            lines.append(f"| {method} | {count} | {shown} | {needed or 'not reached'} |")
-            figures[f"{level} {method}"] = {
-                "discovery": dict(
-                    zip(map(str, ks), [[round(x, 4) for x in f] for f in found], strict=True)
-                ),
-                "needed": needed,
-            }
+            rows.append([method, count, *(span(*f) for f in found), needed or "not reached"])
+            shares = {str(k): [round(x, 4) for x in f] for k, f in zip(ks, found, strict=True)}
+            figures[f"{part} {method}"] = {"discovery": shares, "needed": needed}
+        head = ["method", "searches", *(f"@{k}" for k in ks), "as good as best-of-k's best with"]
+        lines += ["", f"### {title}: {len(chosen)} problems", "", table(rows, head)]
     return lines, figures
+
+
+def by_feedback(
+    rated: list[Rated], cells: Cells, budget: int, seeds: int
+) -> tuple[list[str], dict[str, object]]:
+    """How each method does where the feedback is of a kind, over all parts."""
+    rows = []
+    figures: dict[str, object] = {}
+    for method in METHODS:
+        row: list[object] = [method]
+        for say in SAID:
+            chosen = [one for one in rated if one.say == say]
+            flat = [f for group in firsts(chosen, cells, method, seeds) for f in group]
+            if not flat:
+                row.append("")
+                continue
+            needed = statistics.median(budget + 1 if f is None else f for f in flat)
+            share = of_searches(flat, budget)
+            row.append(f"{share:.2f} of {len(flat)}, {needed:g}")
+            figures[f"{say} {method}"] = {"solved": round(share, 4), "median": needed}
+        rows.append(row)
+    title = f"### By kind of feedback: share solved within {budget}, median attempts"
+    return ["", title, "", table(rows, ["method", *SAID.values()])], figures
 
 
 def picture(rated: list[Rated], cells: Cells, budget: int, seeds: int) -> str:
@@ -136,8 +172,10 @@ def picture(rated: list[Rated], cells: Cells, budget: int, seeds: int) -> str:
 
     parts = []
     width, height, left = 380, 240, 50
-    for panel, level in enumerate(LEVELS):
-        chosen = [one for one in rated if one.level == level]
+    for panel, level in enumerate(PARTS):
+        chosen = [one for one in rated if part_of(one) == level]
+        if not chosen:
+            continue
         x0 = left + panel * (width + 60)
         parts.append(f'<text x="{x0}" y="24" font-weight="600">{level}</text>')
         for share in (0, 0.5, 1):
@@ -169,10 +207,10 @@ def picture(rated: list[Rated], cells: Cells, budget: int, seeds: int) -> str:
             )
             if not panel:
                 parts.append(
-                    f'<text x="{left + row * 110}" y="{height + 90}" fill="{colour}">{method}</text>'
+                    f'<text x="{left + row * 150}" y="{height + 90}" fill="{colour}">{method}</text>'
                 )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * width + 150} {height + 105}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {len(PARTS) * (width + 60) + 60} {height + 105}" '
         'font-family="system-ui, sans-serif" font-size="13"><title>discovery@k by method</title>'
         '<rect width="100%" height="100%" fill="#fff"/>' + "\n".join(parts) + "</svg>\n"
     )
@@ -187,27 +225,19 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.fresh:
         CELLS.unlink(missing_ok=True)
-    rated = [one for one in load_ranges() if one.level in LEVELS]
-    rated.sort(key=lambda one: LEVELS.index(one.level))
+    order = list(PARTS)
+    rated = [one for one in load_ranges() if part_of(one) in PARTS]
+    rated.sort(key=lambda one: order.index(part_of(one)))
     cells = load_cells(chosen.budget)
     run_cells(rated, cells, chosen.budget, chosen.seeds, chosen.minutes)
-    lines, figures = table(rated, cells, chosen.budget, chosen.seeds)
-    machine = {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
-    PICTURE.write_text(picture(rated, cells, chosen.budget, chosen.seeds))
-    PAGE.parent.mkdir(exist_ok=True)
-    old = PAGE.read_text() if PAGE.exists() else "<!-- table -->\n<!-- end -->\n"
-    head, _, rest = old.partition("<!-- table -->")
-    tail = rest.partition("<!-- end -->")[2]
-    stated = f"\nBudget {chosen.budget} attempts, {chosen.seeds} seeds, {date.today()}, {machine['cores']} cores.\n"
-    PAGE.write_text(
-        f"{head}<!-- table -->\n{stated}" + "\n".join(lines) + f"\n\n<!-- end -->{tail}"
-    )
-    print("\n".join(lines))
-    print(json.dumps({"name": "solve", "figures": figures, "machine": machine}))
+    asked = (rated, cells, chosen.budget, chosen.seeds)
+    lines, figures = curves(*asked)
+    more, by_kind = by_feedback(*asked)
+    PICTURE.write_text(picture(*asked))
+    stated = f"Budget {chosen.budget} attempts, {chosen.seeds} seeds, {measured()}."
+    publish(PAGE, "\n".join([stated, *lines, *more]))
+    print("\n".join([*lines, *more]))
+    print(json.dumps({"name": "solve", "figures": figures | by_kind, "machine": machine("torch")}))
 
 
 if __name__ == "__main__":

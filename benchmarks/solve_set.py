@@ -6,13 +6,16 @@ each from its own rollouts, and sorts them into levels by that rate alone.
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 import time
+from collections import Counter
 from dataclasses import asdict, replace
 
 import torch
 
+from align_agent.discover.methods import WINDOW
 from align_agent.discover.ranges import SET
 from align_agent.models.generation import Sampling
 from align_agent.models.local import LocalModel
@@ -22,6 +25,7 @@ from align_agent.records import Message
 
 ROLLOUTS = 2944
 HARD, VERY_HARD = 0.5, 0.03  # the base's pass@64 below which a problem is one
+MANY = 6  # problems with more demands than the window of multi-turn holds
 WANTED = {"easy": 4, "hard": 18, "very hard": 12}
 SAY = ("words", "tests", "noisy")
 
@@ -40,12 +44,20 @@ def hidden(task: CodeTask, rng: random.Random) -> list[CodeTask]:
     found = [task]
     for axis, options in CHOICES.items():
         found += [replace(task, **{axis: o}) for o in options if o != getattr(task, axis)]
-    for count in (2, 2, 3, 4, 5, 6):
-        axes = rng.sample(list(CHOICES), count)
-        changed = {a: rng.choice([o for o in CHOICES[a] if o != getattr(task, a)]) for a in axes}
-        found.append(replace(task, **changed))
-    sound = [t for t in found if not (t.result == "sum" and t.order == "down")]
-    return [t for i, t in enumerate(sound) if not i or not t.agrees_with(task)]
+    found += [turned(task, count, rng) for count in (2, 2, 3, 4, 5, 6)]
+    return [t for i, t in enumerate(found) if sound(t) and (not i or not t.agrees_with(task))]
+
+
+def turned(task: CodeTask, count: int, rng: random.Random) -> CodeTask:
+    """A task that differs on so many axes."""
+    axes = rng.sample(list(CHOICES), count)
+    changed = {a: rng.choice([o for o in CHOICES[a] if o != getattr(task, a)]) for a in axes}
+    return replace(task, **changed)
+
+
+def sound(task: CodeTask) -> bool:
+    """A sum has no order, so none may be demanded of it."""
+    return not (task.result == "sum" and task.order == "down")
 
 
 def level(passed: int, rollouts: int) -> str:
@@ -53,48 +65,81 @@ def level(passed: int, rollouts: int) -> str:
     return "very hard" if at_64 < VERY_HARD else "hard" if at_64 < HARD else "easy"
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    rng, model, started = random.Random(2026), LocalModel.load("pocket", device="cpu"), time.time()
+def answers_to(model: LocalModel, question: str, seed: int) -> Counter[str]:
+    """The base's answers to a question, and how often each came."""
+    prompts = [[Message("user", question)]] * ROLLOUTS
+    found = model.generate_batch(prompts, sampling=Sampling(64, 1.0, seed=seed))
+    return Counter(answer.text for answer in found)
+
+
+def row_of(
+    question: str, task: CodeTask, target: CodeTask, texts: Counter[str], rng: random.Random
+) -> dict[str, object]:
+    """A problem: what is asked, what its tests demand, how that may be said, the base's rate."""
+    axes = target.differences(task)
+    said = {a: wordings.say_code(f"{a}:{getattr(target, a)}", rng) for a in CHOICES}
+    lie = rng.choice([a for a in CHOICES if a not in axes] or list(CHOICES))
+    other = rng.choice([o for o in CHOICES[lie] if o != getattr(target, lie)])
+    return {
+        "question": question,
+        "target": asdict(target),
+        "demands": len(axes),
+        "wishes": said,
+        "misleading": wordings.say_code(f"{lie}:{other}", rng),
+        "rollouts": ROLLOUTS,
+        "passed": sum(n for text, n in texts.items() if target.solved_by(text)),
+    }
+
+
+def whole_set(model: LocalModel) -> list[dict[str, object]]:
+    rng, started = random.Random(2026), time.time()
     drawn: dict[str, list[dict[str, object]]] = {name: [] for name in WANTED}
     for number, (question, task) in enumerate(questions(rng, 12)):
-        prompts = [[Message("user", question)]] * ROLLOUTS
-        answers = model.generate_batch(prompts, sampling=Sampling(64, 1.0, seed=number + 1))
-        texts: dict[str, int] = {}
-        for answer in answers:
-            texts[answer.text] = texts.get(answer.text, 0) + 1
+        texts = answers_to(model, question, number + 1)
         for target in hidden(task, rng):
-            passed = sum(n for text, n in texts.items() if target.solved_by(text))
-            axes = target.differences(task)
-            rows = drawn[level(passed, ROLLOUTS)]
-            said = {a: wordings.say_code(f"{a}:{getattr(target, a)}", rng) for a in CHOICES}
-            lie = rng.choice([a for a in CHOICES if a not in axes] or list(CHOICES))
-            other = rng.choice([o for o in CHOICES[lie] if o != getattr(target, lie)])
-            rows.append(
-                {
-                    "question": question,
-                    "target": asdict(target),
-                    "demands": len(axes),
-                    "wishes": said,
-                    "misleading": wordings.say_code(f"{lie}:{other}", rng),
-                    "rollouts": ROLLOUTS,
-                    "passed": passed,
-                }
-            )
-        print(
-            number,
-            question,
-            {k: len(v) for k, v in drawn.items()},
-            f"{time.time() - started:.0f} s",
-            flush=True,
-        )
+            row = row_of(question, task, target, texts, rng)
+            drawn[level(int(str(row["passed"])), ROLLOUTS)].append(row)
+        counts = {k: len(v) for k, v in drawn.items()}
+        print(number, question, counts, f"{time.time() - started:.0f} s", flush=True)
     problems = []
     for name, count in WANTED.items():
         rng.shuffle(drawn[name])
         for place, row in enumerate(drawn[name][:count]):
             label = f"{name.replace(' ', '-')}-{place + 1:02d}"
             problems.append({"name": label, "level": name, "say": SAY[place % 3], **row})
-    SET.write_text(json.dumps({"base": model.base_hash, "problems": problems}, indent=1) + "\n")
+    return problems
+
+
+def many_demands(model: LocalModel) -> list[dict[str, object]]:
+    """Problems with more demands than multi-turn's window holds, said in each of the three ways."""
+    rng = random.Random("many")
+    problems: list[dict[str, object]] = []
+    for number, (question, task) in enumerate(questions(rng, MANY // len(SAY))):
+        texts = answers_to(model, question, 100 + number)
+        for say in SAY:
+            target = turned(task, WINDOW + 1 + number % 2, rng)
+            while not sound(target):
+                target = turned(task, WINDOW + 1 + number % 2, rng)
+            row = row_of(question, task, target, texts, rng)
+            name, hard = f"many-{len(problems) + 1:02d}", level(int(str(row["passed"])), ROLLOUTS)
+            problems.append({"name": name, "level": hard, "say": say, **row})
+            print(name, say, row["demands"], row["passed"], question, flush=True)
+    return problems
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(description=__doc__)
+    ask.add_argument("--many", action="store_true", help="only those with many demands, anew")
+    given = ask.parse_args()
+    torch.set_num_threads(1)
+    model = LocalModel.load("pocket", device="cpu")
+    if given.many:
+        kept = json.loads(SET.read_text())["problems"]
+        kept = [row for row in kept if not row["name"].startswith("many-")]
+    else:
+        kept = whole_set(model)
+    found = {"base": model.base_hash, "problems": [*kept, *many_demands(model)]}
+    SET.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from align_agent.discover.search import Search
     from align_agent.paths import Home
 
-_METHODS = ("auto", "sdpo", "best-of-k", "multi-turn", "grpo")
+_METHODS = ("auto", "sdpo", "best-of-k", "multi-turn", "multi-turn-attempts", "grpo")
 
 
 @click.command("solve")

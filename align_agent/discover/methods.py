@@ -6,7 +6,7 @@ Pure: a method sees what was tried and what was said about it. Generates nothing
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,10 +15,17 @@ from align_agent.distill.hindsight import Example, build_hindsight
 from align_agent.prompts import with_hindsight
 from align_agent.records import Message
 
-Method = Literal["auto", "sdpo", "best-of-k", "multi-turn", "grpo"]
-METHODS: tuple[Method, ...] = ("auto", "sdpo", "best-of-k", "multi-turn", "grpo")
+Method = Literal["auto", "sdpo", "best-of-k", "multi-turn", "multi-turn-attempts", "grpo"]
+METHODS: tuple[Method, ...] = (
+    "auto",
+    "sdpo",
+    "best-of-k",
+    "multi-turn",
+    "multi-turn-attempts",
+    "grpo",
+)
 BATCH = 16
-WINDOW = 4  # pieces of feedback that multi-turn keeps in its context
+WINDOW = 4  # failed attempts of which the multi-turn methods keep the feedback in their context
 _ROUNDS = (1, 1, 2, 4, 8)  # auto's attempts between two looks at the feedback; a batch in all
 _FORGET = 0.15  # how often a conditioned attempt leaves a piece of feedback out
 _SHOWN = 12  # pieces of feedback at most
@@ -54,7 +61,7 @@ def learns(method: Method) -> bool:
 
 def sizes(method: Method) -> tuple[int, ...]:
     """How many attempts of a batch are asked for at once."""
-    if method == "multi-turn":
+    if method in ("multi-turn", "multi-turn-attempts"):
         return (1,) * BATCH
     return _ROUNDS if method == "auto" else (BATCH,)
 
@@ -65,9 +72,11 @@ def ask(
     """The next attempts, `count` of them."""
     prompt = tuple(prompt)
     plain = Ask(prompt, learns(method), "plain")
+    window = [a for a in so_far if a.outcome.said][-WINDOW:]  # first in, first out
     if method == "multi-turn":
-        window = [a.outcome.said for a in so_far if a.outcome.said][-WINDOW:]
-        return [_told(prompt, window, student=False)] * count
+        return [_told(prompt, [a.outcome.said for a in window], student=False)] * count
+    if method == "multi-turn-attempts":
+        return [Ask((*prompt, *_exchanges(window)), False, "told")] * count
     if method != "auto":
         return [plain] * count
     pieces = distinct(so_far)
@@ -120,6 +129,13 @@ def distinct(attempts: Sequence[Attempt]) -> list[str]:
             counts[attempt.outcome.said] = counts.get(attempt.outcome.said, 0) + 1
     often = sorted(counts, key=lambda piece: -counts[piece])[:_SHOWN]
     return [piece for piece in counts if piece in often]
+
+
+def _exchanges(window: Sequence[Attempt]) -> Iterator[Message]:
+    """The attempts as a conversation: what was answered, and what was said about it."""
+    for attempt in window:
+        yield Message("assistant", attempt.answer)
+        yield Message("user", attempt.outcome.said)
 
 
 def _told(prompt: tuple[Message, ...], pieces: Sequence[str], *, student: bool) -> Ask:

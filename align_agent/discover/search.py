@@ -154,13 +154,23 @@ def _answers(model: LocalModel, search: Search, stepper: Any, asks: Sequence[Ask
         # A seed of its own for each round and each network: no two rows draw the same numbers.
         seed = (search.seed * 1_000_003 + len(search.attempts)) * 2 + student
         found = model.generate_batch(
-            [model.fit(asks[i].prompt, reserve=1) for i in places],
+            [_fitted(model, search, asks[i].prompt) for i in places],
             sampling=Sampling(search.problem.max_new_tokens, 1.0, seed=seed),
             network=stepper.network if student and stepper is not None else None,
         )
         for i, generation in zip(places, found, strict=True):
             answers[i] = generation.text
     return answers
+
+
+def _fitted(model: LocalModel, search: Search, prompt: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The prompt without the oldest exchanges that leave no room for an answer; never without the
+    problem itself."""
+    asked = len(search.prompt)
+    room = min(search.problem.max_new_tokens, model.context // 2)
+    while len(prompt) > asked and len(model.encode(prompt)) + room > model.context:
+        prompt = (*prompt[:asked], *prompt[asked + 2 :])
+    return model.fit(prompt, reserve=1)
 
 
 def _fits(model: LocalModel, search: Search) -> None:

@@ -48,6 +48,34 @@ def test_multi_turn_shows_the_last_pieces_of_feedback_first_in_first_out() -> No
     assert shown == list(range(9 - WINDOW, 9))
 
 
+def test_multi_turn_with_its_attempts_is_a_conversation_of_the_last_of_them() -> None:
+    so_far = [attempt(i, f"piece {i}") for i in range(9)]
+    (asked,) = methods.ask("multi-turn-attempts", PROMPT, so_far, 1, 0)
+    assert asked.prompt[:1] == PROMPT
+    said = [(message.role, message.content) for message in asked.prompt[1:]]
+    last = range(9 - WINDOW, 9)
+    assert said[::2] == [("assistant", f"answer {i}") for i in last]
+    assert said[1::2] == [("user", f"piece {i}") for i in last]
+
+
+def test_a_conversation_longer_than_the_context_keeps_the_problem(pocket: LocalModel) -> None:
+    source = f"def verify(answer, call):\n    return False, {'what is wrong ' * 85!r}"
+    problem = Problem(
+        "long", PROMPT[0].content, Verifier("function", source=source), max_new_tokens=8
+    )
+    search = Search(problem, "multi-turn-attempts", WINDOW + 1, 0)
+    found = solve(pocket, search, Judge(problem))
+    (asked,) = methods.ask(search.method, search.prompt, found.attempts, 1, 0)
+    assert len(pocket.encode(asked.prompt)) > pocket.context
+    assert len(found.attempts) == WINDOW + 1
+
+
+def test_the_command_offers_every_method() -> None:
+    from align_agent.cli import solve as command
+
+    assert command._METHODS == methods.METHODS
+
+
 def test_the_teacher_never_sees_the_failed_attempt() -> None:
     batch = [attempt(i, f"piece {i}") for i in range(3)]
     for method in ("auto", "sdpo"):
@@ -78,7 +106,7 @@ def test_what_a_broken_verifier_says_is_never_learned() -> None:
     assert examples("auto", PROMPT, batch, batch) == []
 
 
-@pytest.mark.parametrize("method", ["best-of-k", "grpo", "multi-turn"])
+@pytest.mark.parametrize("method", ["best-of-k", "grpo", "multi-turn", "multi-turn-attempts"])
 def test_methods_without_steps_ask_the_base(method: methods.Method) -> None:
     asked = methods.ask(method, PROMPT, [attempt(0, "x")], 2, 0)
     assert not any(one.student for one in asked)
