@@ -135,8 +135,12 @@ def lessons_of(
     cfg: TrainConfig,
     tokens: int,
     state_dir: Path | None,
+    teacher: Any = None,
 ) -> tuple[list[Lesson], list[tuple[str, str]]]:
-    """The examples with the teacher's side, and (turn id, reason) of what is left out."""
+    """The examples with the teacher's side, and (turn id, reason) of what is left out.
+
+    The teacher is the frozen base, or another network that is given.
+    """
     longest = tokens if cfg.max_memory_gb else 0
     usable, skipped = encode_examples(
         model, examples, cfg.mask_first_tokens, longest, reasoning=cfg.reasoning
@@ -145,7 +149,13 @@ def lessons_of(
     rows = [TeacherRow()] * len(pairs)  # rewards need no teacher
     if cfg.loss != "grpo":
         rows = teacher_rows(
-            model, pairs, cfg.top_k, exact=cfg.exact, tokens=tokens, folder=state_dir
+            model,
+            pairs,
+            cfg.top_k,
+            exact=cfg.exact,
+            tokens=tokens,
+            folder=state_dir,
+            teacher=teacher,
         )
     return [
         Lesson(pair, row, example.advantage)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -45,6 +45,9 @@ class StepConfig:
     mask_first_tokens: int = 0
     reasoning: bool = True
     prompt_gradient: bool = True
+    # The share of the way to the student that the teacher goes after each step. 0: it stays the
+    # base; 1: it is the student of the moment; between them a moving average. Only to compare.
+    teacher_follows: float = 0.0
     # Of `TrainConfig`, which the shared functions name; a single step has no use for them.
     epochs: int = 1
     batch_size: int = 16
@@ -68,11 +71,8 @@ class Stepper:
     ) -> None:
         self._model, self._config, self._seed = model, config, seed
         assert_plain(model.network(None))
-        self._student = model.fresh_lora(
-            config.lora_rank, config.lora_alpha, config.lora_dropout, seed
-        )
-        if start is not None:
-            copy_lora(self._student, start)
+        self._student = _lora_of(model, config, seed, start)
+        self._teacher = _lora_of(model, config, seed, start) if config.teacher_follows else None
         train_mode(self._student, config.gradient_checkpointing)
         # Training sets how its tree attends; answers need one that attends as ever, on the same
         # weights.
@@ -88,8 +88,8 @@ class Stepper:
         self.steps = 0
 
     def step(self, examples: Sequence[Example], times: int = 1) -> dict[str, float]:
-        """Move the student towards the frozen base that sees each example's hindsight, `times`
-        over the same examples.
+        """Move the student towards the teacher, the frozen base that sees each example's hindsight,
+        `times` over the same examples.
 
         Returns figures about the last time. Raises InputError when no example can be learned
         from, TrainingDiverged.
@@ -97,7 +97,9 @@ class Stepper:
         base = self._model.network(None)
         found: dict[str, float] = {}
         with assert_untouched(base), seeded(self._seed + self.steps, self._model.device):
-            lessons, _ = lessons_of(self._model, examples, self._config, self._tokens, None)
+            lessons, _ = lessons_of(
+                self._model, examples, self._config, self._tokens, None, self._network_of_teacher()
+            )
             for _ in range(times):
                 loss, figures, self._tokens = gradient_of(
                     self._student.get_base_model(), lessons, self._formula, self._tokens
@@ -107,6 +109,7 @@ class Stepper:
                 check_sound(self.steps, loss, norm)
                 self._optimizer.step()
                 self._optimizer.zero_grad(set_to_none=True)
+                self._follow()
                 self.steps += 1
                 found = {"loss": loss, "grad_norm": norm, **figures}
         return found
@@ -114,3 +117,22 @@ class Stepper:
     def save(self, folder: Path) -> None:
         """Write the adapter as `train` does."""
         self._model.save_lora(self._student, folder)
+
+    def _network_of_teacher(self) -> Any:
+        return None if self._teacher is None else self._teacher.get_base_model()
+
+    def _follow(self) -> None:
+        if self._teacher is None:
+            return
+        own = [p for p in self._teacher.parameters() if p.requires_grad]
+        with torch.no_grad():
+            for weight, goal in zip(own, self._weights, strict=True):
+                weight.lerp_(goal, self._config.teacher_follows)
+
+
+def _lora_of(model: LocalModel, config: StepConfig, seed: int, start: Path | None) -> Any:
+    """A LoRA over the base: a fresh one, or one with the weights of the adapter in `start`."""
+    lora = model.fresh_lora(config.lora_rank, config.lora_alpha, config.lora_dropout, seed)
+    if start is not None:
+        copy_lora(lora, start)
+    return lora

@@ -51,15 +51,20 @@ def teacher_rows(
     exact: bool = False,
     tokens: int = 16_384,
     folder: Path | None = None,
+    teacher: Any = None,
 ) -> list[TeacherRow]:
     """What the frozen base, shown the hindsight, thinks at each answer's positions.
 
     `exact` keeps hidden states in place of tables of `top_k`. At most `tokens` go through the
     network at a time. With a `folder` the result lies in memory-mapped files there, and is read
-    from them when it was computed before. Raises ModelError when the base carries an adapter.
+    from them when it was computed before. `teacher` is a network in the base's place, whose result
+    is never kept: it moves on. Raises ModelError when the base carries an adapter.
     """
-    network = lora.twin(model.network(None))  # its own tree: how it attends is set on it
-    lora.assert_plain(network)
+    assert teacher is None or folder is None
+    network = teacher
+    if network is None:
+        network = lora.twin(model.network(None))  # its own tree: how it attends is set on it
+        lora.assert_plain(network)
     exact = exact and has_plain_head(network)
     width = (
         network.get_output_embeddings().weight.shape[1] if exact else min(top_k, model.vocab_size)

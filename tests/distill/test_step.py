@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,3 +48,19 @@ def test_a_step_without_anything_to_learn_is_refused(tiny_model: LocalModel) -> 
     stepper = Stepper(tiny_model, StepConfig(mask_first_tokens=500), seed=1)
     with pytest.raises(InputError):
         stepper.step(EXAMPLES)
+
+
+def test_a_live_teacher_is_the_student_and_a_moving_average_lies_between_it_and_the_base(
+    tiny_model: LocalModel,
+) -> None:
+    apart = []
+    for follows in (0.0, 0.3, 1.0):
+        settings = StepConfig(learning_rate=1e-2, teacher_follows=follows)
+        stepper = Stepper(tiny_model, settings, seed=1)
+        for _ in range(3):
+            stepper.step(EXAMPLES)
+        # Without hindsight only their weights are between student and teacher.
+        apart.append(stepper.step([replace(e, hindsight="") for e in EXAMPLES])["kl"])
+    frozen, average, live = apart
+    assert frozen > average > live
+    assert live < 1e-5
