@@ -18,7 +18,7 @@ RUN = 3  # first answers in a row that satisfy: stable
 DRAWS = 2000
 
 
-def load(path: Path, protocol: int) -> list[dict[str, Any]]:
+def load(path: Path, protocol: object) -> list[dict[str, Any]]:
     """The lives in the file that were played by this protocol, each cell once."""
     found: dict[tuple[str, str, int], dict[str, Any]] = {}
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
