@@ -168,6 +168,15 @@ class Looks(Nouns):
             [rule_id, 8 * limit, rule_id, limit],
         )
 
+    def waiting(self, limit: int) -> list[Row]:
+        """Readings that wait for the user's look: turn, conversation, words; the newest first."""
+        return self.connection.rows(
+            "select f.turn_id, t.conversation_id, f.text, l.review from feedback_layers l "
+            "join feedback f on f.id = l.feedback_id join turns t on t.id = f.turn_id "
+            "where l.review > '' and f.dismissed = 0 order by f.created_at desc limit ?",
+            [limit],
+        )
+
     def days(self) -> tuple[dict[str, int], dict[str, int]]:
         """(conversations begun, turns found fault with) for each UTC day that has any."""
         begun = self.connection.rows(

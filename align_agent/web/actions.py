@@ -13,6 +13,7 @@ from align_agent.capture.redact import clean
 from align_agent.errors import InputError
 from align_agent.feedback import shown
 from align_agent.feedback.profile import Profile
+from align_agent.feedback.signals import accept as take
 from align_agent.feedback.signals import rate
 from align_agent.privacy.forget import forget as forget_for_good
 from align_agent.privacy.wanted import Kind, meant
@@ -118,6 +119,11 @@ def dismiss(store: Store, service: Service, form: Form) -> str:
     return "Noted: that was no opinion of the answer."
 
 
+def meant_it(store: Store, service: Service, form: Form) -> str:
+    take(store, store.feedback.get(field(form, "feedback")).id, service.config)
+    return "Noted: you meant it, and it is learned from."
+
+
 def restore(store: Store, service: Service, form: Form) -> str:
     store.feedback.dismiss(field(form, "feedback"), False)
     return "It counts again."
@@ -183,6 +189,7 @@ ACTIONS: dict[str, Action] = {
     "include": _stored(include),
     "forget": _stored(forget),
     "dismiss": _stored(dismiss),
+    "meant": _stored(meant_it),
     "restore": _stored(restore),
     "judge": _stored(judge),
     "answer-edit": _stored(edit_answer),

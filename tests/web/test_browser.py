@@ -13,7 +13,7 @@ import pytest
 from furnished import QUERIES, Dashboard, say
 
 from align_agent.adapters.registry import Registry
-from align_agent.records import Rule
+from align_agent.records import Feedback, Rule
 from align_agent.web.app import PAGES
 
 SCRIPT = "<script>window.hit = 1</script><img src=x onerror='window.hit = 2'>"
@@ -154,6 +154,24 @@ def test_the_trend_marks_the_versions_in_the_chart_and_in_the_table(
         assert name.bounding_box()["x"] + name.bounding_box()["width"] <= 360
     assert page.get_by_role("row").filter(has_text="v1, v2").count() == 1
     context.close()
+
+
+def test_a_reading_that_waits_is_shown_and_confirmed(dashboard: Dashboard, page: Any) -> None:
+    doubtful = Feedback(
+        "turn-5", "follow_up", "negative", "format", 0.5, "No lists, please?", "test",
+        layers={"words": 0.1, "lexicon": 0.9}, review="the layers contradict each other",
+    )  # fmt: skip
+    with dashboard.store() as store:
+        store.feedback.add(doubtful)
+    page.goto(f"{dashboard.url}/conversations")
+    page.get_by_role("link", name="No lists, please?").click()
+    page.get_by_text("the layers contradict each other").wait_for()
+    page.get_by_role("button", name="I meant that").click()
+    page.get_by_role("status").wait_for()
+    with dashboard.store() as store:
+        assert store.feedback.get(doubtful.id).review == ""
+        assert not store.feedback.to_review()
+        store.feedback.dismiss(doubtful.id)
 
 
 def test_typing_into_the_search_finds_while_typing(dashboard: Dashboard, browser: Any) -> None:

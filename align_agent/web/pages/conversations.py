@@ -17,6 +17,7 @@ PATH = "/conversations"
 ONE = "/conversation"
 SHOWN = 40
 TURNS = 100
+WAITING = 8  # readings that wait for a look, shown at once
 VALUES = 8  # of a facet, the most frequent
 TITLES = {
     "mood": "What you thought",
@@ -40,6 +41,15 @@ def data(desk: Desk) -> dict[str, Any]:
     more = len(rows) > SHOWN
     rows = rows[:SHOWN]
     return {
+        "waiting": [
+            {
+                "turn": row["turn_id"],
+                "conversation": row["conversation_id"],
+                "text": row["text"],
+                "why": row["review"],
+            }
+            for row in desk.store.looks.waiting(WAITING)
+        ],
         "search": search,
         "rule": None if not rule else {"id": rule, "text": desk.store.rules.get(rule).text},
         "total": total,
@@ -221,4 +231,5 @@ def opinion(feedback: Feedback) -> dict[str, Any]:
         "evidence": feedback.evidence,
         "detector": feedback.detector,
         "dismissed": feedback.dismissed,
+        "review": feedback.review,
     }
