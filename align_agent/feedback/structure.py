@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from align_agent.store import Store
 
 DETECTOR = "structure-1"
+ABANDONED = "abandoned"
 LEFT_AFTER = timedelta(days=1)
 _STOPPED = ("interrupted", "aborted")
 _PATHS = ("path", "file_path", "filename", "file", "filepath")
@@ -69,7 +70,7 @@ def left(turn: Turn, complained: bool, after: Turn | None, moment: str) -> Feedb
     if datetime.fromisoformat(moment) - datetime.fromisoformat(turn.created_at) < LEFT_AFTER:
         return None
     evidence = "the conversation ended with this answer to a complaint"
-    return _weak(turn, "abandoned", "none", 0.35, evidence)
+    return _weak(turn, ABANDONED, "none", 0.35, evidence)
 
 
 def note_edit(store: Store, last_shared: str, new_text: str) -> bool:

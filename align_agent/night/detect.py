@@ -7,15 +7,19 @@ The gap asks whether the model would answer otherwise, told of the follow-up. Wh
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from align_agent.config import Config
 from align_agent.feedback import judge
 from align_agent.feedback.owner import STRANGER
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.signals import observe
-from align_agent.feedback.structure import left
+from align_agent.feedback.structure import ABANDONED, left
 from align_agent.night.context import Night
 from align_agent.records import Feedback, Turn, now
+from align_agent.store import Store
 
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
@@ -33,7 +37,7 @@ def detect(night: Night) -> dict[str, Any]:
     A gap above the threshold becomes negative feedback, any other a neutral one, so that it is
     measured once.
     """
-    todo = _unjudged(night)
+    todo = unjudged(night.store, night.config)
     night.progress.phase("detect", len(todo))
     found: list[float] = []
     verdicts: list[judge.Judged | None] = []
@@ -77,41 +81,61 @@ def _verdicts(night: Night, model: LocalModel, pairs: list[Pair]) -> list[judge.
     return [judge.verdict(one.text) for one in model.generate_batch(asked, sampling=sampling)]
 
 
-def _unjudged(night: Night) -> list[tuple[Turn, Turn]]:
-    """Answered turns whose follow-up nothing judged with confidence, the newest first.
+def unjudged(store: Store, config: Config) -> list[Pair]:
+    """Answered turns whose follow-up nothing judged with confidence, the newest first, at most
+    `distill.max_turns`.
 
-    A follow-up that was never read is read now.
+    A follow-up that was never read is read now. The log is looked at as a whole: the number of
+    queries grows with what was never read, not with the turns.
     """
-    found: list[tuple[Turn, Turn]] = []
-    sure = night.config.feedback.min_confidence
-    strangers = night.store.links.noted(STRANGER)
-    for turn in night.store.turns.all_main():
-        if turn.excluded or not turn.answer.strip() or not turn.response:
+    found: list[tuple[int, int]] = []
+    abandoned: list[int] = []
+    heard = store.feedback.by_turn()
+    blaming = _blaming(chain.from_iterable(heard.values()))
+    strangers = store.links.noted(STRANGER)
+    for row in store.turns.with_follow_ups():
+        if row["excluded"] or not row["answered"]:
             continue
-        heard = night.store.feedback.for_turn(turn.id)
-        after = night.store.turns.follow_up_of(turn)
-        if after is not None and after.id in strangers:
+        said = heard.get(row["id"], [])
+        if row["after"] is None:
+            if row["id"] in blaming and not any(f.kind == ABANDONED for f in said):
+                abandoned.append(row["number"])
             continue
-        if after is not None and not any(f.source_turn_id for f in heard):
+        if row["after_id"] in strangers:
+            continue
+        if not any(f.source_turn_id for f in said):
             # By day the reader may have been killed or failed.
-            heard += [f for f in observe(night.store, after, night.config) if f.turn_id == turn.id]
-        _note_left(night, turn, after)
-        if any(f.kind == "gap" or (not f.dismissed and f.confidence >= sure) for f in heard):
-            continue
-        if any(f.review and not f.dismissed for f in heard):
-            continue  # its layers contradict each other: the user decides
-        if after is not None and after.user_text.strip():
-            found.append((turn, after))
-    return found[-night.config.distill.max_turns :][::-1]
+            after = store.turns.get(row["after_id"])
+            read = [f for f in observe(store, after, config) if f.turn_id == row["id"]]
+            blaming |= _blaming(read)
+            said = [*said, *read]
+        if row["said"] and not _judged(said, config.feedback.min_confidence):
+            found.append((row["number"], row["after"]))
+    _note_left(store, abandoned)
+    wanted = found[-config.distill.max_turns :][::-1]
+    turns = store.turns.several([number for number, _ in wanted])
+    return list(zip(turns, store.turns.several([after for _, after in wanted]), strict=True))
 
 
-def _note_left(night: Night, turn: Turn, after: Turn | None) -> None:
-    """Note a conversation that the user left after an answer to a complaint."""
-    if after is not None:
-        return
-    blamed = any(f.polarity == "negative" for f in night.store.feedback.from_turn(turn.id))
-    if found := left(turn, blamed, after, now()):
-        night.store.feedback.add(found)
+def _blaming(feedback: Iterable[Feedback]) -> set[str]:
+    """The ids of the turns that found fault with the one before them."""
+    return {f.source_turn_id for f in feedback if f.polarity == "negative"}
+
+
+def _judged(said: Sequence[Feedback], sure: float) -> bool:
+    """Whether a turn's follow-up needs no measuring."""
+    if any(f.kind == "gap" or (not f.dismissed and f.confidence >= sure) for f in said):
+        return True
+    # Its layers contradict each other: the user decides.
+    return any(f.review and not f.dismissed for f in said)
+
+
+def _note_left(store: Store, numbers: Sequence[int]) -> None:
+    """Note the conversations that the user left after an answer to a complaint."""
+    moment = now()
+    for turn in store.turns.several(numbers):
+        if found := left(turn, True, None, moment):
+            store.feedback.add(found)
 
 
 def _gap_feedback(turn: Turn, after: Turn, gap: float, night: Night) -> Feedback:

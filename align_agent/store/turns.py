@@ -150,6 +150,26 @@ class Turns(Nouns):
             [_BLANK],
         )
 
+    def with_follow_ups(self) -> builtins.list[Row]:
+        """number, id, excluded and answered of every main turn, in order, and of its follow-up the
+        number `after`, `after_id` and `said`; None where there is none, as `follow_up_of` says.
+
+        `answered` is 1 where the answer has words, `said` where the follow-up has.
+        """
+        return self.connection.rows(
+            "with beside as (select number, lead(number) over (partition by conversation_id "
+            "order by position) as next from turns where main = 1) "
+            "select t.number, t.id, t.excluded, trim(t.answer, ?1) <> '' and exists (select 1 "
+            "from turn_messages where turn = t.number and part = 'response') as answered, "
+            "a.number as after, a.id as after_id, trim(a.user_text, ?1) <> '' as said "
+            "from beside b join turns t on t.number = b.number "
+            "left join turns a on a.number = b.next and not exists (select 1 from forgotten f "
+            "where f.conversation_id = t.conversation_id and f.main = 1 "
+            "and f.position > t.position and f.position < a.position) "
+            "order by t.number",
+            [_BLANK],
+        )
+
     def excluded(self) -> set[str]:
         """The ids of the main turns that were taken out."""
         rows = self.connection.rows("select id from turns where main = 1 and excluded = 1")
