@@ -14,19 +14,21 @@ from align_agent.adapters.registry import Registry
 from align_agent.adapters.timeline import RULES
 from align_agent.config import Config
 from align_agent.distill.select import Selection
+from align_agent.errors import AdapterDamaged, AdapterError, NotFound
 from align_agent.models.load import load_model
 from align_agent.night import continual, plan
 from align_agent.night.artefacts import RunFolder
 from align_agent.night.clock import Clock
 from align_agent.night.progress import Progress
 from align_agent.paths import Home
-from align_agent.records import BASE_VERSION, Run, RunStatus
+from align_agent.records import BASE_VERSION, Run, RunStatus, version_label
 from align_agent.store import Store
 
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
 
 BASE_HASH = "base_hash"
+SERVED = "served_then"  # in the run's row: the version that served when the night began
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +70,50 @@ class Night:
             self.update(config={**self.run.config, BASE_HASH: self._model.base_hash})
         return self._model
 
+    def served(self) -> int:
+        """The version that served when the night began.
+
+        A night's lessons are chosen for it, its weights may begin with it, and it is judged beside
+        it: a rollback meanwhile changes nothing of that, only whether the night may promote.
+        """
+        return int(self.run.config.get(SERVED, self.registry.champion()))
+
     def champion(self) -> tuple[int, Path | None]:
-        """The version that serves now, and its folder; the base in place of a tainted one.
+        """The version that served when the night began, and its folder: what answers in its place
+        where that cannot be used, the base where it is tainted.
 
         What learned from forgotten text is to be replaced, also by something that is no better.
         """
-        model = self.model()
-        version, path = self.registry.serving(self.config.model.base, model.base_hash)
+        base, base_hash = self.config.model.base, self.model().base_hash
+        version = self.served()
+        try:
+            path = self.registry.path(version, base=base, base_hash=base_hash)
+        except (AdapterError, NotFound):
+            version, path = self.registry.serving(base, base_hash)
         if version and self.store.adapters.get(version).tainted:
             return BASE_VERSION, None
         return version, path
 
     def start(self) -> Path | None:
-        """The adapter from whose weights this night trains; None for a fresh one over the base."""
+        """The adapter from whose weights this night trains; None for a fresh one over the base.
+
+        Raises AdapterDamaged when it cannot be used any more: the lessons were chosen to go on
+        from it, and over the base they would be too few.
+        """
+        wanted = int(self.run.config.get(continual.START, BASE_VERSION))
+        if not wanted:
+            return None
         version, path = self.champion()
-        return path if version and version == self.run.config.get(continual.START) else None
+        if version != wanted:
+            raise AdapterDamaged(
+                f"{version_label(wanted)}, from which this night went on, cannot be used any more",
+                hint="run another night: it starts from the base",
+            )
+        return path
 
     def retired(self) -> list[str]:
         """The rules that the champion learned, and in whose place there is nothing now."""
-        champion = continual.champion_of(self.store, self.registry.champion())
+        champion = continual.champion_of(self.store, self.served())
         learned = champion.run.config.get(RULES, ()) if champion else ()
         return continual.retired(learned, self.wishes.rules)
 

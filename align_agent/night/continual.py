@@ -127,10 +127,10 @@ def retired(learned: Sequence[str], rules: Sequence[Rule]) -> list[str]:
 
 def with_replay(chosen: Selection, champion: Champion, share: float, seed: int) -> Selection:
     """The selection of a night that goes on from the champion: of the turns that taught it only a
-    sample, `share` of all lessons, or as many as make up `LEAST`."""
+    sample, `share` of all lessons, or as many as make up `LEAST`; none where the share is 0."""
     known = [c for c in chosen.train if c.turn.id in champion.lineage]
     new = [c for c in chosen.train if c.turn.id not in champion.lineage]
-    wanted = max(round(share / (1 - share) * len(new)), LEAST - len(new))
+    wanted = max(round(share / (1 - share) * len(new)), LEAST - len(new)) if share else 0
     drawn = sorted(known, key=lambda candidate: rank(seed, candidate.turn.id))
     kept = {candidate.turn.id for candidate in drawn[: max(wanted, 0)]}
     why = f"{version_label(champion.version)} learned it, and the night goes on from there"

@@ -78,7 +78,7 @@ def estimate(home: Home) -> Estimate:
     config = load_config(home.config)
     with Store.open(home.database) as store:
         wishes = plan.Wishes(store, config)
-        chosen, _ = plan.tonight(store, config, wishes)
+        chosen, _ = plan.tonight(store, config, wishes, plan.serving(store))
         problem = plan.too_little(chosen, config.distill.min_turns)
         if problem:
             raise InputError(problem, hint="there is no night to foretell: see the plan")

@@ -13,19 +13,20 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from align_agent.config import DistillConfig
 from align_agent.distill.hindsight import Example, Shown, teacher_prompt
 from align_agent.distill.select import Candidate
-from align_agent.errors import ModelError, PromotionHeld
+from align_agent.errors import ModelError
 from align_agent.feedback.checks import run_check
 from align_agent.night import continual, exam, plan
 from align_agent.night.context import BASE_HASH, End, Night
 from align_agent.night.detect import detect
 from align_agent.prompts import with_hindsight
-from align_agent.records import BASE_VERSION, now, version_label
+from align_agent.records import BASE_VERSION, version_label
 
 if TYPE_CHECKING:
     from align_agent.distill.pairs import Pair
@@ -47,7 +48,11 @@ Phase = Callable[[Night], "dict[str, Any] | End"]
 def select(night: Night) -> dict[str, Any] | End:
     """Choose the turns; note each one's use and reason."""
     night.progress.phase("select")
-    chosen, start = plan.tonight(night.store, night.config, night.wishes)
+    tonight = partial(plan.tonight, night.store, night.config, night.wishes)
+    chosen, start = tonight(night.served())
+    if start.version and night.champion()[0] != start.version:
+        night.progress.say(f"{version_label(start.version)} cannot be used: starting from the base")
+        chosen, start = tonight(BASE_VERSION)
     uses = plan.uses_of(chosen, night.wishes)
     champion = continual.champion_of(night.store, start.version)
     if champion is not None:
@@ -268,9 +273,8 @@ def train(night: Night) -> dict[str, Any]:
 def _train(
     night: Night, examples: list[Example], settings: DistillConfig, phase: str
 ) -> tuple[Path, TrainResult]:
-    from align_agent.distill.train import train as distil
+    from align_agent.distill.crew import train_together
 
-    model = night.model()
     night.progress.phase(phase)
     workshop = night.folder.fresh_workshop()
 
@@ -285,8 +289,10 @@ def _train(
         if phase == "train":
             night.store.runs.add_metric(night.run.id, step, **figures)
 
-    result = distil(
-        model,
+    result = train_together(
+        night.model(),
+        night.config.model,
+        settings.processes,
         examples,
         settings,
         seed=night.run.seed,
@@ -335,63 +341,6 @@ def register(night: Night) -> dict[str, Any] | End:
     if judged["verdict"] == "review":
         return End("review", f"{adapter.label} waits for your review: {why}", changes)
     return End("promoted", why, changes)
-
-
-def conclude(night: Night, end: End) -> None:
-    """Write the run's end, its samples, and move the alias if it is promoted: all or nothing."""
-    with night.store.transaction():
-        status, reason = end.status, end.reason
-        version = end.changes.get("candidate")
-        if status == "skipped":
-            reason += _clear_tainted(night) or _clear_unwanted(night)
-        if status == "promoted" and version is not None:
-            try:
-                night.registry.promote(version, why=reason, who="night")
-            except PromotionHeld as held:
-                status, reason = "review", f"{version_label(version)} passed, but {held.message}"
-        for sample in night.done.get("gate", {}).get("samples", ()):
-            night.store.runs.add_sample(night.run.id, **sample)
-        night.update(status=status, reason=reason, finished_at=now(), **end.changes)
-        night.store.events.add(f"night_{status}", reason, run=night.run.id, candidate=version)
-
-
-def _clear_tainted(night: Night) -> str:
-    """Let the base answer where the champion learned from forgotten text and nothing replaces it.
-
-    Returns what to add to the night's reason. A hold of the user's stands.
-    """
-    version = night.registry.champion()
-    if version == BASE_VERSION or not night.store.adapters.get(version).tainted:
-        return ""
-    learned = f"{version_label(version)} learned from what was forgotten"
-    if held := _back_to_the_base(night, f"{version_label(version)} is tainted"):
-        return f"; {learned}, but {held}"
-    return f"; {learned}: the base answers in its place"
-
-
-def _clear_unwanted(night: Night) -> str:
-    """Let the base answer where nothing of what the champion learned is wanted any more.
-
-    Returns what to add to the night's reason. A hold of the user's stands.
-    """
-    version = night.registry.champion()
-    gone = night.retired()
-    champion = continual.champion_of(night.store, version)
-    if champion is None or not gone or night.wishes.rules:
-        return ""
-    learned = f"{version_label(version)} learned what is not wanted any more"
-    if held := _back_to_the_base(night, f"{gone[0]} is retired"):
-        return f"; {learned}, but {held}"
-    return f"; {learned} ({gone[0]}): the base answers again"
-
-
-def _back_to_the_base(night: Night, why: str) -> str:
-    """Why the user's hold forbids it, or the empty string once it is done."""
-    try:
-        night.registry.promote(BASE_VERSION, why=why, who="night")
-    except PromotionHeld as held:
-        return held.message
-    return ""
 
 
 PHASES: dict[str, Phase] = {

@@ -124,7 +124,7 @@ def plan(home: Home) -> Plan:
     config = load_config(home.config)
     with Store.open(home.database) as store:
         wishes = Wishes(store, config)
-        chosen, start = tonight(store, config, wishes)
+        chosen, start = tonight(store, config, wishes, serving(store))
         uses = uses_of(chosen, wishes)
         texts = store.turns.user_texts()
     problem = too_little(chosen, config.distill.min_turns)
@@ -141,9 +141,12 @@ def plan(home: Home) -> Plan:
     )
 
 
-def tonight(store: Store, config: Config, wishes: Wishes) -> tuple[Selection, continual.Start]:
-    """What a night that begins now learns from, and from which weights it starts."""
-    champion = _champion(store)
+def tonight(
+    store: Store, config: Config, wishes: Wishes, version: int
+) -> tuple[Selection, continual.Start]:
+    """What a night learns from that began while `version` served, and from which weights it
+    starts."""
+    champion = continual.champion_of(store, version)
     chosen = _choose(store, config, wishes, champion)
     start = continual.start_of(config, champion, chosen, wishes.rules, store.turns.excluded())
     if champion is not None and start.version:
@@ -153,11 +156,12 @@ def tonight(store: Store, config: Config, wishes: Wishes) -> tuple[Selection, co
 
 def choose(store: Store, config: Config, wishes: Wishes) -> Selection:
     """The selection of a night, which gives back what is held out where there is too little."""
-    return _choose(store, config, wishes, _champion(store))
+    return _choose(store, config, wishes, continual.champion_of(store, serving(store)))
 
 
-def _champion(store: Store) -> continual.Champion | None:
-    return continual.champion_of(store, store.adapters.alias("champion") or BASE_VERSION)
+def serving(store: Store) -> int:
+    """The version that serves now, 0 for the base."""
+    return store.adapters.alias("champion") or BASE_VERSION
 
 
 def _choose(

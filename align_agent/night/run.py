@@ -23,10 +23,11 @@ from align_agent.feedback.profile import Profile
 from align_agent.night import plan
 from align_agent.night.artefacts import RunFolder, prune_folders
 from align_agent.night.clock import SPENT, Clock
-from align_agent.night.context import BASE_HASH, End, Night
+from align_agent.night.conclusion import conclude
+from align_agent.night.context import BASE_HASH, SERVED, End, Night
 from align_agent.night.exam import pinned_probes
 from align_agent.night.lock import NightLock
-from align_agent.night.phases import PHASES, conclude
+from align_agent.night.phases import PHASES
 from align_agent.night.progress import Progress, progress_for
 from align_agent.paths import Home
 from align_agent.records import Run, RunStatus, new_id, now
@@ -147,17 +148,19 @@ def _begin(
     mark: str,
     trigger: str,
 ) -> Run:
+    champion = registry.champion()
     run = Run(
         id=new_id("run"),
         status="running",
         phase=next(iter(PHASES)),
         base=config.model.base,
-        parent=registry.champion(),
+        parent=champion,
         seed=config.distill.seed,
         config={
             **config.to_dict(),
             FINGERPRINT: mark,
             RESUMES: 0,
+            SERVED: champion,
             RULES: [rule.text for rule in wishes.rules],
             "trigger": trigger,
         },

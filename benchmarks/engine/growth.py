@@ -101,7 +101,7 @@ def choosing(n: int) -> dict[str, float]:
             wishes = plan.Wishes(store, Config())
             loaded = now_mb(cpu)
             begun, wall = time.process_time(), time.perf_counter()
-            chosen, _ = plan.tonight(store, Config(), wishes)
+            chosen, _ = plan.tonight(store, Config(), wishes, plan.serving(store))
             seconds, wall = time.process_time() - begun, time.perf_counter() - wall
     assert chosen.train
     return {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from nights import BAD, COMPLAINT, configure, conversation, make_home, talk
+from nights import BAD, COMPLAINT, LEARNS, configure, conversation, make_home, talk
 from safetensors.numpy import load_file
 
 from align_agent.adapters.registry import Registry
@@ -36,7 +38,7 @@ def tonight(home: Home):
     config = load_config(home.config)
     with Store.open(home.database) as store:
         wishes = plan.Wishes(store, config)
-        return plan.tonight(store, config, wishes)
+        return plan.tonight(store, config, wishes, plan.serving(store))
 
 
 def say(store: Store, turn_id: str, source: str, direction: str, text: str, at: str) -> None:
@@ -94,10 +96,7 @@ def test_going_on_begins_at_the_champions_weights(learned):
     configure(learned, distill={**SMALL, "learning_rate": 1e-8, "epochs": 1})
     talk(learned, 4, first=20)
     run = night(learned)
-    one, two = (
-        load_file(learned.adapters / name / "adapter_model.safetensors")
-        for name in ("v0001", f"v{run.candidate:04d}")
-    )
+    one, two = weights_of(learned, 1), weights_of(learned, run.candidate)
     moved = max(float(abs(one[key] - two[key]).max()) for key in one)
     assert 0 < moved < 1e-5
 
@@ -162,6 +161,82 @@ def test_the_plan_says_from_what_the_night_would_start(learned):
     configure(learned, distill=SMALL)
     talk(learned, 4, first=20)
     assert plan.plan(learned).start.startswith("v1")
+
+
+# The champion changes meanwhile
+
+
+class During(Silent):
+    """Does something once, as the night enters a phase."""
+
+    def __init__(self, phase: str, do: Callable[[], object]) -> None:
+        self._phase, self._do = phase, do
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        if name == self._phase:
+            self._phase = ""
+            self._do()
+
+
+def weights_of(home: Home, version: int):
+    return load_file(home.adapters / f"v{version:04d}" / "adapter_model.safetensors")
+
+
+def test_a_night_keeps_its_parent_though_that_is_rolled_back_meanwhile(learned):
+    configure(learned, distill={**SMALL, "learning_rate": 1e-8, "epochs": 1})
+    talk(learned, 4, first=20)
+
+    def roll_back() -> None:
+        with Store.open(learned.database) as store:
+            Registry(store, learned).rollback(why="it rhymes")
+
+    run = run_night(learned, progress=During("rollouts", roll_back))
+    with Store.open(learned.database) as store:
+        assert (run.parent, store.adapters.get(run.candidate).parent) == (1, 1)
+        assert Registry(store, learned).champion() == 0
+    # Its lessons were chosen to go on from v1: it must have begun there all the same.
+    one, two = weights_of(learned, 1), weights_of(learned, run.candidate)
+    assert 0 < max(float(abs(one[key] - two[key]).max()) for key in one) < 1e-5
+
+
+def test_what_passed_beside_another_champion_than_serves_now_waits_for_the_user(
+    tmp_path, tiny_model_dir
+):
+    home = make_home(tmp_path / "home", tiny_model_dir, **LEARNS)
+    talk(home, 6)
+
+    def promote_another() -> None:
+        with Store.open(home.database) as store:
+            registry, run = Registry(store, home), store.runs.latest()
+            made = home.runs / run.id / "adapter"
+            taken = registry.take_in(made, base=run.base, base_hash="", why="from elsewhere")
+            registry.promote(taken.version, why="I like it")
+
+    run = run_night(home, progress=During("register", promote_another))
+    assert (run.status, run.parent, run.candidate) == ("review", 0, 2), run.reason
+    assert "v1 serves since" in run.reason
+    with Store.open(home.database) as store:
+        assert Registry(store, home).champion() == 1
+
+
+def test_a_champion_whose_files_are_damaged_is_not_gone_on_from(learned):
+    configure(learned, distill=SMALL)
+    talk(learned, 4, first=20)
+    (learned.adapters / "v0001" / "adapter_model.safetensors").write_bytes(b"")
+    assert tonight(learned)[1].version == 1
+    run = night(learned)
+    assert run.config[continual.START] == 0
+    assert run.candidate == 2
+
+
+def test_without_replay_a_night_that_goes_on_sees_new_turns_alone(learned):
+    configure(learned, distill={**SMALL, "max_turns": 10, "replay": 0})
+    talk(learned, 8, first=20)
+    old = learned_turns(learned, 1)
+    chosen, start = tonight(learned)
+    assert start.version == 1
+    assert chosen.train
+    assert not old & {c.turn.id for c in chosen.train}
 
 
 # What is not wanted any more

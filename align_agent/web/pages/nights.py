@@ -31,7 +31,7 @@ USES = {
     "skip": "skipped",
 }
 # What a run notes beside its configuration.
-_BESIDE = ("fingerprint", "resumes", "abandoned", "base_hash", "trigger")
+_BESIDE = ("fingerprint", "resumes", "abandoned", "base_hash", "served_then", "trigger")
 
 
 def data(desk: Desk) -> dict[str, Any]:
