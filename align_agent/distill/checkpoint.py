@@ -37,12 +37,14 @@ class Standing:
 class Keeper:
     """Keeps one training's state in a folder; without a folder, nothing.
 
-    `key` names the training: what another one left there is not taken up.
+    `key` names the training: what another one left there is not taken up. One that does not
+    write only reads.
     """
 
-    def __init__(self, folder: Path | None, key: str) -> None:
+    def __init__(self, folder: Path | None, key: str, *, writes: bool = True) -> None:
         self._folder = folder
         self._key = key
+        self._writes = writes
         self._kept = time.monotonic()
 
     def load(self, weights: list[Any], optimizer: torch.optim.Optimizer) -> Standing | None:
@@ -51,7 +53,8 @@ class Keeper:
 
     def save(self, at: Standing, weights: list[Any], optimizer: torch.optim.Optimizer) -> None:
         """Keep the state, if some time has gone by since it was last kept. Raises DiskFull."""
-        if self._folder is not None and time.monotonic() - self._kept >= _SECONDS:
+        due = time.monotonic() - self._kept >= _SECONDS
+        if self._writes and self._folder is not None and due:
             _save(self._folder, self._key, at, weights, optimizer)
             self._kept = time.monotonic()
 

@@ -318,6 +318,19 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
+def take_step(optimizer: torch.optim.Optimizer, longest: float, step: int, loss: float) -> float:
+    """Cut the gradient to `longest`, step by it and clear it. Returns its norm before the cut.
+
+    Raises TrainingDiverged, and has not stepped then.
+    """
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    norm = float(torch.nn.utils.clip_grad_norm_(weights, longest))
+    check_sound(step, loss, norm)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm
+
+
 def check_sound(step: int, loss: float, norm: float) -> None:
     if not math.isfinite(loss):
         raise diverged(step, f"the loss is {loss}")

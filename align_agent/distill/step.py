@@ -15,11 +15,11 @@ import torch
 
 from align_agent.distill import memory
 from align_agent.distill.gradient import (
-    check_sound,
     gradient_of,
     kind_of,
     lessons_of,
     seeded,
+    take_step,
     train_mode,
 )
 from align_agent.distill.hindsight import Example
@@ -104,11 +104,7 @@ class Stepper:
                 loss, figures, self._tokens = gradient_of(
                     self._student.get_base_model(), lessons, self._formula, self._tokens
                 )
-                longest = self._config.max_grad_norm
-                norm = float(torch.nn.utils.clip_grad_norm_(self._weights, longest))
-                check_sound(self.steps, loss, norm)
-                self._optimizer.step()
-                self._optimizer.zero_grad(set_to_none=True)
+                norm = take_step(self._optimizer, self._config.max_grad_norm, self.steps, loss)
                 self._follow()
                 self.steps += 1
                 found = {"loss": loss, "grad_norm": norm, **figures}

@@ -24,15 +24,16 @@ import torch
 from align_agent.distill import checkpoint, memory
 from align_agent.distill.batches import families_of, plan_batches
 from align_agent.distill.checkpoint import Standing
+from align_agent.distill.crew import Crew
 from align_agent.distill.gradient import (
     Lesson,
     TrainConfig,
-    check_sound,
     check_weights,
     gradient_of,
     kind_of,
     lessons_of,
     seeded,
+    take_step,
     train_mode,
 )
 from align_agent.distill.hindsight import Example
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
 
 OnStep = Callable[[int, int, dict[str, float]], None]
+_ALONE = Crew()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ def train(
     state_dir: Path | None = None,
     start: Path | None = None,
     max_seconds: float | None = None,
+    crew: Crew = _ALONE,
 ) -> TrainResult:
     """Distil the examples into a LoRA over the base and write it to `out_dir`: a fresh one, or one
     with the weights of the adapter in `start`, of the same rank.
@@ -76,13 +79,12 @@ def train(
     process was killed in between and called again with the same `state_dir`, which keeps the
     teacher's side and the state of the last step. `on_step` gets (step from 1, steps in all,
     figures). Ends early, with what is learned so far, after `max_seconds`, or `cfg.max_minutes`
-    where these are not given. Raises InputError when no example has anything to learn,
-    TrainingDiverged when the loss or a gradient is not a number or explodes; nothing is written to
-    `out_dir` then.
+    where these are not given. A `crew` shares each batch; see `crew.train_together`. Raises
+    InputError when no example has anything to learn, TrainingDiverged when the loss or a gradient
+    is not a number or explodes; nothing is written to `out_dir` then.
     """
     started = time.monotonic()
     base = model.network(None)
-    assert_plain(base)
     with assert_untouched(base), seeded(seed, model.device):
         student = _student(model, cfg, seed, start)
         network, whole = student.get_base_model(), cfg.prompt_gradient
@@ -90,36 +92,37 @@ def train(
         tokens = memory.tokens_at_once(student, cfg.max_memory_gb)
         limit = 60 * cfg.max_minutes if max_seconds is None else max_seconds
         formula = Formula(kind_of(cfg.loss), token_clip=cfg.token_clip, sample_cap=cfg.sample_cap)
-        lessons, skipped = lessons_of(model, examples, cfg, tokens, state_dir)
+        lessons, skipped = crew.in_turn(lambda: lessons_of(model, examples, cfg, tokens, state_dir))
         batches = _batches(lessons, cfg, seed)
         rate = learning_rate(cfg.learning_rate, base)
         optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.0)
-        keeper = checkpoint.Keeper(state_dir, _key(model, lessons, batches, cfg, seed, start))
+        key = _key(model, lessons, batches, cfg, seed, start)
+        keeper = checkpoint.Keeper(state_dir, key, writes=crew.leads)
         at = keeper.load(weights, optimizer) or Standing(0, [], 0.0, tokens)
         started -= at.seconds  # what an earlier process spent on it counts
-        while at.step < len(batches) and time.monotonic() - started < limit:
+        while at.step < len(batches) and crew.going_on(time.monotonic() - started < limit):
             torch.manual_seed(seed + 7919 * at.step)  # dropout's, whatever came before this step
-            share = schedule(at.step, len(batches), cfg.warmup_steps)
-            optimizer.param_groups[0]["lr"] = rate * share
+            now = rate * schedule(at.step, len(batches), cfg.warmup_steps)
+            optimizer.param_groups[0]["lr"] = now
             batch = [lessons[i] for i in batches[at.step]]
-            loss, found, tokens = gradient_of(network, batch, formula, at.tokens, whole)
-            norm = float(torch.nn.utils.clip_grad_norm_(weights, cfg.max_grad_norm))
-            check_sound(at.step, loss, norm)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            found = {"loss": loss, **found, "grad_norm": norm, "learning_rate": rate * share}
-            history = [*at.history, found]
-            at = Standing(at.step + 1, history, time.monotonic() - started, tokens)
+            share = crew.share(batch)
+            loss, found, tokens = gradient_of(network, share, formula, at.tokens, whole)
+            loss, found = crew.joined(weights, loss, found, len(share) / len(batch))
+            norm = take_step(optimizer, cfg.max_grad_norm, at.step, loss)
+            found = {"loss": loss, **found, "grad_norm": norm, "learning_rate": now}
+            at = Standing(at.step + 1, [*at.history, found], time.monotonic() - started, tokens)
             keeper.save(at, weights, optimizer)
             if on_step is not None:
                 on_step(at.step, len(batches), found)
         check_weights(at.step, weights)
-    model.save_lora(student, out_dir)
+    if crew.leads:
+        model.save_lora(student, out_dir)
     seconds, early = time.monotonic() - started, at.step < len(batches)
     return TrainResult(at.step, at.history, seconds, len(lessons), skipped, early)
 
 
 def _student(model: LocalModel, cfg: TrainConfig, seed: int, start: Path | None) -> Any:
+    assert_plain(model.network(None))
     student = model.fresh_lora(cfg.lora_rank, cfg.lora_alpha, cfg.lora_dropout, seed)
     if start is not None:
         copy_lora(student, start)
@@ -144,14 +147,14 @@ def schedule(step: int, steps: int, warmup: int) -> float:
 def learning_rate(asked: float | str, network: Any) -> float:
     """The rate that was asked for; "auto" goes by the network's size.
 
-    LoRA wants about ten times the rate of full fine-tuning: 1e-3 for a pocket model, 5e-4 below a
+    LoRA wants about ten times the rate of full fine-tuning: 3e-3 for a pocket model, 5e-4 below a
     billion parameters, 2e-4 above, where 1e-3 was seen to forget (arXiv 2601.19897).
     """
     if asked != "auto":
         return float(asked)
     size = _size(network)
     if size < 50_000_000:
-        return 1e-3
+        return 3e-3
     return 5e-4 if size < 1_000_000_000 else 2e-4
 
 
