@@ -2,8 +2,8 @@
 
 For each: tokens a second, the share of the arithmetic's floor (6NT: forward, backward through
 frozen weights counted as 4, the teacher's 2 spread over the epochs), peak memory. `--tiny` runs the
-same path with small dimensions on any device. NF4 needs a base quantised at loading, which
-align-agent does not do yet. Prints one JSON line a shape.
+same path with small dimensions on any device. NF4 is not measured: a base is quantised
+while it is loaded, and these random weights lie in no file. Prints one JSON line a shape.
 """
 
 from __future__ import annotations

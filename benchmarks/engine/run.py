@@ -1,8 +1,9 @@
 """Training beside TRL and a plain loop, in the same run: `make bench-engine`.
 
-Every row is a process of its own, with the same settings of the memory allocator and threads.
-`gpu.py` beside this file measures the shapes of Qwen3-4B and 8B on a card. Prints a table, and as
-its last line one JSON object.
+Every row is a process of its own, with the same settings of the memory allocator and threads, and
+is kept in .cache/engine-rows.jsonl as it ends: `BENCH_ARGS=--resume` goes on where a run was cut
+off. `gpu.py` beside this file measures the shapes of Qwen3-4B and 8B on a card. Prints a table, and
+as its last line one JSON object.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 TRL = ROOT / ".cache" / "trl"
+ROWS = ROOT / ".cache" / "engine-rows.jsonl"
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": "4294967296",
     "MALLOC_TRIM_THRESHOLD_": "17179869184",
@@ -42,7 +44,10 @@ def trl_python() -> str:
 
 
 def measured(python: str, script: str, *arguments: str, threads: int) -> dict[str, Any]:
-    """One row, from a process of its own."""
+    """One row, from a process of its own, or from the rows that are kept."""
+    row = " ".join((script, *arguments, "--threads", str(threads)))
+    if row in (rows := kept()):
+        return rows[row]
     environment = {
         **os.environ,
         **MALLOC,
@@ -51,12 +56,24 @@ def measured(python: str, script: str, *arguments: str, threads: int) -> dict[st
         "TOKENIZERS_PARALLELISM": "false",
     }
     command = [python, str(HERE / script), *arguments, "--threads", str(threads)]
+    print(f"  {row} ...", file=sys.stderr, flush=True)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    print(f"  {' '.join((script, *arguments))}: {found}", file=sys.stderr, flush=True)
+    with ROWS.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({"row": row, "found": found}) + "\n")
+    print(f"  {found}", file=sys.stderr, flush=True)
     return found
+
+
+def kept() -> dict[str, Any]:
+    """The rows measured so far, by their command."""
+    if not ROWS.exists():
+        return {}
+    lines = ROWS.read_text(encoding="utf-8").splitlines(keepends=True)
+    rows = [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be cut off
+    return {row["row"]: row["found"] for row in rows}
 
 
 def one_vocabulary(vocab: int, turns: int, steps: int, threads: int) -> dict[str, Any]:
@@ -99,7 +116,11 @@ def main() -> None:
     ask.add_argument("--turns", type=int, default=16)
     ask.add_argument("--steps", type=int, default=4)
     ask.add_argument("--threads", type=int, default=1)
+    ask.add_argument("--resume", action="store_true", help="keep the rows of a run cut off before")
     given = ask.parse_args()
+    ROWS.parent.mkdir(exist_ok=True)
+    if not given.resume:
+        ROWS.unlink(missing_ok=True)
     wanted = given.only or ["8192", "151936", "packing"]
     figures: dict[str, Any] = {}
     for name in wanted:

@@ -1,7 +1,8 @@
 """`make bench-personalization`: play what is missing in the results file, then report.
 
 Options: --cells three/ours/*,flip/* (patterns of user/method/seed), --seeds 0-9, --minutes 20,
---results FILE, --tune (the peers' recipes), --report (play nothing).
+--results FILE, --tune (the recipes), --report (play nothing). Several processes may fill one file,
+each with seeds of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
+BLOCK = 5  # seeds; an interval over fewer says nothing
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,22 +44,25 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", default="0-9", help="for example 0-9 or 3")
     parser.add_argument("--minutes", type=float, default=0, help="begin no cell after so long")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--tune", action="store_true", help="search the peers' recipes anew")
+    parser.add_argument("--tune", action="store_true", help="search recipes on other seeds")
     parser.add_argument("--report", action="store_true", help="play nothing")
     return parser.parse_args(arguments)
 
 
 def wanted(cells: str, seeds: str) -> list[Any]:
-    """The cells that match, user by user, then seed by seed: a cut leaves whole seeds."""
+    """The cells that match, so many seeds of every user before more: wherever a run is cut, what
+    there is makes whole seeds, and the most telling users have intervals first."""
     from personalization.methods import METHODS
     from personalization.play import Cell
     from personalization.users import KINDS
 
     first, _, last = seeds.partition("-")
+    numbers = range(int(first), int(last or first) + 1)
     every = [
         Cell(user, method, seed)
+        for start in range(0, len(numbers), BLOCK)
         for user in KINDS
-        for seed in range(int(first), int(last or first) + 1)
+        for seed in numbers[start : start + BLOCK]
         for method in METHODS
     ]
     patterns = cells.split(",")

@@ -65,12 +65,10 @@ class Memory(Method):
 class Ours(Method):
     """The product's own night, in this process."""
 
-    def __init__(self, name: str, recipe: Recipe | None = None) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(name)
-        rate = (recipe or tuned("ours")).learning_rate
-        self.more_config = f"distill:\n  learning_rate: {rate}\n"
         if name == "follow-up":
-            self.more_config += NO_PROFILE
+            self.more_config = NO_PROFILE
 
     def serving(self, life: Life) -> Serving:
         with Store.open(life.home.database) as store:
@@ -78,7 +76,7 @@ class Ours(Method):
         return Serving(adapter=path)
 
     def night(self, life: Life, number: int, first_session: int) -> str:
-        run = run_night(life.home, progress=Silent())
+        run = run_night(life.home, progress=Silent(), model=life.model)
         if run.status == "failed":
             raise RuntimeError(f"the night failed: {run.reason}")
         return f"{run.status}: {run.reason}"
@@ -113,7 +111,7 @@ def make(name: str, recipe: Recipe | None = None) -> Method:
     """A method by its name, ready for one life. `recipe` overrides the tuned one."""
     if name in ("memory", "none"):
         return Memory(name) if name == "memory" else Method(name)
-    return Peer(name, recipe) if name in PEERS else Ours(name, recipe)
+    return Peer(name, recipe) if name in PEERS else Ours(name)
 
 
 def tuned(name: str) -> Recipe:

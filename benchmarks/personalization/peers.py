@@ -17,8 +17,10 @@ from typing import Any
 import torch
 
 from align_agent.distill.hindsight import build_hindsight
-from align_agent.models.forward import answer_positions, logits_at
+from align_agent.models.forward import answer_positions, by_length
 from align_agent.models.local import LocalModel
+from align_agent.models.lora import copy_lora, twin
+from align_agent.models.tree import hidden_at
 from align_agent.prompts import with_hindsight
 from align_agent.records import Message, Turn
 from align_agent.store import Store
@@ -234,11 +236,10 @@ def fit(
     """Train a LoRA from `start` (None: a new one over the base) and write it. Returns its steps."""
     student = model.fresh_lora(RANK, ALPHA, 0.0, seed)
     if start is not None:
-        load_into(student, start)
+        copy_lora(student, start)
     weights = [p for p in student.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=0.0)
-    before = model.network(start)
-    fixed = {id(row): references(before, row) for row in rows}
+    fixed = references(twin(model.network(start)), rows)
     chance = random.Random(seed)
     steps = 0
     for _ in range(recipe.epochs):
@@ -256,45 +257,48 @@ def fit(
     return steps
 
 
-def load_into(student: Any, folder: Path) -> None:
-    """Give a fresh LoRA the weights of a finished one."""
-    from peft import set_peft_model_state_dict
-    from safetensors.torch import load_file
-
-    weights = load_file(folder / "adapter_model.safetensors")
-    set_peft_model_state_dict(student, weights, adapter_name=student.active_adapter)
-
-
-def references(network: Any, row: Row) -> tuple[torch.Tensor, ...]:
-    """What the network before this night thinks of the row's texts: text, told, other."""
+def references(network: Any, rows: Sequence[Row]) -> dict[Text, torch.Tensor]:
+    """What the network before this night thinks of each text's tokens. Call it on a network of
+    your own, as `hidden_at`."""
+    texts = [text for row in rows for text in (row.text, row.told, row.other) if text]
+    found: dict[Text, torch.Tensor] = {}
     with torch.no_grad():
-        return tuple(
-            token_logprobs(network, [text])[0][0] if text else torch.empty(0)
-            for text in (row.text, row.told, row.other)
-        )
+        for batch in by_length([len(text.ids) for text in texts], BATCH):
+            some = [texts[i] for i in batch]
+            found.update(zip(some, token_logprobs(network, some), strict=True))
+    return found
 
 
-def batch_of(
-    network: Any, rows: Sequence[Row], fixed: dict[int, tuple[torch.Tensor, ...]]
-) -> Batch:
-    pad = torch.nn.utils.rnn.pad_sequence
-    known = [fixed[id(row)] for row in rows]
-    student, mask = token_logprobs(network, [row.text for row in rows])
-    batch = Batch(rows, student, pad([k[0] for k in known], batch_first=True), mask)
+def batch_of(network: Any, rows: Sequence[Row], fixed: dict[Text, torch.Tensor]) -> Batch:
+    def known(texts: Sequence[Text]) -> torch.Tensor:
+        return padded([fixed[text] for text in texts])
+
+    texts = [row.text for row in rows]
+    batch = Batch(rows, padded(token_logprobs(network, texts)), known(texts), mask_of(texts))
     if rows[0].told:
-        batch.told = pad([k[1] for k in known], batch_first=True)
+        batch.told = known([row.told for row in rows if row.told])
     if rows[0].other:
         others = [row.other for row in rows if row.other]
-        batch.other_student, batch.other_mask = token_logprobs(network, others)
-        batch.other_reference = pad([k[2] for k in known], batch_first=True)
+        batch.other_student = padded(token_logprobs(network, others))
+        batch.other_reference, batch.other_mask = known(others), mask_of(others)
     return batch
 
 
-def token_logprobs(network: Any, texts: Sequence[Text]) -> tuple[torch.Tensor, torch.Tensor]:
-    """(B, A) log-probabilities of the answers' tokens, 0 where a shorter row ends, and the mask."""
-    pad = torch.nn.utils.rnn.pad_sequence
-    logits = logits_at(network, [t.ids for t in texts], [t.positions for t in texts])  # (B, A, V)
-    targets = pad([torch.tensor(t.targets) for t in texts], batch_first=True)  # (B, A)
-    mask = pad([torch.ones(len(t.targets)) for t in texts], batch_first=True)
-    picked = torch.log_softmax(logits.float(), -1).gather(-1, targets[..., None]).squeeze(-1)
-    return picked * mask, mask
+def token_logprobs(network: Any, texts: Sequence[Text]) -> list[torch.Tensor]:
+    """The log-probabilities (A,) of each answer's tokens; beginnings in common are read once, as
+    in our own training."""
+    hidden = hidden_at(network, [t.ids for t in texts], [t.positions for t in texts])  # (N, H)
+    logits = network.get_output_embeddings()(hidden).float()  # (N, V)
+    targets = torch.tensor([token for text in texts for token in text.targets])  # (N,)
+    picked = torch.log_softmax(logits, -1).gather(-1, targets[:, None]).squeeze(-1)
+    return list(picked.split([len(text.targets) for text in texts]))
+
+
+def mask_of(texts: Sequence[Text]) -> torch.Tensor:
+    """(B, A), 1 where the answer has a token."""
+    return padded([torch.ones(len(text.targets)) for text in texts])
+
+
+def padded(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Rows (A_i,) as (B, A), 0 where a shorter one ends."""
+    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)

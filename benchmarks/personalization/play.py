@@ -17,8 +17,9 @@ from personalization.users import hidden_user
 SESSIONS_A_DAY = 4
 NIGHTS = 3
 NIGHTS_WITH_FLIP = 4
-# Raised when the users, the days or the measuring change: older rows are then other figures.
-PROTOCOL = 1
+# Raised when the users, the days, the measuring, the pocket model or our defaults change: older
+# rows are then other figures.
+PROTOCOL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,25 @@ def nights_of(user: str) -> int:
 
 
 def play(
-    model: LocalModel, cell: Cell, *, nights: int = 0, recipe: Recipe | None = None
+    model: LocalModel,
+    cell: Cell,
+    *,
+    nights: int = 0,
+    recipe: Recipe | None = None,
+    more_config: str = "",
 ) -> dict[str, Any]:
-    """Live it. CPU seconds are this process's own, so that a busy machine changes little."""
+    """Live it. CPU seconds are this process's own, so that a busy machine changes little.
+
+    `recipe` is a peer's in place of the tuned one, `more_config` joins our config.yaml: for trying
+    them out.
+    """
     nights = nights or nights_of(cell.user)
     sessions = SESSIONS_A_DAY * nights
     user = hidden_user(cell.user, cell.seed, sessions)
     method = methods.make(cell.method, recipe)
     began = time.process_time()
     with tempfile.TemporaryDirectory(prefix="align-agent-bench-") as folder:
-        life = Life.begin(user, model, Path(folder), method.more_config)
+        life = Life.begin(user, model, Path(folder), method.more_config + more_config)
         base = life.ask([p.question for p in user.measured(MEASURED)], Serving())
         rows: list[dict[str, Any]] = [life.measure(method.serving(life), 0, base)]
         for night in range(1, nights + 1):

@@ -28,6 +28,7 @@ PICTURE = DOCS / "personalization.svg"
 TITLE = "Share of first answers that satisfy the hidden user, night by night"
 OPEN, CLOSE = "<!-- measured -->", "<!-- /measured -->"
 FEW = 5  # seeds; an interval over fewer says nothing
+SEEDS = 10  # of a whole run
 JUDGED = 3  # the night by which ours should satisfy
 
 Life = dict[str, Any]
@@ -75,10 +76,17 @@ def measured(lives: Lives) -> str:
     where = machine()
     cpu = sum(life["cpu_seconds"] for group in lives.values() for life in group)
     total = sum(map(len, lives.values()))
+    whole = SEEDS * len(KINDS) * len(methods.METHODS)
     parts = [
-        f"{total} lives, {cpu / 60:.0f} CPU minutes, until {date.today()}, on {where['cpu']}, one "
-        f"thread, {where['cores']} cores shared with other work, torch {where['torch']}."
+        f"{total} of {whole} lives, {cpu / 60:.0f} CPU minutes, until {date.today()}, on "
+        f"{where['cpu']}, one thread, {where['cores']} cores shared with other work, torch "
+        f"{where['torch']}."
     ]
+    if total < whole:
+        parts.append(
+            "**This is a part.** Each figure says over how many seeds it is; without an interval "
+            f"they are fewer than {FEW}. `make bench-personalization` goes on where this stopped."
+        )
     for user in KINDS:
         rows = [row_of(user, m, lives[user, m]) for m in methods.METHODS if (user, m) in lives]
         if rows:
@@ -161,13 +169,14 @@ def aims(lives: Lives) -> list[tuple[str, str, bool]]:
     if flipped:
         night = flipped[0]["flips_at"] // SESSIONS_A_DAY + 2
         value = mean(at(flipped, night, "satisfied"))
-        text = f"satisfied {value:.2f} two nights after it, {len(flipped)} seeds"
+        text = f"satisfied {value:.2f} two nights after it; {counted(len(flipped))}"
         found.append(("a flip is reversed within 2 nights (0.95)", text, value >= 0.95))
     talkers = lives.get(("irrelevant", "ours"), [])
     if talkers:
         promoted = sum("promoted" in n["ended"] for life in talkers for n in life["nights"][1:])
         same = mean(at(talkers, -1, "same"))
-        text = f"{promoted} promotions, {same:.2f} of the answers as the base's"
+        text = f"{promoted} promotions, {same:.2f} of the answers as the base's; "
+        text += counted(len(talkers))
         found.append(("the irrelevant talker changes nothing", text, not promoted and same == 1))
     return found
 
@@ -177,21 +186,22 @@ def main_aims(lives: Lives, ours: Sequence[Life]) -> list[tuple[str, str, bool]]
     when = stable(ours)
     limit = SESSIONS_A_DAY * nights_of("three")
     middle = median(when)
-    found = [("stable in under 5 sessions", spread(when, median, limit=limit), middle < 5)]
+    n = counted(len(ours))
+    text = f"{spread(when, median, limit=limit)}; {n}"
+    found = [("stable in under 5 sessions", text, middle < 5)]
     by_then = at(ours, JUDGED, "satisfied")
-    found.append(
-        (f"satisfied 0.95 by night {JUDGED}", spread(by_then, mean, 2), mean(by_then) >= 0.95)
-    )
+    text = f"{spread(by_then, mean, 2)}; {n}"
+    found.append((f"satisfied 0.95 by night {JUDGED}", text, mean(by_then) >= 0.95))
     told = mean(at(ours, JUDGED, "told_correct"))
     right = mean(at(ours, JUDGED, "correct"))
-    text = f"{right:.3f} against {told:.3f}"
+    text = f"{right:.3f} against {told:.3f}; {n}"
     found.append(("correct within 2 points of the base with the rules", text, told - right <= 0.02))
     _, high = interval(when, median)
     for method in ("follow-up", *PEERS):
         other = lives.get(("three", method), [])
         if other:
             low, _ = interval(stable(other), median)
-            text = spread(stable(other), median, limit=limit)
+            text = f"{spread(stable(other), median, limit=limit)}; {counted(len(other))}"
             apart = high < low and min(len(when), len(other)) >= FEW
             found.append((f"stable sooner than {method}, intervals apart", text, apart))
     memory = lives.get(("three", "memory"), [])
@@ -205,7 +215,15 @@ def against_memory(ours: Sequence[Life], memory: Sequence[Life]) -> tuple[str, s
     one = mean([v for n in nights for v in at(ours, n, "satisfied")])
     two = mean([v for n in nights for v in at(memory, n, "satisfied")])
     aim = f"not behind memory from night {JUDGED} on"
-    return aim, f"{one:.3f} against {two:.3f}", one >= two
+    n = counted(*sorted((len(ours), len(memory))))
+    return aim, f"{one:.3f} against {two:.3f}; {n}", one >= two
+
+
+def counted(fewest: int, most: int = 0) -> str:
+    """How many seeds a figure is over: "1 seed", "4 to 5 seeds"."""
+    if most > fewest:
+        return f"{fewest} to {most} seeds"
+    return f"{fewest} seed{'s' * (fewest != 1)}"
 
 
 # For programs
@@ -276,7 +294,8 @@ def draw(lives: Lives, path: Path) -> None:
         for place, method in enumerate(methods.METHODS):
             if (user, method) in lives:
                 curve(panel, method, place, lives[user, method], nights_of(user))
-        panel.set_title(user)
+        played = [len(group) for (name, _), group in lives.items() if name == user]
+        panel.set_title(f"{user} ({counted(min(played), max(played))})")
         panel.set_xlabel("night")
         panel.set_xticks(range(nights_of(user) + 1))
         panel.set_ylim(-0.03, 1.03)

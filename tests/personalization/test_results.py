@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from personalization import results
 from personalization.__main__ import wanted
+from personalization.users import KINDS
 
 values = st.lists(st.floats(0, 1), min_size=2, max_size=12)
 
@@ -74,3 +75,10 @@ def test_a_cut_leaves_whole_seeds():
     assert [str(c) for c in cells[:2]] == ["three/ours/2", "three/follow-up/2"]
     assert [c.seed for c in cells[:16]] == [2] * 8 + [3] * 8
     assert [str(c) for c in cells[16:]] == ["one/none/2", "one/none/3"]
+
+
+def test_five_seeds_of_every_user_come_before_more():
+    cells = wanted("*/ours/*", "0-9")
+    assert len(cells) == 10 * len(KINDS)
+    assert {c.seed for c in cells[: len(cells) // 2]} == set(range(5))
+    assert [c.user for c in cells[:6]] == ["three"] * 5 + ["flip"]
