@@ -40,7 +40,8 @@ TORCH_MODULES = {
     "models/lane.py", "models/local.py",
     "models/lora.py", "models/pocket/train.py", "models/prefix.py",
     "models/tree.py",
-    "distill/checkpoint.py", "distill/gap.py", "distill/gradient.py", "distill/head.py",
+    "distill/checkpoint.py",
+    "distill/crew.py", "distill/gap.py", "distill/gradient.py", "distill/head.py",
     "distill/loss.py", "distill/memory.py", "distill/rollouts.py", "distill/step.py",
     "distill/teacher.py", "distill/train.py",
 }  # fmt: skip
