@@ -135,7 +135,8 @@ def curves(
             if method != "best-of-k":
                 flat = [f for g in groups for f in g]
                 needed = reaches(lambda k, flat=flat: of_searches(flat, k), goal, budget)
-            rows.append([method, count, *(span(*f) for f in found), needed or "not reached"])
+            told = (needed or "not reached") if goal else "it solves none"
+            rows.append([method, count, *(span(*f) for f in found), told])
             shares = {str(k): [round(x, 4) for x in f] for k, f in zip(ks, found, strict=True)}
             figures[f"{part} {method}"] = {"discovery": shares, "needed": needed}
         head = ["method", "searches", *(f"@{k}" for k in ks), "as good as best-of-k's best with"]
