@@ -36,6 +36,11 @@ class Home:
         return self.root / "adapters"
 
     @property
+    def working(self) -> Path:
+        """The steps of the working adapter (`learn.live`)."""
+        return self.root / "working"
+
+    @property
     def runs(self) -> Path:
         return self.root / "runs"
 

@@ -36,6 +36,16 @@ def new_id(prefix: str) -> str:
     return f"{prefix}-{uuid.uuid4().hex[:20]}"
 
 
+def denied_turn(turn_id: str, number: int) -> str:
+    """The id of the turn that holds a turn's denied call: no two ids begin with one another."""
+    return f"turn-d{number}-{turn_id.removeprefix('turn-')}"
+
+
+def denied_in(conversation_id: str) -> str:
+    """The conversation beside this one that holds its denied calls."""
+    return f"denied:{conversation_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """One call of a tool by the model, in the OpenAI sense."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from align_agent.adapters import files
+from align_agent.adapters import files, working
 from align_agent.errors import (
     AdapterDamaged,
     AdapterError,
@@ -44,6 +44,7 @@ class Registry:
         self._home = home
         self._verified: dict[int, object] = {}
         self._last_good: tuple[int, Path | None] = (BASE_VERSION, None)
+        self._sound_step: object = ()
 
     # Reading
 
@@ -123,6 +124,29 @@ class Registry:
             # Answering matters more than the registry: the failure is logged, the chat goes on.
             log.exception("the adapter registry cannot be read; serving the last good version")
         return self._last_good
+
+    def answering(
+        self, base: str = "", base_hash: str = "", *, ahead: bool = False
+    ) -> tuple[int, Path | None]:
+        """`serving`, with the working adapter in its place where one began from that version.
+
+        A damaged one is given up. Never raises, as `serving`.
+        """
+        version, path = self.serving(base, base_hash, ahead=ahead)
+        try:
+            step = working.current(self._store, self._home, version, base_hash)
+            if step is not None:
+                seen = files.signature(step)
+                if not seen or self._sound_step != seen:
+                    files.verify(step)
+                    self._sound_step = seen
+                return version, step
+        except AdapterError as error:
+            log.error("%s", error.message)
+            working.give_up(self._store, error.message)
+        except Exception:
+            log.exception("the working adapter cannot be read; the champion answers")
+        return version, path
 
     def lineage(self, version: int) -> list[str]:
         """The ids of the turns whose text shaped the version's weights (trained on, or anchors)."""
@@ -449,6 +473,8 @@ class Registry:
 
     def _move(self, alias: Alias, version: int | None, *, why: str, who: str) -> None:
         self._store.adapters.set_alias(alias, version, why=why, who=who)
+        if alias == "champion":
+            working.give_up(self._store, f"{version_label(version or BASE_VERSION)} serves now")
 
 
 def _wrong_base(adapter: Adapter, base: str) -> WrongBase:

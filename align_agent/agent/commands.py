@@ -1,4 +1,4 @@
-"""What a person can type in a chat besides messages: /rate, /edit, /why, /rollback, /learn.
+"""What a person can type in a chat besides messages: /rate, /edit, /undo, /why, and more.
 
 Parsing is pure; `run` does the work and returns what to show. Prints nothing itself.
 """
@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from align_agent.adapters import working
 from align_agent.adapters.registry import Registry
 from align_agent.capture.redact import clean, redact
+from align_agent.distill.hindsight import Shown
 from align_agent.errors import AlignAgentError, UsageError
 from align_agent.explain import explain
 from align_agent.feedback.profile import Profile
@@ -26,7 +28,7 @@ from align_agent.store import Store
 if TYPE_CHECKING:
     from align_agent.agent.session import AgentSession
 
-NAMES = ("rate", "edit", "why", "rollback", "learn")
+NAMES = ("rate", "edit", "undo", "why", "rollback", "learn")
 
 Learn = Callable[[Home], Run]
 
@@ -76,6 +78,10 @@ def run(command: Command, session: AgentSession, *, learn: Learn | None = None) 
             return _rate(command.rest, session, store)
         if command.name == "edit":
             return _edit(command.rest, session, store)
+        if command.name == "undo":
+            left = working.undo(store)
+            line = "taken back: it answers as before the last step"
+            return Reply([line, f"{left} steps are left"], {"steps": left})
         registry = Registry(store, session.home)
         if command.name == "why" and command.rest:
             return _blame(command.rest, session, store)
@@ -138,7 +144,18 @@ def _edit(rest: str, session: AgentSession, store: Store) -> Reply:
     text = clean(rest.replace("\\n", "\n"), session.config.privacy.redact_personal).text
     found = edit(store, session.last_turn.id, text)
     line = "noted: the next night learns from your answer"
-    return Reply([line], {"turn": found.turn_id, "answer": found.text})
+    data = {"turn": found.turn_id, "answer": found.text}
+    return _at_once(session, Shown(demonstration=text), Reply([line], data))
+
+
+def _at_once(session: AgentSession, shown: Shown, reply: Reply) -> Reply:
+    """The reply with what was learned at once, if `learn.live` says so."""
+    if session.last_turn is None or not session.learn_at_once(session.last_turn, shown):
+        return reply
+    step = session.last_step
+    assert step is not None
+    line = f"learned at once, in {step.seconds:.1f} s (step {step.number}); /undo takes it back"
+    return Reply([*reply.lines, line], {**reply.data, "step": step.number})
 
 
 def _rate(rest: str, session: AgentSession, store: Store) -> Reply:
@@ -150,4 +167,7 @@ def _rate(rest: str, session: AgentSession, store: Store) -> Reply:
     session.recorder.flush()
     clean = redact(why.strip(), session.config.privacy.redact_personal).text
     found = rate(store, session.last_turn.id, verdict == "up", clean, session.config)
-    return Reply([f"noted: {verdict}"], {"turn": found.turn_id, "verdict": verdict, "why": clean})
+    data = {"turn": found.turn_id, "verdict": verdict, "why": clean}
+    reply = Reply([f"noted: {verdict}"], data)
+    worded = verdict == "down" and clean
+    return _at_once(session, Shown(clean), reply) if worded else reply

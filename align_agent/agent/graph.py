@@ -1,5 +1,6 @@
 """The agent's graph: model, tools, model, ..., and then what was said goes into memory.
 
+Calls that need a person's leave interrupt it (LangGraph's `interrupt`) until the decisions come.
 The memory (`messages`) changes in the last node alone, so a turn that fails in between leaves it
 as it was. Knows nothing of adapters, recording or prompts.
 """
@@ -8,9 +9,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
+from align_agent.agent.approval import APPROVED, Decision, denial
 from align_agent.errors import MissingDependency, ModelError
 from align_agent.models.generation import Generation
 from align_agent.records import Message
@@ -41,12 +43,14 @@ ToolRun = Callable[[str, Mapping[str, Any]], str]
 
 @dataclass(slots=True)
 class TurnContext:
-    """What one turn brings along; never checkpointed. `finish_reason` is filled in by the graph."""
+    """What one turn brings along; never checkpointed. `finish_reason` is filled in by the graph,
+    `approved` names the tools that need a person's leave."""
 
     model_call: ModelCall
     call_tool: ToolRun
     max_steps: int = 6
     finish_reason: str = "stop"
+    approved: frozenset[str] = frozenset()
 
 
 def build_graph(checkpointer: BaseCheckpointSaver[Any] | None = None) -> Any:
@@ -102,11 +106,36 @@ def _model(state: ChatState, runtime: Any) -> dict[str, Any]:
 
 def _tools(state: ChatState, runtime: Any) -> dict[str, Any]:
     context: TurnContext = runtime.context
+    message = Message.from_dict(state["turn"][-1])
+    decisions = _decisions(message, context.approved)
+    if any(decision.anew for decision in decisions):
+        return {"turn": state["turn"][:-1]}
+    calls = [
+        call if decision.arguments is None else replace(call, arguments=decision.arguments)
+        for call, decision in zip(message.tool_calls, decisions, strict=True)
+    ]
     results = []
-    for call in Message.from_dict(state["turn"][-1]).tool_calls:
-        result = context.call_tool(call.name, call.arguments)[:MAX_RESULT]
+    for call, decision in zip(calls, decisions, strict=True):
+        if decision.verdict == "deny":
+            result = denial(decision.reason)
+        else:
+            result = context.call_tool(call.name, call.arguments)[:MAX_RESULT]
         results.append(Message("tool", result, tool_call_id=call.id).to_dict())
-    return {"turn": [*state["turn"], *results]}
+    done = replace(message, tool_calls=tuple(calls)).to_dict()  # as they were done, if edited
+    return {"turn": [*state["turn"][:-1], done, *results]}
+
+
+def _decisions(message: Message, approved: frozenset[str]) -> list[Decision]:
+    """One for each call. Nothing may be done before: after an interrupt the node begins anew."""
+    from langgraph.types import interrupt
+
+    asked = [call for call in message.tool_calls if call.name in approved]
+    said: list[dict[str, Any]] = interrupt([call.to_dict() for call in asked]) if asked else []
+    given = iter(said)
+    return [
+        Decision.from_dict(next(given)) if call.name in approved else APPROVED
+        for call in message.tool_calls
+    ]
 
 
 def _after_model(state: ChatState) -> str:

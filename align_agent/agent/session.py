@@ -12,34 +12,41 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from align_agent.adapters.registry import Registry
-from align_agent.agent import tools
+from align_agent.agent import live, tools, workspace
+from align_agent.agent.approval import NOBODY, Approve, Decision, nobody
 from align_agent.agent.graph import TurnContext, build_graph, missing_agent
 from align_agent.agent.memory import forget_older, open_memory
 from align_agent.agent.pump import Pump, Stopped
 from align_agent.agent.skills import Skill, read_skills, skills_block
+from align_agent.agent.workspace import Workspace
 from align_agent.capture.recorder import Recorder
+from align_agent.capture.redact import redact
 from align_agent.capture.wire import sanitize_text
 from align_agent.config import Config
 from align_agent.config.preferences import shown_rules
+from align_agent.distill.hindsight import Shown
 from align_agent.errors import (
     AlignAgentError,
     ConfigError,
     InputError,
     ModelError,
 )
+from align_agent.feedback.shown import deny
 from align_agent.feedback.signals import observe
 from align_agent.models.generation import Generation, Sampling
 from align_agent.models.load import load_model
 from align_agent.paths import Home
 from align_agent.prompts import with_rules
-from align_agent.records import Message, Turn, new_id, now
+from align_agent.records import Message, ToolCall, Turn, denied_in, denied_turn, new_id, now
 from align_agent.store import Store
 
 if TYPE_CHECKING:
+    from align_agent.agent.live import Step
     from align_agent.models.local import LocalModel
 
 log = logging.getLogger(__name__)
@@ -64,7 +71,9 @@ class AgentSession:
     """A conversation. Make one with `open`, close it when done (it is a context manager too).
 
     `last_turn` is the turn of the last `send` that came to its end, as it was said (before
-    redaction); None before the first.
+    redaction); None before the first. `approve` decides on the calls of the tools in
+    `agent.approve`; as long as nobody is there to ask, they are denied. With `learn.live`,
+    `last_step` is what the last `send` learned at once, if anything, `step_fault` why it could not.
     """
 
     def __init__(
@@ -83,8 +92,15 @@ class AgentSession:
         self.conversation_id = conversation_id
         self.channel = channel
         self.last_turn: Turn | None = None
+        self.approve: Approve = nobody
+        self.last_step: Step | None = None
+        self.step_fault = ""
         self._resources = resources
         self.system, self.tools, self._skills = _offer(home, config, model, channel)
+        agent = config.agent
+        self._files: Workspace | None = None
+        if agent.workspace:
+            self._files = Workspace.of(home, agent.workspace, agent.test_command)
         self._saver = resources.enter_context(open_memory(home.checkpoints))
         self._graph = build_graph(self._saver)
         self._store = resources.enter_context(Store.open(home.database))
@@ -158,16 +174,21 @@ class AgentSession:
 
     def _answer(self, said: str) -> Iterator[str]:
         started, moment = time.monotonic(), now()
-        version, adapter = self._registry.serving(self.model.base, self.model.base_hash)
-        call = _Call(self, adapter, said)
-        context = TurnContext(call, self._call_tool, self.config.agent.max_steps)
+        self.last_step, self.step_fault = None, ""
+        if self.last_turn is not None and live.corrects(said, self.last_turn, self.config):
+            self.learn_at_once(self.last_turn, Shown(said))
+        version, adapter = self._serving()
+        call = _Call(self, adapter, said, version)
+        agent = self.config.agent
+        context = TurnContext(
+            call, self._call_tool, agent.max_steps, approved=frozenset(agent.approve)
+        )
         pieces: list[str] = []
         outcome = "interrupted"
         try:
-            with Pump(self._run(said, context), call.stop) as pump:
-                for piece in pump:
-                    pieces.append(piece)
-                    yield piece
+            for piece in self._pieces(said, context, call):
+                pieces.append(piece)
+                yield piece
             outcome = context.finish_reason
         except AlignAgentError:
             outcome = "error"
@@ -193,11 +214,46 @@ class AgentSession:
                     excluded=not whole,
                 )
                 self.last_turn = turn if whole else self.last_turn
+            self._record_denied(call)
         forget_older(self._saver, self.conversation_id)
 
-    def _run(self, said: str, context: TurnContext) -> Iterator[str]:
+    def learn_at_once(self, turn: Turn, shown: Shown) -> bool:
+        """Take one step from what is known now of a turn's answer, if `learn.live` says so.
+
+        False when nothing was learned; what went wrong costs no answer, and `step_fault` tells it.
+        """
+        if not self.config.learn.live:
+            return False
+        personal = self.config.privacy.redact_personal
+        clean = [redact(text, personal).text for text in astuple(shown)]
+        try:
+            self.last_step = live.learn(
+                self.home, self.config, self._store, self.model, turn, Shown(*clean)
+            )
+        except AlignAgentError as error:
+            self.step_fault = error.message
+            log.warning("nothing was learned at once: %s", error.message)
+            self._store.counters.bump(live.FAILED)
+            return False
+        return True
+
+    def _serving(self) -> tuple[int, Path | None]:
+        registry = self._registry
+        answer = registry.answering if self.config.learn.live else registry.serving
+        return answer(self.model.base, self.model.base_hash)
+
+    def _pieces(self, said: str, context: TurnContext, call: _Call) -> Iterator[str]:
+        """The answer's pieces. Where a call waits for leave, a person decides before it goes on."""
+        given: Any = {"turn": [Message("user", said).to_dict()], "steps": 0}
+        while given is not None:
+            call.stop = threading.Event()
+            with Pump(self._run(given, context), call.stop) as pump:
+                yield from pump
+            given = self._decided(call)
+
+    def _run(self, given: Any, context: TurnContext) -> Iterator[str]:
         pieces: Iterator[str] = self._graph.stream(
-            {"turn": [Message("user", said).to_dict()], "steps": 0},
+            given,
             self._thread(),
             context=context,
             stream_mode="custom",
@@ -206,6 +262,57 @@ class AgentSession:
         )
         return pieces
 
+    def _decided(self, call: _Call) -> Any:
+        """What the graph goes on with: the decisions on the calls that wait; None where none do."""
+        from langgraph.types import Command
+
+        state = self._graph.get_state(self._thread())
+        if not state.interrupts:
+            return None
+        message = Message.from_dict(state.values["turn"][-1])
+        decisions: list[Decision] = []
+        for data in state.interrupts[0].value:
+            one = ToolCall.from_dict(data)
+            decision = self.approve(one)
+            if decision.verdict == "deny" and decision.reason not in ("", NOBODY):
+                turn = self._denied(replace(message, tool_calls=(one,)), call)
+                call.denied.append((turn, decision.reason))
+                # A habit that outlasts the steps is told in the context instead.
+                anew = len(call.denied) <= live.RETRIES
+                anew = self.learn_at_once(turn, Shown(decision.reason)) and anew
+                call.adapter = self._serving()[1]
+                decision = replace(decision, anew=anew)
+            decisions.append(decision)
+        return Command(resume=[decision.to_dict() for decision in decisions])
+
+    def _denied(self, message: Message, call: _Call) -> Turn:
+        """A denied call as a turn of its own: the call is the answer. In a conversation beside
+        this one, whose turns follow each other."""
+        return Turn(
+            id=denied_turn(call.turn_id, len(call.denied) + 1),
+            conversation_id=denied_in(self.conversation_id),
+            prompt=call.shown,
+            response=(message,),
+            user_text=call.said,
+            answer=message.content,
+            channel=self.channel,
+            version=call.version,
+            base=self.model.base,
+            tools=self.tools,
+        )
+
+    def _record_denied(self, call: _Call) -> None:
+        """The denied calls into the log, each with the reason as what the user said of it."""
+        if not call.denied or not self.config.capture.enabled:
+            return
+        for turn, _ in call.denied:
+            self.recorder.record(turn)
+        self.recorder.flush()
+        for turn, reason in call.denied:
+            if self._store.turns.has(turn.id):
+                clean = redact(reason, self.config.privacy.redact_personal).text
+                deny(self._store, turn.id, clean, turn.response[0].tool_calls[0].name)
+
     def _response(self) -> list[Message]:
         values = self._graph.get_state(self._thread()).values
         return [Message.from_dict(data) for data in values["turn"][1:]]
@@ -213,6 +320,7 @@ class AgentSession:
     def _record(self, call: _Call, response: tuple[Message, ...], **facts: Any) -> Turn:
         spoken = [m.content for m in response if m.role == "assistant"]
         turn = Turn(
+            id=call.turn_id,
             conversation_id=self.conversation_id,
             prompt=call.prompt,
             response=response,
@@ -234,6 +342,8 @@ class AgentSession:
         if name not in offered:
             there = ", ".join(sorted(offered)) or "none"
             return f"error: there is no tool {name!r}; there are: {there}"
+        if self._files is not None and name in workspace.NAMES:
+            return self._files.call(name, arguments)
         return tools.call(name, arguments)
 
     def _thread(self) -> dict[str, Any]:
@@ -242,13 +352,19 @@ class AgentSession:
 
 
 class _Call:
-    """The model calls of one turn: one adapter, and what the first call was shown."""
+    """The model calls of one turn: what answers them, what the first call and the last were shown,
+    and the calls of tools that a person denied, with the reasons."""
 
-    def __init__(self, session: AgentSession, adapter: Path | None, said: str) -> None:
+    def __init__(
+        self, session: AgentSession, adapter: Path | None, said: str, version: int
+    ) -> None:
         self._session = session
-        self._adapter = adapter
+        self.adapter, self.version = adapter, version
         self.said = said
+        self.turn_id = new_id("turn")
         self.prompt: tuple[Message, ...] = ()
+        self.shown: tuple[Message, ...] = ()
+        self.denied: list[tuple[Turn, str]] = []
         self.stop = threading.Event()
 
     def __call__(
@@ -260,6 +376,7 @@ class _Call:
         head = (Message("system", session.system),) if session.system else ()
         reserve = min(settings.max_new_tokens, session.model.context // 2)
         shown = session.model.fit([*head, *messages], reserve=reserve, tools=offered)
+        self.shown = shown
         if step == 0:
             self.prompt = shown
         sampling = Sampling(
@@ -268,9 +385,7 @@ class _Call:
             top_p=settings.top_p,
             seed=_seed(settings.seed, session.conversation_id, len(messages)),
         )
-        stream = session.model.stream(
-            shown, tools=offered, sampling=sampling, adapter=self._adapter
-        )
+        stream = session.model.stream(shown, tools=offered, sampling=sampling, adapter=self.adapter)
         for piece in stream:
             if self.stop.is_set():
                 raise Stopped
@@ -299,13 +414,12 @@ def _offer(
     home: Home | None, config: Config, model: LocalModel, channel: str = "chat"
 ) -> tuple[str, tuple[dict[str, Any], ...], list[Skill]]:
     """The system prompt, the tool schemas, and the skills behind `read_skill`."""
-    unknown = [name for name in config.agent.tools if name not in tools.TOOLS]
-    if unknown:
-        raise ConfigError(
-            f"agent.tools names {unknown[0]!r}, which is no tool",
-            hint=f"there are: {', '.join(tools.TOOLS)}",
-        )
-    offered = tools.schemas_for(config.agent.tools) if config.agent.max_steps > 1 else []
+    _known("agent.tools", config.agent.tools, tuple(tools.TOOLS))
+    _known("agent.approve", config.agent.approve, (*tools.TOOLS, *workspace.NAMES, "read_skill"))
+    offered = tools.schemas_for(config.agent.tools)
+    offered += workspace.SCHEMAS if config.agent.workspace else ()
+    if config.agent.max_steps == 1:  # which leaves no room for an answer after a call
+        offered = []
     wanted = config.agent.skills_in_prompt
     roomy = model.context >= SKILLS_NEED_CONTEXT
     skills: list[Skill] = []
@@ -316,6 +430,14 @@ def _offer(
         if skills:
             offered.append(READ_SKILL)
     return system_prompt(config, skills, channel), tuple(offered), skills
+
+
+def _known(field: str, named: Sequence[str], there: Sequence[str]) -> None:
+    for name in named:
+        if name not in there:
+            raise ConfigError(
+                f"{field} names {name!r}, which is no tool", hint=f"there are: {', '.join(there)}"
+            )
 
 
 def _skill_folders(home: Home | None, config: Config) -> list[Path]:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from align_agent.cli.app import App, common
-from align_agent.cli.output import note, paint, report, say_json
-from align_agent.errors import AlignAgentError
+from align_agent.cli.output import note, paint, printable, report, say_json
+from align_agent.errors import AlignAgentError, UsageError
 
 if TYPE_CHECKING:
+    from align_agent.agent.approval import Decision
     from align_agent.cli.talk import Talk
+    from align_agent.records import ToolCall
 
 
 @click.command()
@@ -27,19 +29,27 @@ if TYPE_CHECKING:
     help="Say this and leave (may be repeated: one conversation, in order).",
 )
 @click.option("--conversation", default="", metavar="ID", help="Go on with this conversation.")
+@click.option(
+    "--workspace",
+    default="",
+    metavar="DIR",
+    help="Let the agent read, edit and test in this folder; it asks before each change.",
+)
 @common
 @click.pass_obj
-def command(app: App, messages: tuple[str, ...], conversation: str) -> None:
+def command(app: App, messages: tuple[str, ...], conversation: str, workspace: str) -> None:
     """Talk to the agent. What you say next is read as feedback on what it said before.
 
-    Inside: /rate up|down [why], /edit ANSWER, /why, /rules, /learn, /rollback, /new, /help, /quit.
+    Inside: /rate up|down [why], /edit ANSWER, /undo, /why, /rules, /learn, /rollback, /new, /help,
+    /quit.
     Without a terminal, each line of standard input is one message.
     """
     from align_agent.cli.talk import Talk
 
     app.make_home()
     typed = not messages and sys.stdin.isatty()
-    with Talk(app, conversation) as talk:
+    approve = _asked if typed else None
+    with Talk(app, conversation, workspace=workspace, approve=approve) as talk:
         if typed:
             _by_hand(talk)
         else:
@@ -57,6 +67,29 @@ def _lines() -> Iterator[str]:
     for line in sys.stdin:
         if line.strip():
             yield line.rstrip("\n")
+
+
+def _asked(call: ToolCall) -> Decision:
+    """Show a call that waits for leave, and ask until there is a decision."""
+    from align_agent.agent.approval import HINT, Decision, decision_of
+
+    note(f"\nthe agent wants to call {paint(printable(call.name), bold=True)}:")
+    for name, value in call.arguments.items():
+        lines = printable(str(value)).splitlines() or [""]
+        note(f"  {printable(name)}: {lines[0]}")
+        for line in lines[1:]:
+            note(f"  {' ' * len(name)}  {line}")
+    note(paint(HINT, dim=True))
+    while True:
+        try:
+            decision = decision_of(input("allow it? "))
+            if decision.verdict == "deny" and not decision.reason:
+                return Decision("deny", input("why? (empty: no reason) ").strip())
+            return decision
+        except UsageError as error:
+            report(error)
+        except EOFError:
+            return Decision("deny")
 
 
 def _by_hand(talk: Talk) -> None:

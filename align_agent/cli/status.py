@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from align_agent.adapters.working import standing
 from align_agent.checkup import losses
 from align_agent.cli.app import App, common
 from align_agent.cli.output import emit, paint, pairs, say, warn, when
@@ -65,6 +66,7 @@ def gather(app: App) -> dict[str, Any]:
             "to_review": len(store.feedback.to_review()),
             "rules": _rules(store),
             "held": registry.held(),
+            "live": _live(config.learn.live, store),
             "forgotten": {
                 "turns": store.forgotten.count(),
                 "unfinished": len(store.forgotten.unfinished()),
@@ -82,6 +84,12 @@ def _champion(store: Store, registry: Registry) -> dict[str, Any]:
         (row["at"] for row in store.adapters.history(100) if row["name"] == "champion"), None
     )
     return {"version": version, "label": version_label(version), "since": since}
+
+
+def _live(on: bool, store: Store) -> dict[str, Any]:
+    """Whether it learns at once, and how many steps answer beyond the champion."""
+    found = standing(store)
+    return {"on": on, "steps": found.count if found else 0, "at": found.at if found else None}
 
 
 def _night(run: Run | None) -> dict[str, Any] | None:
@@ -125,6 +133,7 @@ def _show(data: dict[str, Any]) -> None:
             ("feedback", _counted(data["feedback"])),
             ("rules", _counted(data["rules"])),
             ("held", data["held"] or "no"),
+            ("at once", _told_live(data["live"])),
             ("recorder", "nothing lost" if not data["losses"] else _counted(data["losses"])),
             ("disk", _sizes(data["disk"])),
         ]
@@ -159,6 +168,15 @@ def _told(night: dict[str, Any] | None) -> str:
     state = night["status"] if night["status"] != "running" else f"running ({night['phase']})"
     reason = f": {night['reason']}" if night["reason"] else ""
     return f"{when(night['finished_at'] or night['started_at'])} {state}{reason}"
+
+
+def _told_live(live: dict[str, Any]) -> str:
+    if not live["steps"]:
+        return "no step since the champion" if live["on"] else "off"
+    steps = "1 step" if live["steps"] == 1 else f"{live['steps']} steps"
+    if not live["on"]:
+        return f"off; {steps} are kept and do not answer (learn.live)"
+    return f"{steps} beyond the champion, the last {when(live['at'])}; /undo takes it back"
 
 
 def _counted(counts: dict[str, Any]) -> str:

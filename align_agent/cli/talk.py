@@ -6,6 +6,7 @@ Holds the agent's session. Reads from no terminal itself; `chat.py` does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,11 @@ import click
 from align_agent.agent import commands
 from align_agent.agent.commands import Reply
 from align_agent.cli.app import App
-from align_agent.cli.output import printable, say, warn
+from align_agent.cli.output import note, paint, printable, say, warn
 from align_agent.records import version_label
 
 if TYPE_CHECKING:
+    from align_agent.agent.approval import Approve
     from align_agent.agent.session import AgentSession
     from align_agent.models.local import LocalModel
     from align_agent.paths import Home
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 HELP = """\
 /rate up|down [why]  what you think of the last answer
 /edit ANSWER         the last answer as it should have been (\\n: a new line)
+/undo                take back what was learned at once (learn.live)
 /why                 what shapes its answers now
 /why WORDS           what these words speak against in the last answer
 /rules               the wishes it knows
@@ -36,10 +39,25 @@ HELP = """\
 
 
 class Talk:
-    """A conversation, as a context manager. `log` holds what happened, for `--json`."""
+    """A conversation, as a context manager. `log` holds what happened, for `--json`.
 
-    def __init__(self, app: App, conversation: str = "") -> None:
+    `workspace` counts instead of `agent.workspace`. `approve` asks the person who talks.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        conversation: str = "",
+        *,
+        workspace: str = "",
+        approve: Approve | None = None,
+    ) -> None:
         self.app = app
+        agent = app.config.agent
+        self._config = replace(
+            app.config, agent=replace(agent, workspace=workspace or agent.workspace)
+        )
+        self._approve = approve
         self.ended = False
         self.log: list[dict[str, Any]] = []
         self._session: AgentSession = self._open(conversation)
@@ -92,7 +110,8 @@ class Talk:
             if not self.app.json:
                 click.echo(printable(piece), nl=False)
         self._tell("")
-        turn = self._session.last_turn
+        self._tell_of_step()
+        turn, step = self._session.last_turn, self._session.last_step
         if turn is not None:
             self.log.append(
                 {
@@ -101,15 +120,26 @@ class Talk:
                     "version": turn.version,
                     "user": turn.user_text,
                     "answer": turn.answer,
+                    **({"step": step.number} if step is not None else {}),
                 }
             )
+
+    def _tell_of_step(self) -> None:
+        step, fault = self._session.last_step, self._session.step_fault
+        if step is not None:
+            told = f"step {step.number}, {step.seconds:.1f} s; /undo takes it back"
+            note(paint(f"(learned at once: {told})", dim=True))
+        if fault:
+            warn(f"nothing was learned at once: {fault}")
 
     def _open(self, conversation: str, model: LocalModel | None = None) -> AgentSession:
         from align_agent.agent.session import AgentSession
 
-        return AgentSession.open(
-            self.app.home, self.app.config, conversation_id=conversation, model=model
+        session = AgentSession.open(
+            self.app.home, self._config, conversation_id=conversation, model=model
         )
+        session.approve = self._approve or session.approve
+        return session
 
     def _close(self) -> None:
         self._session.close()

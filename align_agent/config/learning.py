@@ -9,7 +9,7 @@ from align_agent.config.options import option
 
 @dataclass(frozen=True)
 class LearnConfig:
-    """Learning from demonstrations and documents."""
+    """Learning from demonstrations and documents, and at once."""
 
     mask_first_tokens: int | str = option(
         "auto",
@@ -23,4 +23,10 @@ class LearnConfig:
     )
     questions: int = option(
         32, "Questions that are asked about a document, to learn it.", low=4, high=10_000
+    )
+    live: bool = option(
+        False,
+        "Learn at once: a tool call that you deny with a reason, and a plain correction in a chat, "
+        "make one small step on a working adapter, and the agent tries again. /undo takes the last "
+        "step back; the next night decides what remains.",
     )

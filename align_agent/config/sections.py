@@ -322,6 +322,21 @@ class AgentConfig:
     """The agent that `align-agent chat` talks to."""
 
     tools: tuple[str, ...] = option(("calculator", "clock"), "Tools it may call.", check=_filled)
+    workspace: str = option(
+        "",
+        "A folder in which it may read_file, edit_file and run_tests, and nowhere else; empty: "
+        "it has no file tools. `align-agent chat --workspace` sets it for one chat.",
+    )
+    approve: tuple[str, ...] = option(
+        ("edit_file", "run_tests"),
+        "Tools of which each call waits for your yes, your no with a reason, or other arguments.",
+        check=_filled,
+    )
+    test_command: str = option(
+        "",
+        "The shell command of run_tests, run in the sandbox on a copy of the workspace's text "
+        "files; empty: Python's unittest.",
+    )
     skills: tuple[str, ...] = option(("skills",), "Folders with skills.", check=_filled)
     skills_in_prompt: str = option(
         "auto",

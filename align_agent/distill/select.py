@@ -16,7 +16,7 @@ from align_agent.store import Store
 
 # Signals whose text says in the user's words what to do better, the surest first. A retry only
 # repeats the question, so its text is no hindsight.
-_WORDS_OF = ("rating", "follow_up", "judge", "gap")
+_WORDS_OF = ("rating", shown.DENIAL, "follow_up", "judge", "gap")
 _UNLUCKY = 1.5  # times the share of conversations that may be held out at most
 
 TOO_MANY = "more trainable turns than distill.max_turns"

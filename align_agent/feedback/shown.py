@@ -1,4 +1,5 @@
-"""What somebody showed instead of saying it: an answer as it should have been, a document to go by.
+"""What somebody showed instead of saying it: an answer as it should have been, a document to go by;
+and what was said to a call of a tool.
 
 Kept as Feedback beside the turn, like words. What the teacher sees of it is `distill/hindsight.py`.
 """
@@ -18,6 +19,7 @@ EDIT = "edit"  # the user wrote an answer anew
 DEMONSTRATION = "demonstration"  # a file showed how to answer
 DOCUMENT = "document"  # a skill or a style guide says how to answer
 SHOWN = (EDIT, DEMONSTRATION, DOCUMENT)
+DENIAL = "denial"  # the user denied a call of a tool, and said why
 DETECTOR = "shown-1"
 MAX_TEXT = 64_000
 
@@ -46,6 +48,16 @@ def edit(store: Store, turn_id: str, text: str) -> Feedback:
             if earlier.kind == EDIT and not earlier.dismissed:
                 store.feedback.dismiss(earlier.id)
         store.feedback.add(found)
+    return found
+
+
+def deny(store: Store, turn_id: str, reason: str, tool: str) -> Feedback:
+    """Note why the user denied the call that a turn ends in. Raises NotFound, StoreError."""
+    found = Feedback(
+        turn_id, DENIAL, "negative", "tool", 1.0, reason.strip()[:MAX_TEXT], DETECTOR,
+        f"you denied its call of {tool}", created_at=now(),
+    )  # fmt: skip
+    store.feedback.add(found)
     return found
 
 

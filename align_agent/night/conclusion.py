@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from align_agent.adapters import working
 from align_agent.errors import PromotionHeld
 from align_agent.night import continual
 from align_agent.night.context import End, Night
@@ -22,6 +23,8 @@ def conclude(night: Night, end: End) -> None:
                 night.registry.promote(version, why=reason, who="night")
             except PromotionHeld as held:
                 status, reason = "review", f"{version_label(version)} passed, but {held.message}"
+        if status == "rejected":  # a promotion says so itself
+            working.give_up(night.store, f"the night judged it: {reason}")
         for sample in night.done.get("gate", {}).get("samples", ()):
             night.store.runs.add_sample(night.run.id, **sample)
         night.update(status=status, reason=reason, finished_at=now(), **end.changes)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from align_agent.adapters import working
 from align_agent.errors import NightBusy, StoreCorrupt, StoreForeign
 from align_agent.night.artefacts import RunFolder
 from align_agent.night.lock import NightLock
@@ -25,7 +26,7 @@ from align_agent.night.run import give_up
 from align_agent.paths import Home
 from align_agent.privacy.memory import clear_memory
 from align_agent.privacy.wanted import Wanted, holder
-from align_agent.records import version_label
+from align_agent.records import denied_in, version_label
 from align_agent.store import Store
 from align_agent.store.connection import Connection
 from align_agent.store.scrub import Scrubbed, erase_pages, scrub
@@ -93,6 +94,8 @@ def forget(home: Home, wanted: Wanted, *, on_step: Step = lambda _: None) -> For
             store.forgotten.begin(wanted.kind, _work(found, query, True), facts)
             if found.turns or found.edited:
                 store.events.add("forgotten", _sentence(found), **facts)
+            # Its steps saw the rules and what was said before: whatever goes may be among it.
+            working.give_up(store, "something was forgotten")
         backups = _finish_all(home, store, on_step)
     return _told(found, backups, done=True)
 
@@ -155,9 +158,22 @@ def _scrub(store: Store, wanted: Wanted) -> Scrubbed:
     if wanted.kind == "query":
         return scrub(store.connection, (), holder(wanted.what))
     if wanted.kind == "turn":
-        return scrub(store.connection, [wanted.what])
+        return scrub(store.connection, [wanted.what, *_denied_calls(store, wanted.what)])
     turns = store.turns.list(limit=-1, conversation=wanted.what)
+    turns += store.turns.list(limit=-1, conversation=denied_in(wanted.what))
     return scrub(store.connection, [turn.id for turn in turns])
+
+
+def _denied_calls(store: Store, turn_id: str) -> list[str]:
+    """The turns beside one that hold its denied calls, and so its question too."""
+    if not store.turns.has(turn_id):
+        return []
+    beside = denied_in(store.turns.get(turn_id).conversation_id)
+    return [
+        turn.id
+        for turn in store.turns.list(limit=-1, conversation=beside)
+        if turn.id.endswith(f"-{turn_id.removeprefix('turn-')}")
+    ]
 
 
 def _finish_all(home: Home, store: Store, on_step: Step) -> int:
@@ -167,6 +183,9 @@ def _finish_all(home: Home, store: Store, on_step: Step) -> int:
     for _, work in pending:
         if not work:  # all but the last step was done
             continue
+        if work["unlearn"]:
+            on_step("working")
+            working.clear(home)
         on_step("memory")
         holds = holder(work["query"]) if work["query"] else None
         clear_memory(home.checkpoints, work["conversations"], holds)

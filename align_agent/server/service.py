@@ -48,7 +48,10 @@ class Service:
         Raises ConfigError, MissingDependency.
         """
         backend = Local(model, config.server) if model is not None else Upstream(config.upstream)
-        versions = Versions(home, config.model.base, model.base_hash if model is not None else "")
+        base_hash = model.base_hash if model is not None else ""
+        # Another server knows the versions that were taken to it, and no step in between.
+        live = config.learn.live and model is not None
+        versions = Versions(home, config.model.base, base_hash, live=live)
         scribe = Scribe(home, config, config.model.base)
         return Service(home, config, backend, versions, scribe)
 

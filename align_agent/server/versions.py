@@ -12,6 +12,7 @@ from pathlib import Path
 
 from align_agent.adapters.files import signature
 from align_agent.adapters.registry import Registry
+from align_agent.adapters.working import KEY as WORKING
 from align_agent.errors import NotFound, StoreError
 from align_agent.paths import Home
 from align_agent.records import version_label
@@ -42,8 +43,9 @@ class Versions:
     request the way to another thread and back, which is long while that one has much to do.
     """
 
-    def __init__(self, home: Home, base: str, base_hash: str) -> None:
+    def __init__(self, home: Home, base: str, base_hash: str, *, live: bool = False) -> None:
         self._home, self._base, self._hash = home, base, base_hash
+        self._live = live  # whether `align` is the working adapter where there is one
         self.desk = ThreadPoolExecutor(1, thread_name_prefix="registry")
         self._open: tuple[Store, Registry] | None = None
         self._near: Store | None = None  # of the event loop's thread alone
@@ -57,7 +59,7 @@ class Versions:
         try:
             if self._near is None:
                 self._near = Store.open(self._home.database, busy_seconds=0.05)
-            same = known[0] == _stamp(self._near, known[1])
+            same = known[0] == (self._names(self._near), *_files(known[1]))
         except StoreError:
             return None
         return known[1] if same else None
@@ -65,7 +67,7 @@ class Versions:
     def find(self, name: str) -> Served:
         """`resolve`, remembered for `glance`. Call it in `desk`."""
         store, registry = self._registry()
-        before = store.adapters.aliases()
+        before = self._names(store)
         served = self.resolve(name)
         # What stands in for a damaged champion is looked at and counted with every request.
         if name != FAMILY or served.version == registry.champion():
@@ -85,7 +87,8 @@ class Versions:
             )
         registry = self._registry()[1]
         if not wanted:
-            return Served(*registry.serving(self._base, self._hash, ahead=ahead))
+            now = registry.answering if self._live else registry.serving
+            return Served(*now(self._base, self._hash, ahead=ahead))
         version = registry.resolve(wanted)
         return Served(version, registry.path(version, base=self._base, base_hash=self._hash))
 
@@ -112,6 +115,10 @@ class Versions:
         self.desk.submit(self._close).result()
         self.desk.shutdown()
 
+    def _names(self, store: Store) -> object:
+        """What the names stand for, as long as no file changes."""
+        return store.adapters.aliases(), store.state.get(WORKING) if self._live else ""
+
     def _close(self) -> None:
         if self._open is not None:
             self._open[0].close()
@@ -121,10 +128,6 @@ class Versions:
             store = Store.open(self._home.database)
             self._open = store, Registry(store, self._home)
         return self._open
-
-
-def _stamp(store: Store, served: Served) -> Stamp:
-    return (store.adapters.aliases(), *_files(served))
 
 
 def _files(served: Served) -> Stamp:

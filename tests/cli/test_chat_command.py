@@ -100,7 +100,7 @@ def test_new_begins_another_conversation(cli: Cli, talking: Home) -> None:
 
 def test_help_lists_the_commands(cli: Cli, talking: Home) -> None:
     out = cli("chat", "-m", "/help").out
-    assert all(f"/{name}" in out for name in ("rate", "why", "learn", "rollback", "quit"))
+    assert all(f"/{name}" in out for name in ("rate", "undo", "why", "learn", "rollback", "quit"))
 
 
 def test_learning_in_the_chat_ends_in_order_and_the_talk_goes_on(cli: Cli, talking: Home) -> None:
@@ -181,3 +181,36 @@ def test_a_model_that_is_not_there_is_told_with_a_hint(cli: Cli, made: Home) -> 
     made.config.write_text("model:\n  base: /nowhere/model\n")
     err = cli("chat", "-m", "Hello.", code=1).err
     assert "/nowhere/model" in err and "hint:" in err
+
+
+def test_a_call_is_shown_and_decided_on_by_hand(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from align_agent.agent.approval import Decision
+    from align_agent.cli.chat import _asked
+    from align_agent.records import ToolCall
+
+    call = ToolCall("c", "edit_file", {"path": "a.txt", "text": "one\n\x1b[2Jtwo"})
+    monkeypatch.setattr("sys.stdin", io.StringIO("what?\nn\nuse edit_lines\n"))
+    assert _asked(call) == Decision("deny", "use edit_lines")
+    shown = capsys.readouterr().err
+    assert "edit_file" in shown and "path: a.txt" in shown and "yes, no, or edit?" in shown
+    assert "\x1b[2J" not in shown
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert _asked(call) == Decision("deny")
+
+
+def test_a_workspace_that_is_none_is_told(cli: Cli, talking: Home, tmp_path: Path) -> None:
+    missing = str(tmp_path / "nowhere")
+    assert "is no folder" in cli("chat", "--workspace", missing, "-m", "Hello.", code=2).err
+
+
+def test_a_correction_is_learned_at_once_and_status_says_so(cli: Cli, talking: Home) -> None:
+    talking.config.write_text(f"{talking.config.read_text()}learn:\n  live: true\n")
+    assert cli("status", "--json").json["live"] == {"on": True, "steps": 0, "at": None}
+    complaint = "That was too long, keep it shorter please."
+    said = cli("chat", "-m", "What is 2 plus 3?", "-m", complaint, "-m", "/why")
+    assert "learned at once: step 1" in said.err
+    assert "1 step beyond the champion" in cli("status").out
+    assert cli("chat", "-m", "/undo", "--json").json == [{"command": "undo", "steps": 0}]
+    assert "no step to undo" in cli("chat", "-m", "/undo", code=1).err

@@ -6,7 +6,7 @@ import sys
 import pytest
 from nights import BAD, LEARNS, RULE, configure, conversation, make_home, talk
 
-from align_agent.adapters import files
+from align_agent.adapters import files, working
 from align_agent.adapters.registry import Registry
 from align_agent.errors import ConfigError, InputError
 from align_agent.night.progress import Silent
@@ -175,8 +175,12 @@ def test_rules_that_are_kept_already_are_nothing_to_learn(tmp_path, tiny_model_d
 
 def test_a_candidate_that_did_not_gain_is_rejected_but_kept(learned):
     configure(learned, distill={"learning_rate": 1e-8, "epochs": 1})
+    with Store.open(learned.database) as store:
+        working.advance(store, learned, lambda f: (f / "weights").touch(), 1, "hash")
     run = night(learned)
     assert (run.status, run.candidate) == ("rejected", 2)
+    with Store.open(learned.database) as store:
+        assert working.standing(store) is None  # the night decided what remains: nothing
     assert "did not gain" in run.reason
     assert serving(learned) == 1
     assert exit_code(run) == 3

@@ -24,12 +24,16 @@ LONG = 12  # a seed
 
 @pytest.fixture
 def serve(tmp_path: Path, parrot: LocalModel) -> Iterator[Any]:
-    """Starts servers on the parrot, or before `upstream`; takes ServerConfig's fields."""
+    """Starts servers on the parrot, or before `upstream`, learning at once or not; takes
+    ServerConfig's fields."""
     running: list[tuple[Running, uvicorn.Server, threading.Thread]] = []
 
-    def make(upstream: UpstreamConfig | None = None, **settings: Any) -> Running:
+    def make(
+        upstream: UpstreamConfig | None = None, *, live: bool = False, **settings: Any
+    ) -> Running:
         home = Home(tmp_path / f"home{len(running)}").ensure()
         config = replace(Config(), server=replace(ServerConfig(), **settings))
+        config = replace(config, learn=replace(config.learn, live=live))
         config = replace(config, model=replace(config.model, base=parrot.base, temperature=0.0))
         if upstream is not None:
             config = replace(config, upstream=upstream)
