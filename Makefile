@@ -11,7 +11,7 @@ malloc_env := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=171798691
 test_env := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check cov test-openclaw test-llama pocket card bench-gate bench-serve bench-proxy bench-engine bench-personalization bench-solve bench-reader reader clean
+.PHONY: help setup demo test check cov test-long test-openclaw test-llama pocket card bench-gate bench-serve bench-proxy bench-engine bench-personalization bench-solve bench-reader reader clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -36,6 +36,9 @@ check: $(stamp) ## lint and types
 
 cov: $(stamp) ## tests with a browsable coverage report in htmlcov/
 	$(test_env) $(bin)/python -m pytest --cov --cov-report=html $(PYTEST_ARGS)
+
+test-long: $(stamp) ## the demonstration's teacher and the one who declares, whole lives (minutes)
+	$(test_env) $(bin)/python -m pytest -m long $(PYTEST_ARGS)
 
 test-openclaw: $(stamp) ## the whole way with the real OpenClaw, which it installs (npm, 800 MB)
 	$(test_env) $(bin)/python -m pytest -m openclaw -n 0 tests/openclaw

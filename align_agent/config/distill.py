@@ -16,7 +16,7 @@ class DistillConfig:
         0.2, "Share of the conversations kept aside for the gate.", low=0.01, high=0.9
     )
     min_turns: int = option(4, "Fewer trainable turns than this: nothing to learn.", low=1)
-    epochs: int = option(4, "Passes over the turns.", low=1, high=1000)
+    epochs: int = option(3, "Passes over the turns.", low=1, high=1000)
     draft_epochs: int = option(
         3,
         "Passes of the draft: a quick first adapter whose own answers are then trained on. 0: "
@@ -39,7 +39,7 @@ class DistillConfig:
     lora_alpha: int = option(32, "Scale of the LoRA; its effect is alpha / rank.", low=1, high=4096)
     lora_dropout: float = option(0.0, "Dropout within the LoRA.", low=0, high=0.9)
     loss: str = option(
-        "forward_kl",
+        "reverse_kl",
         "How the student is drawn to the teacher.",
         choices=("reverse_kl", "forward_kl", "jsd", "sampled"),
     )

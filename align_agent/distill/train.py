@@ -147,14 +147,14 @@ def schedule(step: int, steps: int, warmup: int) -> float:
 def learning_rate(asked: float | str, network: Any) -> float:
     """The rate that was asked for; "auto" goes by the network's size.
 
-    LoRA wants about ten times the rate of full fine-tuning: 3e-3 for a pocket model, 5e-4 below a
+    LoRA wants about ten times the rate of full fine-tuning: 1e-3 for a pocket model, 5e-4 below a
     billion parameters, 2e-4 above, where 1e-3 was seen to forget (arXiv 2601.19897).
     """
     if asked != "auto":
         return float(asked)
     size = _size(network)
     if size < 50_000_000:
-        return 3e-3
+        return 1e-3
     return 5e-4 if size < 1_000_000_000 else 2e-4
 
 

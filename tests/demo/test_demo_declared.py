@@ -6,7 +6,7 @@ import pytest
 from align_agent.models.pocket import WEIGHTS
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(900),
     pytest.mark.skipif(not (WEIGHTS / "model.safetensors").exists(), reason="no pocket weights"),
 ]

@@ -54,6 +54,7 @@ def alone(
     return result, load_file(folder / "adapter" / "adapter_model.safetensors")
 
 
+@pytest.mark.long
 def test_two_processes_learn_the_adapter_that_one_does(
     tiny_model: LocalModel, examples: list[Example], alone: tuple, tmp_path: Path
 ) -> None:
@@ -68,6 +69,7 @@ def test_two_processes_learn_the_adapter_that_one_does(
         assert {k: b[k] for k in a} == pytest.approx(a, rel=1e-2, abs=1e-4)
 
 
+@pytest.mark.long
 def test_where_another_process_cannot_do_its_part_the_training_ends_with_the_reason(
     tiny_model: LocalModel, examples: list[Example], tmp_path: Path
 ) -> None:

@@ -441,7 +441,7 @@ def test_a_rate_by_name_goes_by_the_size_of_the_model(tiny_model: LocalModel) ->
     with torch.device("meta"):
         middle = torch.nn.Linear(10_000, 20_000)
         large = torch.nn.Linear(40_000, 40_000)
-    assert learning_rate("auto", tiny_model.network(None)) == 3e-3
+    assert learning_rate("auto", tiny_model.network(None)) == 1e-3
     assert learning_rate("auto", middle) == 5e-4
     assert learning_rate("auto", large) == 2e-4
     assert learning_rate(3e-3, large) == 3e-3

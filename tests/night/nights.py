@@ -32,8 +32,6 @@ def make_home(root: Path, model_dir: Path, **sections: dict) -> Home:
             "batch_size": 4,
             "lora_rank": 4,
             "rollouts": "logged",
-            # By it a random network gets far enough ahead, in steps so few, for the gate to see.
-            "loss": "reverse_kl",
             "anchors": 0.0,
             "learning_rate": 0.01,
             "warmup_steps": 0,
