@@ -80,6 +80,7 @@ def test_rolling_back_answers_with_the_base_again(taught, pocket) -> None:
         registry.promote(1, why="a test")
 
 
+@pytest.mark.long
 def test_a_style_guide_goes_into_the_weights(tmp_path: Path) -> None:
     home = Home(tmp_path / "home").ensure()
     home.config.write_text("model:\n  threads: 1\n")

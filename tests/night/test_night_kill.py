@@ -135,7 +135,7 @@ def test_a_resumed_night_ends_as_the_uninterrupted_one_would(learned: Home, tmp_
     assert (learned.adapters / weights).read_bytes() == (other.adapters / weights).read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_night_killed_after_its_version_was_registered_does_not_register_it_again(
     learned: Home,
 ):
@@ -176,7 +176,7 @@ def killed(killed_origin: Path, learned: Home) -> Run:
     return latest(learned)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_resumed_night_does_not_train_again(learned: Home, killed: Run):
     trained = learned.runs / killed.id / "train.json"
     before = trained.stat().st_ino
@@ -184,7 +184,7 @@ def test_a_resumed_night_does_not_train_again(learned: Home, killed: Run):
     assert trained.stat().st_ino == before
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("change", ["config", "rule", "excluded", "champion", "fresh"])
 def test_a_killed_night_is_given_up_when_what_it_stood_on_changed(
     learned: Home, killed: Run, change: str
@@ -216,7 +216,7 @@ def test_a_killed_night_is_given_up_when_what_it_stood_on_changed(
             assert used[0] not in Registry(store, learned).lineage(2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_night_that_is_killed_again_and_again_is_a_failure(learned: Home, killed: Run):
     with Store.open(learned.database) as store:
         store.runs.update(killed.id, config={**killed.config, "resumes": MAX_RESUMES})
