@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from align_agent.feedback.lexical import Reading
 from align_agent.feedback.wishes import is_private
@@ -35,7 +37,6 @@ _INSTRUCTION = (
     + ', "rule": "what to do better in all answers to come, in one to three short sentences, '
     'without names, numbers or anything about this one question; empty if there is no such rule"}'
 )
-_OBJECT = re.compile(r"\{[^{}]*\}", re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,8 @@ def question(turn: Turn, follow_up: str) -> tuple[Message, ...]:
 
 def verdict(text: str) -> Judged | None:
     """The verdict in a model's answer; None when it gave none. Takes any text."""
-    for match in _OBJECT.finditer(text[:4_000]):
-        try:
-            data = json.loads(match.group())
-        except (ValueError, RecursionError):  # brackets upon brackets
-            continue
-        if isinstance(data, dict) and isinstance(data.get("fault"), bool):
+    for data in _objects(text[:4_000]):
+        if isinstance(data.get("fault"), bool):
             kind = data.get("kind")
             rule = data.get("rule")
             return Judged(
@@ -72,6 +69,20 @@ def verdict(text: str) -> Judged | None:
                 _usable(rule) if isinstance(rule, str) and data["fault"] else "",
             )
     return None
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a text that hold no other object, in the order in which they begin."""
+    seen: list[dict[str, Any]] = []
+    decoder = json.JSONDecoder(object_hook=seen.append)
+    for place in (at for at, sign in enumerate(text) if sign == "{"):
+        seen.clear()
+        try:
+            decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):  # brackets upon brackets
+            continue
+        if len(seen) == 1:
+            yield seen[0]
 
 
 def settle(gap: Feedback, judged: Judged | None) -> tuple[Feedback, Feedback | None]:

@@ -110,20 +110,36 @@ def test_whatever_the_model_writes_only_a_whole_verdict_makes_a_rule(text: str) 
     assert said and said[0]["fault"] is judged.fault
     if judged.rule:
         assert judged.fault and judged.rule == " ".join(judged.rule.split())
-        assert (
-            " ".join(str(said[0]["rule"]).split()) == judged.rule and len(judged.rule) <= MAX_RULE
-        )
+        # A lone surrogate, which no UTF-8 can hold, becomes a question mark.
+        written = str(said[0]["rule"]).encode("utf-8", "replace").decode("utf-8")
+        assert " ".join(written.split()) == judged.rule and len(judged.rule) <= MAX_RULE
 
 
 def objects_in(text: str) -> list[dict[str, Any]]:
-    """The JSON objects of a text that hold no other, each bracket tried."""
+    """The JSON objects of a text that hold no other, each pair of brackets tried."""
     found = []
     for start in (place for place, sign in enumerate(text) if sign == "{"):
-        part = text[start : text.find("}", start) + 1]
-        if part.count("{") == 1:
+        for end in (place for place, sign in enumerate(text) if sign == "}" and place > start):
             with contextlib.suppress(ValueError, RecursionError):
-                found.append(json.loads(part))
+                data = json.loads(text[start : end + 1])
+                found += [] if holds_object(data) else [data]
+                break
     return found
+
+
+def holds_object(data: dict[str, Any]) -> bool:
+    waiting: list[Any] = list(data.values())
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            return True
+        waiting += one if isinstance(one, list) else []
+    return False
+
+
+def test_brackets_within_a_rule_are_no_ends_of_the_verdict() -> None:
+    judged = verdict('So: {"fault": true, "kind": "format", "rule": "Write {} for an empty set."}')
+    assert judged == Judged(True, "format", "Write {} for an empty set.")
 
 
 @given(SOUND, st.text("abc \n`", max_size=30), st.text("abc \n`", max_size=30))
