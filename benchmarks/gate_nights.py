@@ -19,6 +19,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kept import kept_rows
 from report import report, table
 
 import align_agent
@@ -84,9 +85,8 @@ def code() -> str:
 
 def on_file(path: Path, digest: str) -> dict[int, Night]:
     """seed -> the night that this code has played."""
-    rows = path.read_text("utf-8").splitlines() if path.exists() else []
-    found = [json.loads(row) for row in rows]
-    return {row["night"]["seed"]: Night(**row["night"]) for row in found if row["code"] == digest}
+    found = [row["night"] for row in kept_rows(path) if row["code"] == digest]
+    return {night["seed"]: Night(**night) for night in found}
 
 
 def play(seeds: range, path: Path, minutes: float, fresh: bool) -> list[Night]:

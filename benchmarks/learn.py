@@ -28,7 +28,7 @@ from align_agent.adapters.registry import Registry
 from align_agent.config import load_config
 from align_agent.directions import DIRECTIONS
 from align_agent.discover.estimate import interval
-from align_agent.distill.gradient import Lesson, check_sound, gradient_of, train_mode
+from align_agent.distill.gradient import Lesson, gradient_of, take_step, train_mode
 from align_agent.distill.hindsight import Example
 from align_agent.distill.loss import Formula
 from align_agent.distill.pairs import pair_of
@@ -274,10 +274,7 @@ def fine_tune(
         optimizer.param_groups[0]["lr"] = rate * schedule(step, steps, config.warmup_steps)
         batch = [lessons[i] for i in chosen]
         loss, _, _ = gradient_of(student.get_base_model(), batch, Formula("forward_kl"), 16_384)
-        norm = float(torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm))
-        check_sound(step, loss, norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        take_step(optimizer, config.max_grad_norm, step, loss)
         spent += sum(lengths[i] for i in chosen)
     model.save_lora(student, out)
     return {"steps": steps, "tokens": spent}

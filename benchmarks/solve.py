@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from kept import kept_rows
 from report import machine, measured, publish, span, table
 
 from align_agent.discover.estimate import interval, of_independent, of_searches
@@ -55,11 +56,8 @@ def part_of(one: Rated) -> str:
 
 
 def load_cells(budget: int) -> Cells:
-    rows = CELLS.read_text().splitlines() if CELLS.exists() else []
-    found = [json.loads(row) for row in rows]
-    return {
-        (r["problem"], r["method"], r["seed"]): r["first"] for r in found if r["budget"] == budget
-    }
+    found = [row for row in kept_rows(CELLS) if row["budget"] == budget]
+    return {(row["problem"], row["method"], row["seed"]): row["first"] for row in found}
 
 
 def run_cells(rated: list[Rated], cells: Cells, budget: int, seeds: int, minutes: float) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from engine.measure import finish, night, peak_mb
-from engine.shapes import QWEN3_4B, QWEN3_8B, RANK, Shape, build, separate_turns, tiny
+from engine.shapes import QWEN3_4B, QWEN3_8B, RANK, Shape, build, device_for, separate_turns, tiny
 from report import report
 
 from align_agent.discover.methods import BATCH
@@ -81,9 +81,7 @@ def main() -> None:
     ask.add_argument("--tokens", type=int, default=8192, help="tokens of one training pass")
     ask.add_argument("--tiny", action="store_true")
     given = ask.parse_args()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu" and not given.tiny:
-        raise SystemExit("no CUDA card here: --tiny runs the same path on the CPU")
+    device = device_for(given.tiny)
     rows, figures = [], {}
     for name in given.shape or list(SHAPES):
         shape = tiny(SHAPES[name]) if given.tiny else SHAPES[name]

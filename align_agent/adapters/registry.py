@@ -42,9 +42,8 @@ class Registry:
     def __init__(self, store: Store, home: Home) -> None:
         self._store = store
         self._home = home
-        self._verified: dict[int, object] = {}
+        self._verified: dict[int | str, object] = {}
         self._last_good: tuple[int, Path | None] = (BASE_VERSION, None)
-        self._sound_step: object = ()
 
     # Reading
 
@@ -101,10 +100,7 @@ class Registry:
         if base_hash and adapter.base_hash and adapter.base_hash != base_hash:
             raise _wrong_base(adapter, base)
         folder = self.folder(version)
-        seen = files.signature(folder)
-        if not seen or self._verified.get(version) != seen:
-            files.verify(folder, adapter.manifest_sha256)
-            self._verified[version] = seen
+        self._verify(version, folder, adapter.manifest_sha256)
         return folder
 
     def serving(
@@ -136,10 +132,7 @@ class Registry:
         try:
             step = working.current(self._store, self._home, version, base_hash)
             if step is not None:
-                seen = files.signature(step)
-                if not seen or self._sound_step != seen:
-                    files.verify(step)
-                    self._sound_step = seen
+                self._verify(working.KEY, step)
                 return version, step
         except AdapterError as error:
             log.error("%s", error.message)
@@ -470,6 +463,13 @@ class Registry:
                 f"{adapter.label} waits for your review",
                 hint=f"promote it yourself: `align-agent adapters promote {adapter.label}`",
             )
+
+    def _verify(self, key: int | str, folder: Path, manifest: str = "") -> None:
+        """Read a folder's files through, unless they are as they were the last time."""
+        seen = files.signature(folder)
+        if not seen or self._verified.get(key) != seen:
+            files.verify(folder, manifest)
+            self._verified[key] = seen
 
     def _move(self, alias: Alias, version: int | None, *, why: str, who: str) -> None:
         self._store.adapters.set_alias(alias, version, why=why, who=who)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,11 +79,12 @@ def advance(
             numbers = (int(p.name) for p in home.working.glob("[0-9]*"))
             folder = home.working / f"{max(numbers, default=0) + 1:04d}"
             files.install(staging, folder)
+            fresh = Standing(champion, base_hash, ())
             same = before and (before.champion, before.base_hash) == (champion, base_hash)
-            steps = (*(before.steps if before and same else ()), folder.name)
-            older = (before.older if before and same else 0) + max(0, len(steps) - KEPT)
-            kept = Standing(champion, base_hash, steps[-KEPT:], older, at=now())
-            _set(store, kept)
+            begun = before if before and same else fresh
+            steps = (*begun.steps, folder.name)
+            older = begun.older + max(0, len(steps) - KEPT)
+            _set(store, replace(fresh, steps=steps[-KEPT:], older=older, at=now()))
     except BaseException:
         files.remove(staging)
         raise
@@ -107,7 +108,7 @@ def undo(store: Store) -> int:
                 hint="`align-agent distill run` learns from the log afresh",
             )
         steps, spare = found.steps[:-1], (*found.spare, found.steps[-1])
-        _set(store, Standing(found.champion, found.base_hash, steps, found.older, spare, found.at))
+        _set(store, replace(found, steps=steps, spare=spare))
         left = found.older + len(steps)
         store.events.add("live_undone", f"a step was taken back, {left} left")
     return left

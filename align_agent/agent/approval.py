@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from align_agent.errors import UsageError
@@ -26,16 +26,11 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         """As it goes into the graph."""
-        return {
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "arguments": self.arguments,
-            "anew": self.anew,
-        }
+        return asdict(self)
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> Decision:
-        return Decision(data["verdict"], data["reason"], data["arguments"], data["anew"])
+        return Decision(**data)
 
 
 APPROVED = Decision("approve")

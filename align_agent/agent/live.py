@@ -8,11 +8,10 @@ decides later what remains of it. torch is imported inside functions.
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from align_agent.adapters import working
 from align_agent.adapters.registry import Registry
@@ -20,7 +19,6 @@ from align_agent.config import Config
 from align_agent.distill.hindsight import Example, Shown, example_of
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.reader import read
-from align_agent.feedback.scope import applying
 from align_agent.models.generation import Sampling
 from align_agent.night.plan import masked
 from align_agent.paths import Home
@@ -71,10 +69,12 @@ def learn(
     """
     from align_agent.distill.step import StepConfig, Stepper
     from align_agent.distill.train import learning_rate
+    from align_agent.models.lora import shape_of
 
     began = time.monotonic()
     champion, start = Registry(store, home).answering(model.base, model.base_hash)
-    rank, alpha = _shape(start, config)
+    nightly = config.distill.lora_rank, config.distill.lora_alpha
+    rank, alpha = shape_of(start) if start else nightly
     settings = StepConfig(
         learning_rate=RATE * learning_rate(config.distill.learning_rate, model.network(None)),
         lora_rank=rank,
@@ -97,7 +97,7 @@ def _examples(
     config: Config, store: Store, model: LocalModel, turn: Turn, shown: Shown
 ) -> list[Example]:
     """The answer that was wrong, and some that the teacher writes, each with the same hindsight."""
-    rules = [rule.text for rule in applying(Profile(store, config).rules(), turn)]
+    rules = Profile(store, config).texts_for(turn)
 
     def example(response: tuple[Message, ...], complete: bool) -> Example:
         reason = "stop" if complete else "length"
@@ -116,13 +116,3 @@ def _examples(
     written = model.generate_batch([asked] * ANSWERS, sampling=sampling, tools=turn.tools)
     better = [one for one in written if one.text.strip() or one.tool_calls]
     return [wrong, *(example((one.message(),), one.finish_reason != "length") for one in better)]
-
-
-def _shape(start: Path | None, config: Config) -> tuple[int, int]:
-    """Rank and alpha of the adapter that the step begins from, or those of a night."""
-    if start is None:
-        return config.distill.lora_rank, config.distill.lora_alpha
-    from align_agent.models.lora import CONFIG_FILE
-
-    data: dict[str, Any] = json.loads((start / CONFIG_FILE).read_text(encoding="utf-8"))
-    return int(data["r"]), int(data["lora_alpha"])

@@ -182,8 +182,10 @@ def _short(text: str) -> str:
 @click.pass_obj
 def add(app: App, text: str, scope: str) -> None:
     """Say a wish outright. It counts from the next night on."""
+    from align_agent.capture.redact import without_secrets
+
     with _profile(app) as (_, profile):
-        rule = profile.add(_without_secrets(text), scope)
+        rule = profile.add(without_secrets(text), scope)
     _told(app, rule, "added")
 
 
@@ -207,9 +209,11 @@ def accept(app: App, rule_id: str) -> None:
 @click.pass_obj
 def edit(app: App, rule_id: str, text: str) -> None:
     """Put a rule into better words."""
+    from align_agent.capture.redact import without_secrets
+
     with _profile(app) as (store, profile):
         found = store.rules.get(rule_id)
-        profile.edit(found.id, _without_secrets(text))
+        profile.edit(found.id, without_secrets(text))
         rule = store.rules.get(found.id)
     _told(app, rule, "now says")
 
@@ -225,12 +229,6 @@ def retire(app: App, rule_id: str) -> None:
         profile.retire(found.id)
         rule = store.rules.get(found.id)
     _told(app, rule, "retired")
-
-
-def _without_secrets(text: str) -> str:
-    from align_agent.capture.redact import clean
-
-    return clean(text, personal=False).text
 
 
 def _told(app: App, rule: Rule, what: str) -> None:

@@ -33,6 +33,7 @@ from align_agent.distill.pairs import Pair, pair_of
 from align_agent.distill.teacher import TeacherRow, teacher_rows
 from align_agent.errors import InputError, ModelError, TrainingDiverged
 from align_agent.models.forward import has_plain_head, logits_at
+from align_agent.models.lora import assert_plain, copy_lora
 from align_agent.models.tree import hidden_at
 
 if TYPE_CHECKING:
@@ -316,6 +317,17 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
+
+
+def student_of(model: LocalModel, cfg: TrainConfig, seed: int, start: Path | None) -> Any:
+    """A LoRA over the base, which carries none, ready to be trained: a fresh one, or one with the
+    weights of the adapter in `start`."""
+    assert_plain(model.network(None))
+    student = model.fresh_lora(cfg.lora_rank, cfg.lora_alpha, cfg.lora_dropout, seed)
+    if start is not None:
+        copy_lora(student, start)
+    train_mode(student, cfg.gradient_checkpointing)
+    return student
 
 
 def take_step(optimizer: torch.optim.Optimizer, longest: float, step: int, loss: float) -> float:

@@ -19,12 +19,12 @@ from align_agent.distill.gradient import (
     kind_of,
     lessons_of,
     seeded,
+    student_of,
     take_step,
-    train_mode,
 )
 from align_agent.distill.hindsight import Example
 from align_agent.distill.loss import Formula
-from align_agent.models.lora import assert_plain, assert_untouched, copy_lora, twin
+from align_agent.models.lora import assert_untouched, twin
 
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
@@ -70,10 +70,10 @@ class Stepper:
         self, model: LocalModel, config: StepConfig, *, seed: int, start: Path | None = None
     ) -> None:
         self._model, self._config, self._seed = model, config, seed
-        assert_plain(model.network(None))
-        self._student = _lora_of(model, config, seed, start)
-        self._teacher = _lora_of(model, config, seed, start) if config.teacher_follows else None
-        train_mode(self._student, config.gradient_checkpointing)
+        self._student = student_of(model, config, seed, start)
+        self._teacher: Any = None
+        if config.teacher_follows:
+            self._teacher = student_of(model, config, seed, start).eval()
         # Training sets how its tree attends; answers need one that attends as ever, on the same
         # weights.
         self.network = twin(self._student.get_base_model())
@@ -124,11 +124,3 @@ class Stepper:
         with torch.no_grad():
             for weight, goal in zip(own, self._weights, strict=True):
                 weight.lerp_(goal, self._config.teacher_follows)
-
-
-def _lora_of(model: LocalModel, config: StepConfig, seed: int, start: Path | None) -> Any:
-    """A LoRA over the base: a fresh one, or one with the weights of the adapter in `start`."""
-    lora = model.fresh_lora(config.lora_rank, config.lora_alpha, config.lora_dropout, seed)
-    if start is not None:
-        copy_lora(lora, start)
-    return lora

@@ -33,12 +33,12 @@ from align_agent.distill.gradient import (
     kind_of,
     lessons_of,
     seeded,
+    student_of,
     take_step,
-    train_mode,
 )
 from align_agent.distill.hindsight import Example
 from align_agent.distill.loss import Formula
-from align_agent.models.lora import WEIGHTS_FILE, assert_plain, assert_untouched, copy_lora
+from align_agent.models.lora import WEIGHTS_FILE, assert_untouched
 
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
@@ -86,7 +86,7 @@ def train(
     started = time.monotonic()
     base = model.network(None)
     with assert_untouched(base), seeded(seed, model.device):
-        student = _student(model, cfg, seed, start)
+        student = student_of(model, cfg, seed, start)
         network, whole = student.get_base_model(), cfg.prompt_gradient
         weights = [p for p in student.parameters() if p.requires_grad]
         tokens = memory.tokens_at_once(student, cfg.max_memory_gb)
@@ -119,15 +119,6 @@ def train(
         model.save_lora(student, out_dir)
     seconds, early = time.monotonic() - started, at.step < len(batches)
     return TrainResult(at.step, at.history, seconds, len(lessons), skipped, early)
-
-
-def _student(model: LocalModel, cfg: TrainConfig, seed: int, start: Path | None) -> Any:
-    assert_plain(model.network(None))
-    student = model.fresh_lora(cfg.lora_rank, cfg.lora_alpha, cfg.lora_dropout, seed)
-    if start is not None:
-        copy_lora(student, start)
-    train_mode(student, cfg.gradient_checkpointing)
-    return student
 
 
 def _batches(lessons: Sequence[Lesson], cfg: TrainConfig, seed: int) -> list[list[int]]:

@@ -7,7 +7,6 @@ forgets that is refused. A version from one problem never serves without the use
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,6 +56,8 @@ class Keeper:
         self, run: Run, model: LocalModel, search: Search, judge: Judge, adapter: Path
     ) -> dict[str, Any]:
         """Examine the adapter and register it. Returns `version`, `verdict` and `reasons`."""
+        from align_agent.models.lora import shape_of
+
         if not adapter.is_dir():
             reason = "nothing was attempted: there is nothing to keep"
             return {"version": None, "verdict": "reject", "reasons": [reason]}
@@ -78,7 +79,7 @@ class Keeper:
                 base_hash=model.base_hash,
                 run_id=run.id,
                 parent=BASE_VERSION,
-                rank=_rank(adapter),
+                rank=shape_of(adapter)[0],
                 verdict=judged.verdict,
                 reasons=judged.reasons,
             )
@@ -220,9 +221,3 @@ def _met(night: Night, adapter: Path, items: Sequence[HeldOut]) -> tuple[float, 
     paper = exam.exam_over(night, items)
     answers = [one.text for one in ask(night.model(), adapter, items, paper)]
     return shares_met(items, answers)
-
-
-def _rank(adapter: Path) -> int:
-    from align_agent.models.lora import CONFIG_FILE
-
-    return int(json.loads((adapter / CONFIG_FILE).read_text(encoding="utf-8"))["r"])

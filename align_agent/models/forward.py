@@ -42,12 +42,7 @@ def logits_at(
     ends = [row[-1] + 1 for row in positions]
     ids = pad_right([s[:end] for s, end in zip(sequences, ends, strict=True)], network.device)
     index = pad_right(positions, network.device)  # (B, A)
-    if not has_plain_head(network):
-        logits = network(input_ids=ids, use_cache=False).logits  # (B, T, V)
-        return _pick(logits, index)
-    hidden = body(network)(input_ids=ids, use_cache=False).last_hidden_state  # (B, T, H)
-    result: torch.Tensor = network.get_output_embeddings()(_pick(hidden, index))
-    return result
+    return _logits(network, ids, index, use_cache=False)
 
 
 def logprobs_by_piece(
@@ -65,22 +60,17 @@ def logprobs_by_piece(
     no answer waiting, and the whole table never stands in memory. `before_each` piece may raise.
     """
     reader = body(network) if has_plain_head(network) else network
-    cache = growing_cache(network.config)
+    kept = keys_and_values(reader, growing_cache(network.config))
     end = positions[-1] + 1
     for start in range(0, end, piece):
         before_each()
         part = torch.tensor([ids[start : min(start + piece, end)]], device=network.device)
         at = [place - start for place in positions if start <= place < start + piece]
         with lock, torch.inference_mode():
-            found = reader(input_ids=part, use_cache=True, **keys_and_values(reader, cache))
-            table = None
-            if at and reader is network:
-                table = torch.log_softmax(found.logits[0, at].float(), dim=-1)
-            elif at:
-                hidden = found.last_hidden_state[:, at]  # (1, a, H)
-                logits = network.get_output_embeddings()(hidden)
-                table = torch.log_softmax(logits[0].float(), dim=-1)
-        if table is not None:
+            index = torch.tensor([at], dtype=torch.long, device=network.device)
+            logits = _logits(network, part, index, use_cache=True, **kept)[0]
+            table = torch.log_softmax(logits.float(), dim=-1)
+        if at:
             yield table
         # A lock is not fair: without a pause we would have it again before those who wait.
         time.sleep(_PAUSE)
@@ -96,6 +86,15 @@ def by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
+
+
+def _logits(network: Any, ids: torch.Tensor, index: torch.Tensor, **more: Any) -> torch.Tensor:
+    """The logits (B, A, V) of ids (B, T) at index (B, A). `more` goes into the forward pass."""
+    if not has_plain_head(network):
+        return _pick(network(input_ids=ids, **more).logits, index)
+    hidden = body(network)(input_ids=ids, **more).last_hidden_state  # (B, T, H)
+    result: torch.Tensor = network.get_output_embeddings()(_pick(hidden, index))
+    return result
 
 
 def _pick(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -210,6 +210,12 @@ def _read_config(folder: Path) -> Any:
         ) from error
 
 
+def shape_of(folder: Path) -> tuple[int, int]:
+    """(rank, alpha) of the adapter in a folder. Raises AdapterDamaged."""
+    config = _read_config(folder)
+    return config.r, config.lora_alpha
+
+
 def _wrong_base(folder: Path, why: str) -> WrongBase:
     return WrongBase(
         f"the adapter in {folder} does not fit this model: {why}",

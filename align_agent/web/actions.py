@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from align_agent.adapters.registry import Registry
-from align_agent.capture.redact import clean
+from align_agent.capture.redact import clean, without_secrets
 from align_agent.errors import InputError
 from align_agent.feedback import shown
 from align_agent.feedback.profile import Profile
@@ -74,18 +74,15 @@ def retire_rule(store: Store, service: Service, form: Form) -> str:
 
 
 def edit_rule(store: Store, service: Service, form: Form) -> str:
-    rule = Profile(store, service.config).edit(field(form, "rule"), _rule_text(form))
+    text = without_secrets(field(form, "text"))
+    rule = Profile(store, service.config).edit(field(form, "rule"), text)
     return f"It says now: {short(rule.text, 80)}"
 
 
 def add_rule(store: Store, service: Service, form: Form) -> str:
-    rule = Profile(store, service.config).add(_rule_text(form))
+    text = without_secrets(field(form, "text"))
+    rule = Profile(store, service.config).add(text)
     return f"Added: {short(rule.text, 80)}"
-
-
-def _rule_text(form: Form) -> str:
-    """Without secrets; what else is personal in it the user wants there."""
-    return clean(field(form, "text"), personal=False).text
 
 
 def exclude(store: Store, service: Service, form: Form) -> str:

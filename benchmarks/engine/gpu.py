@@ -13,7 +13,7 @@ import json
 
 import torch
 from engine.measure import night, peak_mb
-from engine.shapes import QWEN3_4B, QWEN3_8B, build, separate_turns, tiny
+from engine.shapes import QWEN3_4B, QWEN3_8B, build, device_for, separate_turns, tiny
 
 
 def main() -> None:
@@ -25,9 +25,7 @@ def main() -> None:
     ask.add_argument("--peak-tflops", type=float, default=0.0, help="of the card, in bf16")
     ask.add_argument("--tiny", action="store_true")
     given = ask.parse_args()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu" and not given.tiny:
-        raise SystemExit("no CUDA card here: --tiny runs the same path on the CPU")
+    device = device_for(given.tiny)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     for name in given.shape or ["4b", "8b"]:
         shape = {"4b": QWEN3_4B, "8b": QWEN3_8B}[name]

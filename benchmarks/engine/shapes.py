@@ -114,6 +114,14 @@ def _pair(prompt: tuple[int, ...], extra: tuple[int, ...], answer: tuple[int, ..
     )
 
 
+def device_for(tiny: bool) -> str:
+    """The card; the CPU for small shapes where there is none. Raises SystemExit."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu" and not tiny:
+        raise SystemExit("no CUDA card here: --tiny runs the same path on the CPU")
+    return device
+
+
 def tiny(shape: Shape) -> Shape:
     """The same with dimensions that a CPU gets through in a second."""
     return replace(

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kept import kept_rows
+
 RUN = 3  # first answers in a row that satisfy: stable
 DRAWS = 2000
 
@@ -21,12 +23,7 @@ DRAWS = 2000
 def load(path: Path, protocol: object) -> list[dict[str, Any]]:
     """The lives in the file that were played by this protocol, each cell once."""
     found: dict[tuple[str, str, int], dict[str, Any]] = {}
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue  # a line that was cut off
+    for row in kept_rows(path):
         if row.get("protocol") == protocol:
             found.setdefault((row["user"], row["method"], row["seed"]), row)
     return list(found.values())
