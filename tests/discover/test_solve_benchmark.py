@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import solve
 
 from align_agent.discover.methods import WINDOW
@@ -38,6 +39,7 @@ def test_the_tables_tell_methods_apart_by_part_and_by_kind_of_feedback() -> None
     assert "tests auto" not in by_kind
 
 
+@pytest.mark.long
 def test_the_cards_benchmark_runs_with_small_dimensions_on_a_cpu() -> None:
     script = ROOT / "benchmarks" / "solve_gpu.py"
     done = subprocess.run(

@@ -40,6 +40,7 @@ def test_only_the_teacher_is_shown_the_answer_that_failed(day) -> None:
     assert (told.prompt, told.response) == (lesson.prompt, lesson.response)
 
 
+@pytest.mark.long
 def test_an_arm_is_played_and_shown_with_all_its_figures(model, day, tmp_path: Path) -> None:
     life, lessons = day
     arm = ablations.ARMS["live"]

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
         ("measure.py", ["claas", "--vocab", "64", "--turns", "1", "--epochs", "1"]),
     ],
 )
+@pytest.mark.long
 def test_a_script_prints_its_figures(script: str, arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "engine" / script), *arguments],
