@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 _NAME = re.compile(r"v\d{4}")
 _UNNUMBERED = "v0000"
+
+# PEFT loads it; on some processors it warns that it could not fetch code from a model hub.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def twin(network: Any) -> Any:
