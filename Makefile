@@ -2,7 +2,8 @@
 # Set-up runs again only when pyproject.toml or scripts/setup changes.
 VENV ?= .venv
 PYTHON ?=
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# A file stays on one worker; the longest begin first (tests/conftest.py).
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 bin := $(VENV)/bin
 stamp := $(VENV)/.align-agent-installed
 # Two test workers with one thread each: more threads only fight over the same cores.

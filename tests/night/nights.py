@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from align_agent.paths import Home
 from align_agent.records import Feedback, Message, Rule, Turn
 from align_agent.store import Store
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
 
 # Enough training for the tiny random model to move measurably towards its teacher.
 LEARNS: dict[str, dict] = {
@@ -50,6 +57,28 @@ def configure(home: Home, **sections: dict) -> None:
     for name, section in sections.items():
         settings.setdefault(name, {}).update(section)
     home.config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+
+
+# What a night imports: seconds that are spent once, in the process that nights are forked off.
+HEAVY = ["transformers.models.qwen3.modeling_qwen3", "peft", "align_agent.distill.train"]
+
+
+def begin(home: Home) -> ForkServerProcess:
+    """A night as a process of its own, like `python -m align_agent.night`, without its start."""
+    nights = multiprocessing.get_context("forkserver")
+    nights.set_forkserver_preload(HEAVY)
+    process = nights.Process(target=_night, args=(str(home.root),))
+    process.start()
+    return process
+
+
+def _night(root: str) -> None:
+    from align_agent.night.__main__ import main
+
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    sys.exit(main(["--home", root]))
 
 
 def conversation(number: int, turns: int = 3, *, answer: str = BAD) -> list[Turn]:

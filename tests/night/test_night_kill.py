@@ -1,6 +1,5 @@
 """Nights that are killed, stopped or doubled: real processes, real signals."""
 
-import os
 import shutil
 import signal
 import sqlite3
@@ -10,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from nights import configure, conversation, talk
+from nights import begin, configure, conversation, talk
 
 from align_agent.adapters import files
 from align_agent.adapters.registry import Registry
@@ -26,14 +25,11 @@ from align_agent.store import Store
 ORDERLY = {"promoted", "review", "rejected", "skipped"}
 TRIES = 5
 
+pytestmark = pytest.mark.uncounted
 
-def begin(home: Home) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "align_agent.night", "--home", str(home.root)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+
+def command(home: Home) -> list[str]:
+    return [sys.executable, "-m", "align_agent.night", "--home", str(home.root)]
 
 
 def phase_of(home: Home, run: int) -> str:
@@ -47,12 +43,11 @@ def kill_in(home: Home, phase: str, run: int = 2) -> str:
     """Start a night, kill it -9 once it is in the phase, return the phase it died in."""
     process = begin(home)
     try:
-        while phase_of(home, run) != phase and process.poll() is None:
-            pass
-        os.kill(process.pid, signal.SIGKILL)
+        while phase_of(home, run) != phase and process.is_alive():
+            time.sleep(0.001)  # looking without a pause takes a core from the night itself
     finally:
-        process.kill()
-        process.wait()
+        process.kill()  # SIGKILL
+        process.join()
     return phase_of(home, run)
 
 
@@ -231,9 +226,12 @@ def test_a_night_that_is_killed_again_and_again_is_a_failure(learned: Home, kill
 @pytest.mark.slow
 def test_a_night_that_is_asked_to_stop_says_so_and_goes_on_later(learned: Home):
     prepare(learned)
-    process = begin(learned)
+    process = subprocess.Popen(
+        command(learned), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     while phase_of(learned, 2) != "train":
         assert process.poll() is None
+        time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=120) == 130
     stopped = latest(learned)
@@ -248,16 +246,13 @@ def test_of_two_nights_at_once_one_runs_and_one_is_refused(learned: Home):
     prepare(learned)
     first = begin(learned)
     while not NightLock(learned.night_lock).busy():
-        assert first.poll() is None
+        assert first.is_alive()
         time.sleep(0.01)
-    second = subprocess.run(
-        [sys.executable, "-m", "align_agent.night", "--home", str(learned.root)],
-        capture_output=True,
-        text=True,
-    )
+    second = subprocess.run(command(learned), capture_output=True, text=True)
     assert second.returncode == 1
     assert "another night is running" in second.stderr
-    assert first.wait(timeout=240) in (0, 3)
+    first.join(240)
+    assert first.exitcode in (0, 3)
     with Store.open(learned.database) as store:
         assert len(store.runs.list()) == 2
         assert files.versions_in(learned.adapters) == [1, 2]
@@ -267,7 +262,9 @@ def test_of_two_nights_at_once_one_runs_and_one_is_refused(learned: Home):
 def test_nights_that_start_in_the_same_instant_make_one_run(learned: Home):
     prepare(learned)
     nights = [begin(learned) for _ in range(3)]
-    codes = sorted(night.wait(timeout=240) for night in nights)
+    for night in nights:
+        night.join(240)
+    codes = sorted(night.exitcode for night in nights)
     with Store.open(learned.database) as store:
         runs = store.runs.list()
         versions = [a.version for a in store.adapters.list()]
