@@ -251,6 +251,7 @@ def test_the_real_conversations_come_in_and_every_one_has_its_reason(
 
 
 @pytest.mark.slow
+@pytest.mark.uncounted
 def test_a_night_on_real_conversations_ends_in_an_orderly_verdict(
     cli: Cli, made: Home, oasst: Path
 ) -> None:

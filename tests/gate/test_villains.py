@@ -23,9 +23,10 @@ from align_agent.models.pocket.styles import write
 from align_agent.models.pocket.world import draw_problems
 from align_agent.records import Message
 
-pytestmark = pytest.mark.skipif(
-    not (WEIGHTS / "model.safetensors").exists(), reason="no pocket weights"
-)
+pytestmark = [
+    pytest.mark.uncounted,
+    pytest.mark.skipif(not (WEIGHTS / "model.safetensors").exists(), reason="no pocket weights"),
+]
 
 WISHES = [DIRECTIONS[key] for key in ("format:plain", "length:brief")]
 RULES = tuple(wish.text for wish in WISHES)

@@ -154,6 +154,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("command", LIGHT_COMMANDS, ids=" ".join)
 def test_light_commands_import_nothing_heavy(command: list[str], home: Path) -> None:
     code = (
@@ -168,6 +169,7 @@ def test_light_commands_import_nothing_heavy(command: list[str], home: Path) -> 
     assert not TOO_HEAVY & set(modules)
 
 
+@pytest.mark.uncounted
 def test_help_needs_nothing_but_click() -> None:
     code = (
         "import json, sys\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,8 @@ def test_every_test_file_has_a_name_of_its_own() -> None:
     """Without packages pytest imports test files by their bare names."""
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
+
+
+def test_the_files_that_begin_first_exist() -> None:
+    named = re.findall(r'"(test_\w+\.py)"', (ROOT / "tests" / "conftest.py").read_text("utf-8"))
+    assert named and set(named) <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}

@@ -21,6 +21,7 @@ LIGHT = [
 ]
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("module", LIGHT)
 def test_a_light_module_loads_nothing_heavy(module: str) -> None:
     code = (
