@@ -42,8 +42,6 @@ schedule:
 distill:
   rollouts: fresh
   max_turns: 32
-  draft_epochs: 4
-  epochs: 4
 """
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -150,12 +149,13 @@ def _pairs(
 
 
 def draft(night: Night) -> dict[str, Any]:
-    """A quick first adapter on the teacher's answers, whose own answers the night then trains on.
+    """A quick first adapter on the teacher's answers, from which training then goes on, on answers
+    of its own.
 
-    Logged answers are those of a student that does not know the user yet. The final student is
-    trained on answers in the manner that it is about to learn (on-policy, arXiv 2601.19897). The
-    draft learns from answers that the teacher writes: behind the first words of an old habit even
-    the teacher goes on as before, so that the log shows little of what was wished for.
+    Logged answers are those of a student that does not know the user yet: behind the first words
+    of an old habit even the teacher goes on as before, so that the log shows little of what was
+    wished for. The draft learns from answers that the teacher writes. What it makes of them is
+    trained on-policy (arXiv 2601.19897).
     """
     settings = night.config.distill
     if settings.rollouts == "logged" or not settings.draft_epochs:
@@ -172,7 +172,8 @@ def draft(night: Night) -> dict[str, Any]:
         # habit would hardly move.
         loss="forward_kl",
     )
-    workshop, result = _train(night, _taught(night, _lessons(night)), hasty, "draft")
+    lessons = _taught(night, _lessons(night))
+    workshop, result = _train(night, lessons, hasty, "draft", night.start())
     night.folder.keep(workshop, night.folder.draft)
     return {"made": True, "steps": result.steps, "seconds": result.seconds}
 
@@ -196,6 +197,15 @@ def _taught(night: Night, lessons: list[Example]) -> list[Example]:
     return [replace(example, prompt=prompts[example.turn_id]) for example in answered]
 
 
+def _underway(night: Night) -> Path | None:
+    """The weights that training goes on from: the draft's, if there is one.
+
+    From those of the base, reverse KL would leave a sure habit as it is, on whatever answers: the
+    student gives the teacher's words no mass, and so no weight.
+    """
+    return night.folder.draft if night.done["draft"]["made"] else night.start()
+
+
 def rollouts(night: Night) -> dict[str, Any]:
     """The answers to train on: the log's, the draft's fresh ones, and anchors."""
     from align_agent.distill.rollouts import rollouts as answer
@@ -212,9 +222,8 @@ def rollouts(night: Night) -> dict[str, Any]:
         "seed": night.run.seed,
         "max_new_tokens": night.max_new_tokens(),
         "over": lambda: not night.clock.left("rollouts"),
-        # A draft's probabilities are not those of what training starts from: weighed by them, the
-        # manner that is to be learned would count least.
-        "keep_logprobs": adapter == night.start(),
+        # Of use where what answers is what training starts from: their ratio is 1 then at first.
+        "keep_logprobs": adapter == _underway(night),
     }
     begun = night.clock.spent
     model = night.model()
@@ -241,7 +250,7 @@ def rollouts(night: Night) -> dict[str, Any]:
 
 
 def train(night: Night) -> dict[str, Any]:
-    """Distil into the night's adapter (`Night.start`). A training cut off goes on at its step."""
+    """Distil into the night's adapter. A training that was cut off goes on at its step."""
     found = night.done["rollouts"]
     examples = [Example.from_dict(row) for row in found["examples"]]
     if found["answers"]:
@@ -252,10 +261,7 @@ def train(night: Night) -> dict[str, Any]:
             rules=bool(night.wishes.rules),
         )
         night.clock.expect_gate(asked, found["seconds"] / found["answers"])
-    workshop, result = _train(night, examples, night.config.distill, "train")
-    if not result.steps and night.done["draft"]["made"]:
-        # No time was left: what there is goes to the gate.
-        shutil.copytree(night.folder.draft, workshop, dirs_exist_ok=True)
+    workshop, result = _train(night, examples, night.config.distill, "train", _underway(night))
     night.folder.keep(workshop, night.folder.adapter)
     night.update(config={**night.run.config, continual.OUT_OF_TIME: result.stopped_early})
     losses = [row["loss"] for row in result.metrics]
@@ -271,7 +277,11 @@ def train(night: Night) -> dict[str, Any]:
 
 
 def _train(
-    night: Night, examples: list[Example], settings: DistillConfig, phase: str
+    night: Night,
+    examples: list[Example],
+    settings: DistillConfig,
+    phase: str,
+    start: Path | None,
 ) -> tuple[Path, TrainResult]:
     from align_agent.distill.crew import train_together
 
@@ -299,7 +309,7 @@ def _train(
         out_dir=workshop,
         on_step=on_step,
         state_dir=night.folder.state(phase),
-        start=night.start(),
+        start=start,
         max_seconds=night.clock.left(phase),
     )
     return workshop, result

@@ -19,7 +19,7 @@ NIGHTS = 3
 NIGHTS_WITH_FLIP = 4
 # Raised when the users, the days, the measuring, the pocket model or our defaults change: older
 # rows are then other figures.
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,14 +28,10 @@ NIGHTS = 2
 OURS = (1000, 1001, 1002, 1003)
 SETTINGS = {
     "as shipped": "",
-    "reverse_kl, 3e-3": "distill:\n  loss: reverse_kl\n  learning_rate: 0.003\n",
-    "forward_kl, 3e-3, 4 epochs": (
-        "distill:\n  loss: forward_kl\n  learning_rate: 0.003\n  epochs: 4\n"
-    ),
-    "forward_kl, 2e-3": "distill:\n  loss: forward_kl\n  learning_rate: 0.002\n",
-    "forward_kl, 2e-3, 6 epochs": (
-        "distill:\n  loss: forward_kl\n  learning_rate: 0.002\n  epochs: 6\n"
-    ),
+    "1 epoch": "distill:\n  epochs: 1\n",
+    "2 epochs": "distill:\n  epochs: 2\n",
+    "jsd": "distill:\n  loss: jsd\n",
+    "forward_kl": "distill:\n  loss: forward_kl\n",
 }
 
 Tried = dict[str, Any]
