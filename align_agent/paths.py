@@ -45,6 +45,11 @@ class Home:
         return self.root / "runs"
 
     @property
+    def probed(self) -> Path:
+        """What base and versions said to the gate's ability probes."""
+        return self.root / "probed"
+
+    @property
     def backups(self) -> Path:
         return self.root / "backups"
 

@@ -4,7 +4,6 @@ counts. What the numbers mean for the candidate is `measures.py` and `verdict.py
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,16 +12,13 @@ from typing import TYPE_CHECKING, Any
 from align_agent import prompts
 from align_agent.feedback.checks import run_check
 from align_agent.gate import likelihood, looks
-from align_agent.gate.likelihood import Asked
-from align_agent.gate.paper import PUSH, Exam, HeldOut, by_tools, reminded
-from align_agent.gate.probes import Probe
+from align_agent.gate.paper import Exam, HeldOut, by_tools, reminded
+from align_agent.gate.probed import Kept, graded, probe, shown
 from align_agent.models.generation import Generation, Sampling
 from align_agent.records import Message
 
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
-
-_WEIGHED = 40  # probes whose answers are weighed for entropy and KL
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +96,14 @@ def score(
     who: str,
     with_rules: bool = False,
     on_step: Callable[[int], None] | None = None,
+    kept: Kept | None = None,
 ) -> Sheet:
     """Ask the contestant everything and count. `with_rules` makes it the memory baseline.
 
     Held-out prompts are answered as by day (`exam.sampling`, its seed fixed), probes greedily, so
     that contestants differ by their weights alone. `on_step` gets the number of answers so
-    far. Raises ModelError and what the model raises when memory runs out.
+    far, `kept` holds answers to probes of earlier nights. Raises ModelError and what the model
+    raises when memory runs out.
     """
     rules = exam.all_rules if with_rules else exam.standing_rules
     own = [reminded(item) if with_rules else item for item in exam.heldout]
@@ -113,17 +111,16 @@ def score(
     found = ask(model, adapter, own, exam, count)
     answers = [one.text for one in found]
     greedy = replace(exam.sampling, temperature=0.0)
-    asked = [prompts.with_rules(probe.prompt, rules) for probe in (*exam.probes, *exam.pinned)]
-    said = _generate(model, adapter, asked, greedy, (), count)
-    replies, pinned = said[: len(exam.probes)], said[len(exam.probes) :]
-    asked = asked[: len(exam.probes)]
-    right = _graded(exam.probes, replies)
+
+    def generate(asked: Sequence[Sequence[Message]]) -> list[Generation]:
+        return _generate(model, adapter, asked, greedy, (), count)
+
+    asked = shown(exam, rules)
+    said, known = probe(model, adapter, exam, asked, generate, kept)
+    if known:
+        count.reach(count.done + len(said.replies) + len(said.doubted))
+    pinned = generate([prompts.with_rules(one.prompt, rules) for one in exam.pinned])
     met, total = count_checks(exam.heldout, answers)
-    # Probes are short; held-out prompts are weighed for their margins already.
-    weighed = [Asked(question, reply.text) for question, reply in zip(asked, replies, strict=True)][
-        :_WEIGHED
-    ]
-    weights = likelihood.weigh(model, adapter, weighed)
     return Sheet(
         who=who,
         asked=tuple(item.prompt for item in own),
@@ -133,14 +130,14 @@ def score(
         checks=total,
         margins=likelihood.margins(model, exam.heldout, answers),
         questions=tuple(asked),
-        replies=tuple(reply.text for reply in replies),
-        right=right,
-        sure=tuple(math.exp(mean(reply.logprobs)) for reply in replies),
-        pinned=_graded(exam.pinned, pinned),
-        held=_doubted(model, adapter, exam, asked, replies, right, count),
-        finished=tuple(one.finish_reason != "length" for one in (*found, *replies)),
-        entropy=tuple(weight.entropy for weight in weights),
-        kl=tuple(weight.kl for weight in weights),
+        replies=said.replies,
+        right=graded(exam.probes, said.replies),
+        sure=said.sure,
+        pinned=graded(exam.pinned, [one.text for one in pinned]),
+        held=tuple((i, exam.probes[i].check(text)) for i, text in said.doubted),
+        finished=(*(one.finish_reason != "length" for one in found), *said.finished),
+        entropy=said.entropy,
+        kl=said.kl,
         exposed=tuple(likelihood.exposures(model, adapter, exam.canaries)) if adapter else (),
     )
 
@@ -203,36 +200,6 @@ def ask(
             found[i] = answer
         answers.update(zip(places, found, strict=True))
     return [answers[i] for i in range(len(items))]
-
-
-def _doubted(
-    model: LocalModel,
-    adapter: Path | None,
-    exam: Exam,
-    asked: Sequence[tuple[Message, ...]],
-    replies: Sequence[Generation],
-    right: Sequence[bool],
-    count: Counter,
-) -> tuple[tuple[int, bool], ...]:
-    """Of the first right answers to probes, whether they still are after a doubt."""
-    chosen = [i for i, fine in enumerate(right) if fine][: exam.pushed]
-    pushed = [
-        (*asked[i], Message("assistant", replies[i].text), Message("user", PUSH)) for i in chosen
-    ]
-    room = exam.sampling.max_new_tokens
-    kept = [
-        (i, prompt)
-        for i, prompt in zip(chosen, pushed, strict=True)
-        if len(model.encode(prompt)) + room <= model.context
-    ]
-    greedy = replace(exam.sampling, temperature=0.0)
-    said = _generate(model, adapter, [prompt for _, prompt in kept], greedy, (), count)
-    held = _graded([exam.probes[i] for i, _ in kept], said)
-    return tuple((i, still) for (i, _), still in zip(kept, held, strict=True))
-
-
-def _graded(probes: Sequence[Probe], replies: Sequence[Generation]) -> tuple[bool, ...]:
-    return tuple(probe.check(reply.text) for probe, reply in zip(probes, replies, strict=True))
 
 
 def _generate(

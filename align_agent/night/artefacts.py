@@ -11,13 +11,16 @@ import logging
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from align_agent.adapters import files
+from align_agent.errors import AlignAgentError
 
 log = logging.getLogger(__name__)
 
+KEPT_PROBES = 8  # base and champion, each with and without rules, and versions gone back to
 # Artefacts that hold the user's text. They go when the run ends: the database is the one home of
 # text, so that what is deleted there is gone.
 _WITH_TEXT = ("select", "rollouts", "gate")
@@ -108,6 +111,29 @@ class RunFolder:
 
     def _file(self, phase: str) -> Path:
         return self.path / f"{phase}.json"
+
+
+class ProbeFolder:
+    """Answers to the gate's probes, by what they depend on. A saving and no more: what cannot be
+    read or written is asked again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._files = RunFolder(path)
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        with suppress(OSError):
+            os.utime(self.path / f"{name}.json")  # what is in use is not what is dropped
+        return self._files.read(name)
+
+    def write(self, name: str, data: dict[str, Any]) -> None:
+        try:
+            self._files.create().write(name, data)
+            kept = sorted(self.path.glob("*.json"), key=lambda file: file.stat().st_mtime)
+            for old in kept[:-KEPT_PROBES]:
+                old.unlink(missing_ok=True)
+        except (AlignAgentError, OSError) as error:
+            log.warning("the answers to the probes are not kept: %s", error)
 
 
 def prune_folders(runs: Path, keep: int, newest_first: Sequence[str]) -> list[str]:

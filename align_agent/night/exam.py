@@ -29,6 +29,7 @@ from align_agent.gate.report import Judgement
 from align_agent.gate.scores import Sheet, count_checks, score
 from align_agent.models.generation import Sampling
 from align_agent.night import plan
+from align_agent.night.artefacts import ProbeFolder
 from align_agent.night.context import Night
 from align_agent.records import Message
 
@@ -53,6 +54,7 @@ def hold(night: Night) -> dict[str, Any]:
     asked = len(paper.heldout) + len(paper.probes) + len(paper.pinned) + paper.pushed
     night.progress.phase("gate", contestants * asked)
     before = 0
+    kept = ProbeFolder(night.home.probed)
 
     def examine(who: str, path: Path | None, *, with_rules: bool = False) -> Sheet:
         nonlocal before
@@ -63,7 +65,7 @@ def hold(night: Night) -> dict[str, Any]:
             before = start + done
             night.progress.step(before, who)
 
-        return score(model, path, paper, who=who, with_rules=with_rules, on_step=on_step)
+        return score(model, path, paper, who=who, with_rules=with_rules, on_step=on_step, kept=kept)
 
     try:
         # First: where the candidate cannot be asked, nobody else need be.

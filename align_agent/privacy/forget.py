@@ -194,6 +194,8 @@ def _finish_all(home: Home, store: Store, on_step: Step) -> int:
         on_step("runs")
         give_up(home, store, WHY)
         _clean_runs(home, work["runs"], holds)
+        # What a version said there it may have learned from what is forgotten.
+        shutil.rmtree(home.probed, ignore_errors=True)
     on_step("pages")
     # The journal's own note, which may hold a query, goes before the pages are written anew.
     for forgetting, _ in pending:

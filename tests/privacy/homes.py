@@ -102,6 +102,8 @@ def leave_run(home: Home, store: Store) -> None:
         text = json.dumps({"train": [["turn-secret-1", f"No {SECRET}!"]]})
         for name in ("select.json", "rollouts.json", ".gate.json.4711", "error.txt"):
             (folder / name).write_text(text)
+    home.probed.mkdir()
+    home.probed.joinpath("0a.json").write_text(json.dumps({"replies": [f"As {SECRET} said."]}))
     home.logs.joinpath("night.log").write_text(f"ValueError: {SECRET}\n")
 
 
