@@ -63,6 +63,14 @@ def current(store: Store, home: Home, champion: int, base_hash: str = "") -> Pat
     return home.working / found.steps[-1]
 
 
+def number(store: Store, home: Home, folder: Path | None) -> int:
+    """Which step an adapter's folder is, of those that count; 0 where it is none of them."""
+    found = standing(store)
+    if found is None or folder is None or folder.parent != home.working:
+        return 0
+    return found.older + found.steps.index(folder.name) + 1 if folder.name in found.steps else 0
+
+
 def advance(
     store: Store, home: Home, write: Callable[[Path], None], champion: int, base_hash: str
 ) -> Path:

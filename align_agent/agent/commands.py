@@ -89,7 +89,8 @@ def run(command: Command, session: AgentSession, *, learn: Learn | None = None) 
             profile = Profile(store, session.config)
             profile.sync_declared(session.config.preferences)
             explanation = explain(store, registry, profile)
-            return Reply(explanation.lines(), {"version": explanation.version})
+            reply = Reply(explanation.lines(), {"version": explanation.version})
+            return _with_steps(session, store, registry, reply)
         if command.name == "rollback":
             old, new = registry.rollback(why="/rollback in a chat")
             line = f"rolled back from {version_label(old)} to {version_label(new)}"
@@ -121,6 +122,24 @@ def night_in_subprocess(home: Home) -> Run:
             hint="run `align-agent distill run` to see more",
         )
     return found
+
+
+def _with_steps(session: AgentSession, store: Store, registry: Registry, reply: Reply) -> Reply:
+    """The reply with the steps learned at once: how many of them are behind the last answer, and
+    how many act from the next one on."""
+    if not session.config.learn.live:
+        return reply
+    home, then = session.home, session.last_adapter
+    now = registry.answering(session.model.base, session.model.base_hash)[1]
+    behind, total = working.number(store, home, then), working.number(store, home, now)
+    lines = []
+    if total:
+        more = f", {total - behind} more from the next one on" if total > behind else ""
+        lines = [f"steps learned at once: {behind} behind the last answer{more}"]
+        lines.append("/undo takes the last one back")
+    if then is not None and then.parent == home.working and not behind:
+        lines.append("the last answer came from a step that was taken back")
+    return Reply([*reply.lines, *lines], {**reply.data, "steps": total, "behind": behind})
 
 
 def _blame(rest: str, session: AgentSession, store: Store) -> Reply:

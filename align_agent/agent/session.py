@@ -73,7 +73,8 @@ class AgentSession:
     `last_turn` is the turn of the last `send` that came to its end, as it was said (before
     redaction); None before the first. `approve` decides on the calls of the tools in
     `agent.approve`; as long as nobody is there to ask, they are denied. With `learn.live`,
-    `last_step` is what the last `send` learned at once, if anything, `step_fault` why it could not.
+    `last_step` is what the last `send` learned at once, if anything, `step_fault` why it could not;
+    `last_adapter` is the folder that answered the last turn, None for the base.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class AgentSession:
         self.approve: Approve = nobody
         self.last_step: Step | None = None
         self.step_fault = ""
+        self.last_adapter: Path | None = None
         self._resources = resources
         self.system, self.tools, self._skills = _offer(home, config, model, channel)
         agent = config.agent
@@ -213,7 +215,8 @@ class AgentSession:
                     finish_reason=outcome,
                     excluded=not whole,
                 )
-                self.last_turn = turn if whole else self.last_turn
+                if whole:
+                    self.last_turn, self.last_adapter = turn, call.adapter
             self._record_denied(call)
         forget_older(self._saver, self.conversation_id)
 

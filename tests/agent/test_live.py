@@ -168,6 +168,28 @@ def test_a_correction_is_learned_at_once_and_undo_is_exact(
         commands.run(Command("undo"), session)
 
 
+def test_why_tells_which_steps_are_behind_the_last_answer(
+    make_session: Make, living: Config
+) -> None:
+    session = make_session(config=living)
+
+    def told() -> tuple[str, Any]:
+        reply = commands.run(Command("why"), session)
+        return "\n".join(reply.lines), (reply.data["behind"], reply.data["steps"])
+
+    list(session.send("Hello!"))
+    assert "at once" not in told()[0] and told()[1] == (0, 0)
+    list(session.send(COMPLAINT))
+    assert "learned at once: 1 behind the last answer\n/undo" in told()[0]
+    commands.run(Command("rate", "down too long"), session)
+    assert "1 behind the last answer, 1 more from the next one on" in told()[0]
+    assert told()[1] == (1, 2)
+    list(session.send("Hello!"))
+    assert told()[1] == (2, 2)
+    commands.run(Command("undo"), session)
+    assert "came from a step that was taken back" in told()[0] and told()[1] == (0, 1)
+
+
 def test_an_answer_written_anew_is_learned_at_once(make_session: Make, living: Config) -> None:
     session = make_session(config=living)
     list(session.send("Hello!"))
