@@ -9,6 +9,7 @@ decides later what remains of it. torch is imported inside functions.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,14 @@ class Step:
     folder: Path
     seconds: float
     loss: float
+
+
+def ready() -> None:
+    """Import what a step needs, which takes seconds: the first correction shall not wait for it."""
+    with suppress(ImportError):  # what is missing, the step says
+        import peft  # noqa: F401
+
+        import align_agent.distill.step  # noqa: F401
 
 
 def corrects(said: str, last: Turn | None, config: Config) -> bool:

@@ -133,6 +133,8 @@ class AgentSession:
         _require_langgraph()
         home.ensure()
         model = model or load_model(config.model)
+        if config.learn.live:
+            live.ready()
         with ExitStack() as stack:
             session = cls(
                 home,

@@ -204,6 +204,17 @@ def test_without_learn_live_nothing_is_learned_at_once(make_session: Make, confi
     assert session.last_step is None and not session.home.working.exists()
 
 
+def test_what_a_step_needs_is_imported_before_the_first_word(
+    make_session: Make, config: Config, living: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(live, "ready", lambda: asked.append("ready"))
+    make_session(config=config)
+    assert asked == []
+    make_session(config=living)
+    assert asked == ["ready"]
+
+
 def test_a_step_that_fails_costs_no_answer_and_is_counted(
     make_session: Make, living: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
