@@ -9,7 +9,8 @@ stamp := $(VENV)/.align-agent-installed
 # Two test workers with one thread each: more threads only fight over the same cores.
 # Fewer trips to the kernel for memory: training is a good deal faster on a CPU.
 malloc_env := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
-test_env := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
+# Compiled code is kept, also where the environment says otherwise: each process starts quicker.
+test_env := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check cov test-long test-openclaw test-llama pocket card bench-gate bench-serve bench-proxy bench-engine bench-personalization bench-solve bench-reader reader clean

@@ -2,9 +2,9 @@
 
 import itertools
 import shutil
-import tempfile
 from pathlib import Path
 
+from folders import light_folder
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
@@ -32,7 +32,8 @@ class RegistryMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.root = Path(tempfile.mkdtemp(prefix="align-registry-"))
+        self.folder = light_folder()
+        self.root = Path(self.folder.name)
         self.home = Home(self.root / "home").ensure()
         self.store = Store.open(self.home.database)
         self.registry = Registry(self.store, self.home)
@@ -49,7 +50,7 @@ class RegistryMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.store.close()
-        shutil.rmtree(self.root)
+        self.folder.cleanup()
 
     @rule(target=versions, verdict=st.sampled_from(["promote", "review", "reject"]))
     def register(self, verdict):

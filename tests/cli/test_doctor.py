@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,14 @@ from align_agent.paths import Home
 def finding(result: Result, name: str) -> dict[str, Any]:
     found: dict[str, Any] = next(row for row in result.json if row["name"] == name)
     return found
+
+
+@pytest.fixture
+def doctor(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """`align-agent doctor --json`, where torch starts at once: in these tests it is sound."""
+    sound = json.dumps({"version": metadata.version("torch"), "cuda": None, "gpus": []})
+    monkeypatch.setattr(checkup, "_ASK_TORCH", f"print({sound!r})")
+    return partial(cli, "doctor", "--json")
 
 
 def test_doctor_finds_nothing_missing_here(cli: Cli, made: Home) -> None:
@@ -39,7 +49,7 @@ def test_the_needed_packages_are_those_of_the_package_itself() -> None:
 
 
 def test_a_missing_package_fails_with_the_command_that_gets_it(
-    cli: Cli, made: Home, monkeypatch: pytest.MonkeyPatch
+    doctor: Cli, made: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = metadata.version
 
@@ -49,16 +59,16 @@ def test_a_missing_package_fails_with_the_command_that_gets_it(
         return real(name)
 
     monkeypatch.setattr(metadata, "version", lacking)
-    row = finding(cli("doctor", "--json", code=1), "langgraph")
+    row = finding(doctor(code=1), "langgraph")
     assert row["status"] == "fail" and row["cure"] == "pip install 'align-agent[agent]'"
 
 
 def test_a_package_that_is_too_old_fails(
-    cli: Cli, made: Home, monkeypatch: pytest.MonkeyPatch
+    doctor: Cli, made: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = metadata.version
     monkeypatch.setattr(metadata, "version", lambda n: "0.1" if n == "peft" else real(n))
-    assert "older" in finding(cli("doctor", "--json", code=1), "peft")["message"]
+    assert "older" in finding(doctor(code=1), "peft")["message"]
 
 
 @pytest.mark.parametrize(
@@ -102,45 +112,45 @@ def test_a_graphics_card_is_asked_for_its_name(
     assert checkup._nvidia_smi() == "H200, 143771 MiB"
 
 
-def test_a_home_that_others_can_enter_is_told(cli: Cli, made: Home) -> None:
+def test_a_home_that_others_can_enter_is_told(doctor: Cli, made: Home) -> None:
     made.root.chmod(0o755)
-    row = finding(cli("doctor", "--json"), "home")
+    row = finding(doctor(), "home")
     assert row["status"] == "warn" and row["cure"].startswith("chmod 700")
 
 
-def test_a_missing_home_is_only_a_warning(cli: Cli, home: Home) -> None:
-    assert finding(cli("doctor", "--json"), "home")["cure"] == "align-agent init"
+def test_a_missing_home_is_only_a_warning(doctor: Cli, home: Home) -> None:
+    assert finding(doctor(), "home")["cure"] == "align-agent init"
     assert not home.root.exists()
 
 
-def test_a_configuration_that_cannot_be_read_fails(cli: Cli, made: Home) -> None:
+def test_a_configuration_that_cannot_be_read_fails(doctor: Cli, made: Home) -> None:
     made.config.write_text("model: [\n")
-    result = cli("doctor", "--json", code=1)
+    result = doctor(code=1)
     assert finding(result, "config")["status"] == "fail"
     assert finding(result, "model")["status"] == "warn"
 
 
-def test_a_corrupt_database_fails(cli: Cli, made: Home) -> None:
+def test_a_corrupt_database_fails(doctor: Cli, made: Home) -> None:
     for path in made.root.glob("align.db*"):
         path.unlink()
     made.database.write_bytes(b"not a database" * 100)
-    assert finding(cli("doctor", "--json", code=1), "database")["status"] == "fail"
+    assert finding(doctor(code=1), "database")["status"] == "fail"
 
 
-def test_a_reference_to_nothing_in_the_database_fails(cli: Cli, lived: Home) -> None:
+def test_a_reference_to_nothing_in_the_database_fails(doctor: Cli, lived: Home) -> None:
     with sqlite3.connect(lived.database) as raw:
         raw.execute("PRAGMA foreign_keys = OFF")
         raw.execute("UPDATE feedback SET turn_id = 'gone'")
     raw.close()
-    assert finding(cli("doctor", "--json", code=1), "database")["status"] == "fail"
+    assert finding(doctor(code=1), "database")["status"] == "fail"
 
 
-def test_lost_turns_are_told(cli: Cli, made: Home) -> None:
+def test_lost_turns_are_told(doctor: Cli, made: Home) -> None:
     from align_agent.store import Store
 
     with Store.open(made.database) as store:
         store.counters.bump("capture.failed", 3)
-    assert "capture.failed: 3" in finding(cli("doctor", "--json"), "database")["message"]
+    assert "capture.failed: 3" in finding(doctor(), "database")["message"]
 
 
 def test_a_little_disk_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,9 +195,9 @@ def test_missing_sums_are_told(weights: Path) -> None:
     assert checkup._pocket().status == "warn"
 
 
-def test_another_base_model_is_named(cli: Cli, made: Home) -> None:
+def test_another_base_model_is_named(doctor: Cli, made: Home) -> None:
     made.config.write_text("model:\n  base: some/model\n")
-    assert "some/model" in finding(cli("doctor", "--json"), "model")["message"]
+    assert "some/model" in finding(doctor(), "model")["message"]
 
 
 def test_doctor_runs_where_torch_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

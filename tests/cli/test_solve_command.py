@@ -49,6 +49,7 @@ def test_the_very_hard_example_is_solved_where_best_of_k_is_not(
     assert "http" not in page
 
 
+@pytest.mark.uncounted
 def test_a_killed_search_leaves_nothing_running_and_can_be_resumed(tmp_path: Path) -> None:
     problem = yaml.safe_load(EXAMPLE.read_text())
     problem["verifier"]["tests"] = "assert numbers(3) == 'never'"

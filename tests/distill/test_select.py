@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from folders import light_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,7 +90,7 @@ CONFIGS = st.builds(
 
 
 def run(log: Log, config: Settings | None = None, seed: int = 0) -> Selection:
-    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "align.db") as store:
+    with light_folder() as folder, Store.open(Path(folder) / "align.db") as store:
         for one in log.turns:
             store.turns.add(one)
         for one_feedback in log.feedback:
@@ -310,7 +310,7 @@ def test_answers_that_nobody_complained_of_are_not_read_once_there_are_enough() 
     turns = many(300)
     log = Log(turns, [complaint(one) for one in turns[:150]])
     read: list[str] = []
-    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "align.db") as store:
+    with light_folder() as folder, Store.open(Path(folder) / "align.db") as store:
         for one in log.turns:
             store.turns.add(one)
         for feedback in log.feedback:

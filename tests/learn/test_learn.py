@@ -45,6 +45,7 @@ def taught(demonstrations: Path, tmp_path_factory: pytest.TempPathFactory):
     return home, code
 
 
+@pytest.mark.uncounted
 def test_demonstrations_change_how_such_questions_are_answered(taught, pocket) -> None:
     home, code = taught
     assert code == 0
@@ -62,6 +63,7 @@ def test_demonstrations_change_how_such_questions_are_answered(taught, pocket) -
     assert met >= 10 and right >= 11
 
 
+@pytest.mark.uncounted
 def test_what_was_learned_has_its_lineage(taught) -> None:
     home, _ = taught
     with Store.open(home.database) as store:
@@ -70,6 +72,7 @@ def test_what_was_learned_has_its_lineage(taught) -> None:
         assert {store.turns.get(one).channel for one in lineage} == {"lesson"}
 
 
+@pytest.mark.uncounted
 def test_rolling_back_answers_with_the_base_again(taught, pocket) -> None:
     home, _ = taught
     with Store.open(home.database) as store:

@@ -114,6 +114,7 @@ def test_peft_itself_reads_a_saved_adapter(
     assert torch.allclose(logits(theirs), logits(tiny_model.network(adapter)), atol=1e-5)
 
 
+@pytest.mark.uncounted
 def test_the_same_weights_give_the_same_bytes_in_another_process(
     tiny_model_dir: Path, tiny_model: Any, tmp_path: Path
 ) -> None:

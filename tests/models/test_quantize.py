@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from align_agent.models.local import LocalModel
 from align_agent.models.pocket.world import draw_problems
 from align_agent.records import Message
 
-pytest.importorskip("bitsandbytes", reason="4 bits need bitsandbytes: pip install '.[nf4]'")
+pytestmark = pytest.mark.skipif(
+    find_spec("bitsandbytes") is None, reason="4 bits need bitsandbytes: pip install '.[nf4]'"
+)
 GREEDY = Sampling(max_new_tokens=120, temperature=0.0)
 
 

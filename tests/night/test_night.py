@@ -317,6 +317,7 @@ sys.exit(main(["--home", sys.argv[1]]))
 """
 
 
+@pytest.mark.uncounted
 def test_a_disk_that_fills_up_fails_the_night_and_leaves_the_champion(learned):
     # No file may grow beyond 1 MB: the database stays below, an adapter of rank 256 does not.
     configure(learned, distill={"lora_rank": 256, "epochs": 1})

@@ -99,6 +99,7 @@ def learned(home: Home) -> tuple[list[tuple[str, str]], set[str], bytes]:
     return rules, uses, (folder / "adapter_model.safetensors").read_bytes()
 
 
+@pytest.mark.uncounted
 def test_strangers_and_files_leave_profile_and_adapter_as_they_were(tmp_path: Path) -> None:
     check_folder(WEIGHTS)
     settings = {

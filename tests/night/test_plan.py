@@ -1,11 +1,11 @@
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from folders import light_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nights import BAD, COMPLAINT, configure, conversation, make_home, talk
@@ -182,7 +182,7 @@ def test_a_dismissed_complaint_makes_an_interrupted_nights_lessons_stale(opened)
     st.sampled_from([0.1, 0.3, 0.6]),
 )
 def test_every_turn_is_planned_once_and_no_conversation_is_on_both_sides(talks, share):
-    with tempfile.TemporaryDirectory() as folder:
+    with light_folder() as folder:
         home = make_home(Path(folder), Path("pocket"), distill={"heldout_share": share})
         with Store.open(home.database) as store:
             for number, (turns, corrected, good) in enumerate(talks):

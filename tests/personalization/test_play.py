@@ -9,6 +9,8 @@ from personalization.play import PROTOCOL, Cell, play
 
 from align_agent.models.local import LocalModel
 
+pytestmark = pytest.mark.uncounted
+
 
 @pytest.fixture(scope="module")
 def model():

@@ -16,6 +16,8 @@ from align_agent.models.pocket.world import draw_problems
 from align_agent.prompts import TOOL_SCHEMAS, hindsight_block, with_hindsight, with_rules
 from align_agent.records import Message
 
+pytestmark = pytest.mark.uncounted
+
 GREEDY = Sampling(max_new_tokens=160, temperature=0.0)
 KINDS = ("sum", "difference", "product", "two_step", "grading", "fact", "code")
 
