@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -94,7 +95,9 @@ class Loopback:
         self._server.loopback = self
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        # It looks that often whether it is to end.
+        serving = partial(self._server.serve_forever, poll_interval=0.02)
+        threading.Thread(target=serving, daemon=True).start()
 
     def paths(self) -> list[str]:
         return [path for path, _, _ in self.seen]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+import prompt_server  # noqa: F401
 import uvicorn
 
 from align_agent.server.app import build_app

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import prompt_server  # noqa: F401
 import pytest
 import uvicorn
 from furnished import Dashboard, furnish
