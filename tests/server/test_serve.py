@@ -47,17 +47,45 @@ def served(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def lasting(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[subprocess.Popen[str], str, Path]]:
+    """One for the tests that leave it as it is: the process, its address and its home."""
+    home = tmp_path_factory.mktemp("lasting") / "home"
+    with serving(home) as (process, url):
+        yield process, url, home
+
+
 def snippet() -> str:
     (found,) = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     return str(found)
 
 
-def test_the_readmes_client_gets_its_answer(served: tuple[subprocess.Popen[str], str]) -> None:
-    _, url = served
+@pytest.mark.uncounted
+def test_the_readmes_client_gets_its_answer(
+    lasting: tuple[subprocess.Popen[str], str, Path],
+) -> None:
+    _, url, _ = lasting
     script = snippet().replace("http://127.0.0.1:8377", url)
     assert url in script
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "12 cups" in done.stdout, done.stderr
+
+
+def test_a_port_in_use_is_told_with_a_hint(
+    lasting: tuple[subprocess.Popen[str], str, Path],
+) -> None:
+    _, url, home = lasting
+    port = url.rpartition(":")[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "align_agent", "serve", "--port", port],
+        env=os.environ | {"ALIGN_AGENT_HOME": str(home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "error: cannot listen" in done.stderr and "hint: " in done.stderr
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -73,20 +101,7 @@ def test_a_server_that_is_told_to_end_stores_what_it_heard(
         assert [turn.user_text for turn in store.turns.all_main()] == ["Hello there!"]
 
 
-def test_a_port_in_use_is_told_with_a_hint(
-    served: tuple[subprocess.Popen[str], str], home: Path
-) -> None:
-    port = served[1].rpartition(":")[2]
-    done = subprocess.run(
-        [sys.executable, "-m", "align_agent", "serve", "--port", port],
-        env=os.environ | {"ALIGN_AGENT_HOME": str(home)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert "error: cannot listen" in done.stderr and "hint: " in done.stderr
-
-
+@pytest.mark.uncounted
 @pytest.mark.parametrize(
     ("host", "shown"),
     [
