@@ -19,8 +19,9 @@ class DistillConfig:
     epochs: int = option(3, "Passes over the turns.", low=1, high=1000)
     draft_epochs: int = option(
         3,
-        "Passes of the draft: a quick first adapter, on answers that the teacher writes. Training "
-        "goes on from it, on its own answers. 0: fresh answers come from the champion.",
+        "Passes of the draft: a quick first adapter, on answers that the teacher writes; more "
+        "where there are few turns. Training goes on from it, on its own answers. 0: no draft, "
+        "fresh answers come from the champion.",
         low=0,
         high=1000,
     )

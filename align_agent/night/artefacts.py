@@ -121,6 +121,10 @@ class ProbeFolder:
         self.path = path
         self._files = RunFolder(path)
 
+    def holds(self) -> bool:
+        """Whether there are any."""
+        return any(self.path.glob("*.json"))
+
     def read(self, name: str) -> dict[str, Any] | None:
         with suppress(OSError):
             os.utime(self.path / f"{name}.json")  # what is in use is not what is dropped

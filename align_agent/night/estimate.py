@@ -20,6 +20,7 @@ from align_agent.distill.select import Selection
 from align_agent.errors import InputError
 from align_agent.models.load import load_model
 from align_agent.night import plan
+from align_agent.night.artefacts import ProbeFolder
 from align_agent.paths import Home
 from align_agent.store import Store
 
@@ -36,6 +37,7 @@ class Counts:
     lessons: int
     preflight: int
     draft: int
+    draft_passes: int
     draft_steps: int
     rollouts: int
     examples: int
@@ -86,15 +88,23 @@ def estimate(home: Home) -> Estimate:
         model = load_model(config.model)
         loading = time.monotonic() - begun
         version, _ = Registry(store, home).serving(config.model.base, model.base_hash)
-        counts = count(config, chosen, wishes, champion=version > 0)
+        probed = ProbeFolder(home.probed).holds()
+        counts = count(config, chosen, wishes, champion=version > 0, probed=probed)
         lessons = [plan.lesson_of(c, wishes, config) for c in chosen.train[:_PROBE]]
     return foretell(config, counts, replace(probe(model, config, lessons), loading=loading))
 
 
-def count(config: Config, chosen: Selection, wishes: plan.Wishes, *, champion: bool) -> Counts:
+def count(
+    config: Config, chosen: Selection, wishes: plan.Wishes, *, champion: bool, probed: bool
+) -> Counts:
     """The work of a night over these turns; see `phases` and `exam` for what each phase does."""
     from align_agent.night.exam import asked
-    from align_agent.night.phases import MIN_ANCHORS, PREFLIGHT_PROMPTS
+    from align_agent.night.phases import (
+        MIN_ANCHORS,
+        PREFLIGHT_PROMPTS,
+        draft_batch,
+        draft_passes,
+    )
 
     settings = config.distill
     n, own = len(chosen.train), len(chosen.anchors)
@@ -103,18 +113,19 @@ def count(config: Config, chosen: Selection, wishes: plan.Wishes, *, champion: b
     general = max(wanted - own, 0)
     checked = sum(bool(plan.checks_of(c, wishes)) for c in chosen.train)
     drafted = settings.rollouts != "logged" and settings.draft_epochs > 0
-    half = max(1, settings.batch_size // 2)
+    passes = draft_passes(settings, n) if drafted else 0
     fresh = 0 if settings.rollouts == "logged" else n + own
     examples = general + n + own + (n + own if settings.rollouts == "both" else 0)
     return Counts(
         lessons=n,
         preflight=2 * min(checked, PREFLIGHT_PROMPTS),
         draft=n if drafted else 0,
-        draft_steps=settings.draft_epochs * math.ceil(n / half) if drafted else 0,
+        draft_passes=passes,
+        draft_steps=passes * math.ceil(n / draft_batch(settings)),
         rollouts=fresh + general,
         examples=examples,
         steps=settings.epochs * math.ceil(examples / settings.batch_size),
-        gate=asked(config, chosen, champion=champion, rules=bool(wishes.rules)),
+        gate=asked(config, chosen, champion=champion, rules=bool(wishes.rules), probed=probed),
     )
 
 
@@ -125,7 +136,7 @@ def foretell(config: Config, counts: Counts, costs: Costs) -> Estimate:
     seconds = {
         "loading": costs.loading,
         "preflight": counts.preflight * costs.answer + 2 * counts.lessons * costs.teacher,
-        "draft": n * (costs.answer + costs.teacher + settings.draft_epochs * costs.draft),
+        "draft": n * (costs.answer + costs.teacher + counts.draft_passes * costs.draft),
         "rollouts": counts.rollouts * costs.answer,
         "train": counts.examples * (costs.teacher + settings.epochs * costs.example),
         "gate": counts.gate * costs.answer,

@@ -102,13 +102,15 @@ def hold(night: Night) -> dict[str, Any]:
     return {"judgement": judged.to_dict(), "samples": samples}
 
 
-def asked(config: Config, chosen: Selection, *, champion: bool, rules: bool) -> int:
-    """About how many answers the gate asks for, all contestants together."""
+def asked(config: Config, chosen: Selection, *, champion: bool, rules: bool, probed: bool) -> int:
+    """About how many answers the gate asks for, all contestants together. `probed`: whether all but
+    the candidate answered the probes on an earlier night."""
     held = min(len(chosen.heldout), MAX_HELD_OUT)
     held = held if held >= MIN_HELD_OUT else held + STAND_INS
     settings = config.gate
-    each = held + settings.probes + len(settings.pinned) + settings.doubted
-    return (2 + champion + rules) * each
+    contestants = 2 + champion + rules
+    probes = settings.probes + settings.doubted
+    return contestants * (held + len(settings.pinned)) + (1 if probed else contestants) * probes
 
 
 def spared(night: Night, candidate: Sheet, memory: Sheet) -> list[str]:

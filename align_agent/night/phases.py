@@ -22,6 +22,7 @@ from align_agent.distill.select import Candidate
 from align_agent.errors import ModelError
 from align_agent.feedback.checks import run_check
 from align_agent.night import continual, exam, plan
+from align_agent.night.artefacts import ProbeFolder
 from align_agent.night.context import BASE_HASH, End, Night
 from align_agent.night.detect import detect
 from align_agent.prompts import with_hindsight
@@ -39,6 +40,8 @@ MIN_GAP_SHARE = 0.1
 PREFLIGHT_PROMPTS = 32
 # Anchors of a small night: a few dozen lessons alone bend the model more than hundreds do.
 MIN_ANCHORS = 64
+# Steps that a draft takes at least: after fewer a sure habit is seen to remain.
+DRAFT_STEPS = 30
 ALIKE = 0.4  # words in common of two prompts that ask for the same kind of thing
 
 Phase = Callable[[Night], "dict[str, Any] | End"]
@@ -163,19 +166,31 @@ def draft(night: Night) -> dict[str, Any]:
     from align_agent.distill.train import learning_rate
 
     rate = learning_rate(settings.learning_rate, night.model().network(None))
+    lessons = _taught(night, _lessons(night))
     hasty = replace(
         settings,
-        epochs=settings.draft_epochs,
-        batch_size=max(1, settings.batch_size // 2),
+        epochs=draft_passes(settings, len(lessons)),
+        batch_size=draft_batch(settings),
         learning_rate=2 * rate,
         # Reverse KL weighs each token by the student's own probability: one that is sure of its
         # habit would hardly move.
         loss="forward_kl",
     )
-    lessons = _taught(night, _lessons(night))
     workshop, result = _train(night, lessons, hasty, "draft", night.start())
     night.folder.keep(workshop, night.folder.draft)
     return {"made": True, "steps": result.steps, "seconds": result.seconds}
+
+
+def draft_batch(settings: DistillConfig) -> int:
+    """Turns in one step of the draft: half of the training's, so that there are more steps."""
+    return max(1, settings.batch_size // 2)
+
+
+def draft_passes(settings: DistillConfig, lessons: int) -> int:
+    """How often the draft goes over its lessons: `draft_epochs`, and oftener where there are few,
+    so that it takes `DRAFT_STEPS`."""
+    steps = max(1, math.ceil(lessons / draft_batch(settings)))
+    return max(settings.draft_epochs, math.ceil(DRAFT_STEPS / steps))
 
 
 def _taught(night: Night, lessons: list[Example]) -> list[Example]:
@@ -259,6 +274,7 @@ def train(night: Night) -> dict[str, Any]:
             night.chosen(),
             champion=night.champion()[1] is not None,
             rules=bool(night.wishes.rules),
+            probed=ProbeFolder(night.home.probed).holds(),
         )
         night.clock.expect_gate(asked, found["seconds"] / found["answers"])
     workshop, result = _train(night, examples, night.config.distill, "train", _underway(night))
