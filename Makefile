@@ -39,7 +39,7 @@ check: $(stamp) ## lint and types
 cov: $(stamp) ## tests with a browsable coverage report in htmlcov/
 	$(test_env) $(bin)/python -m pytest --cov --cov-report=html $(PYTEST_ARGS)
 
-test-long: $(stamp) ## whole lives of the demonstration's people and the slowest other tests (minutes)
+test-long: $(stamp) ## lives of the demonstration's other people and the slowest other tests (minutes)
 	$(test_env) $(bin)/python -m pytest -m long $(PYTEST_ARGS)
 
 test-openclaw: $(stamp) ## the whole way with the real OpenClaw, which it installs (npm, 800 MB)

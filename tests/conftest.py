@@ -23,11 +23,16 @@ COUNTS_PROCESSES = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 # The files that take longest, longest first. They begin first: one that is left for the end keeps
 # the other worker waiting.
 LONGEST = (
+    "test_demo.py",
     "test_readme.py",
     "test_keep.py",
+    "test_night_kill.py",
     "test_villains.py",
     "test_learning.py",
-    "test_night_kill.py",
+    "test_serve.py",
+    "test_night.py",
+    "test_weights.py",
+    "test_solve_command.py",
     "test_learn.py",
 )
 

@@ -7,7 +7,7 @@ from align_agent.models.pocket import WEIGHTS
 from align_agent.store import Store
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.uncounted,
     pytest.mark.timeout(900),
     pytest.mark.skipif(not (WEIGHTS / "model.safetensors").exists(), reason="no pocket weights"),
 ]
@@ -50,6 +50,7 @@ def test_an_earlier_demonstration_is_not_overwritten(played):
         run_demo(played[0], full=False, json_only=True)
 
 
+@pytest.mark.long
 def test_the_teacher_is_satisfied_after_one_night(tmp_path):
     from align_agent.demo.personas import TEACHER
     from align_agent.demo.play import live, move_in
