@@ -103,9 +103,12 @@ bench-reader: $(stamp) ## how well your messages are read as feedback (real rows
 reader: $(stamp) ## train the words layer of that reading again
 	$(bin)/python benchmarks/reader_train.py
 
-.PHONY: bench-learn bench-ablations bench-solve-gpu
+.PHONY: bench-learn bench-live bench-ablations bench-solve-gpu
 bench-learn: $(stamp) ## what demonstrations teach and what is forgotten, beside fine-tuning (6 minutes)
 	OMP_NUM_THREADS=1 $(malloc_env) $(bin)/python -W ignore benchmarks/learn.py $(BENCH_ARGS)
+
+bench-live: $(stamp) ## what one or two steps at once change, and what else they move (resumable, 20 minutes)
+	OMP_NUM_THREADS=1 $(malloc_env) $(bin)/python -W ignore benchmarks/live.py $(BENCH_ARGS)
 
 bench-ablations: $(stamp) ## teacher, tokens compared, distance, one by one (resumable, 15 minutes)
 	OMP_NUM_THREADS=1 $(malloc_env) $(bin)/python -W ignore benchmarks/ablations.py $(BENCH_ARGS)
