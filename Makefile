@@ -107,7 +107,7 @@ reader: $(stamp) ## train the words layer of that reading again
 bench-learn: $(stamp) ## what demonstrations teach and what is forgotten, beside fine-tuning (6 minutes)
 	OMP_NUM_THREADS=1 $(malloc_env) $(bin)/python -W ignore benchmarks/learn.py $(BENCH_ARGS)
 
-bench-live: $(stamp) ## what one or two steps at once change, and what else they move (resumable, 20 minutes)
+bench-live: $(stamp) ## what one or two steps at once change, and what else they move (resumable, 30 minutes)
 	OMP_NUM_THREADS=1 $(malloc_env) $(bin)/python -W ignore benchmarks/live.py $(BENCH_ARGS)
 
 bench-ablations: $(stamp) ## teacher, tokens compared, distance, one by one (resumable, 15 minutes)
