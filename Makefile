@@ -93,7 +93,7 @@ bench-proxy: $(stamp) ## what the server adds in front of another one, and how m
 bench-redaction: $(stamp) ## what redaction finds, and how often it strikes what is harmless
 	$(bin)/python benchmarks/redaction.py $(ARGS)
 
-bench-personalization: $(stamp) ## does it learn a person, beside seven other ways (BENCH_ARGS="--minutes 20")
+bench-personalization: $(stamp) ## does it learn a person, beside other ways (BENCH_ARGS="--minutes 20")
 	$(bin)/python -c 'import matplotlib' 2>/dev/null || $(bin)/pip install --quiet '.[bench]'
 	OMP_NUM_THREADS=1 $(malloc_env) PYTHONPATH=benchmarks $(bin)/python -m personalization $(BENCH_ARGS)
 

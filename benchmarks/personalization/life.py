@@ -6,7 +6,7 @@ of one day run side by side, so that their answers are computed together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -53,6 +53,9 @@ class Serving:
         return with_rules(messages, self.rules)
 
 
+Hear = Callable[[str, Turn], Serving]
+
+
 @dataclass(slots=True)
 class Life:
     """One user, one home, one model that many lives share."""
@@ -78,8 +81,11 @@ class Life:
         with Store.open(self.home.database) as store:
             return tuple(rule.text for rule in Profile(store, self.config).rules())
 
-    def hold(self, numbers: Sequence[int], serving: Serving) -> list[Session]:
-        """Sessions side by side, then logged one after the other."""
+    def hold(
+        self, numbers: Sequence[int], serving: Serving, hear: Hear | None = None
+    ) -> list[Session]:
+        """Sessions side by side, then logged one after the other. `hear` is told of each reply, of
+        the turn that it is about, and says what answers from then on."""
         sessions = [Session(n, self.user.question(n)) for n in numbers]
         for session in sessions:
             session.said.append(session.problem.question)
@@ -89,6 +95,9 @@ class Life:
             for session, answer in zip(going_on, answers, strict=True):
                 session.answers.append(answer)
                 self._reply(session)
+                if hear is not None and not session.over:
+                    turn = self._turn(session, len(session.answers) - 1, serving)
+                    serving = hear(session.said[-1], turn)
             going_on = [s for s in going_on if not s.over]
         for session in sessions:
             self._log(session, serving)
@@ -129,23 +138,25 @@ class Life:
 
     def _log(self, session: Session, serving: Serving) -> None:
         """Store the session's turns and read each message as the follow-up that it is."""
-        moment = FIRST_DAY + timedelta(hours=6 * session.number)  # four a day
         with Store.open(self.home.database) as store:
-            for place, answer in enumerate(session.answers):
-                turn = Turn(
-                    conversation_id=f"session-{session.number:03d}",
-                    prompt=self._prompt(session, place, serving),
-                    response=(Message("assistant", answer),),
-                    user_text=session.said[place],
-                    answer=answer,
-                    id=f"turn-{session.number:03d}-{place:02d}",
-                    created_at=(moment + timedelta(minutes=place)).isoformat(
-                        timespec="microseconds"
-                    ),
-                    base=self.model.base,
-                )
+            for place in range(len(session.answers)):
+                turn = self._turn(session, place, serving)
                 store.turns.add(turn)
                 observe(store, store.turns.get(turn.id), self.config)
+
+    def _turn(self, session: Session, place: int, serving: Serving) -> Turn:
+        moment = FIRST_DAY + timedelta(hours=6 * session.number)  # four a day
+        answer = session.answers[place]
+        return Turn(
+            conversation_id=f"session-{session.number:03d}",
+            prompt=self._prompt(session, place, serving),
+            response=(Message("assistant", answer),),
+            user_text=session.said[place],
+            answer=answer,
+            id=f"turn-{session.number:03d}-{place:02d}",
+            created_at=(moment + timedelta(minutes=place)).isoformat(timespec="microseconds"),
+            base=self.model.base,
+        )
 
     # Measuring
 

@@ -10,17 +10,31 @@ import json
 from pathlib import Path
 
 from align_agent.adapters.registry import Registry
+from align_agent.agent import live
+from align_agent.distill.hindsight import Shown
 from align_agent.night.progress import Silent
 from align_agent.night.run import run_night
+from align_agent.records import Turn
 from align_agent.store import Store
 from personalization import peers
 from personalization.life import Life, Serving
 from personalization.peers import PEERS, Recipe
 
 TUNED = Path(__file__).with_name("tuned.json")
-METHODS = ("ours", "follow-up", "sampled-token", "grpo", "sft", "dpo", "memory", "none")
+METHODS = (
+    "ours",
+    "ours-live",
+    "follow-up",
+    "sampled-token",
+    "grpo",
+    "sft",
+    "dpo",
+    "memory",
+    "none",
+)
 ABOUT = {
     "ours": "align-agent as shipped: profile, frozen teacher, draft, anchors, gate",
+    "ours-live": "the same with `learn.live: true`: a correction is one small step at once",
     "follow-up": "the same without the profile: the teacher sees that turn's complaint alone",
     "sampled-token": "advantage of the written token under the follow-up (OpenClaw-RL, CLaaS, lasgroup)",
     "grpo": "complaint -1, praise +1, clipped policy gradient (OpenClaw-RL's binary mode)",
@@ -41,12 +55,17 @@ class Method:
 
     more_config = ""  # of the life's config.yaml
     at_once = True  # whether the sessions of a day may run side by side
+    hears = False  # whether it learns from replies while the session lasts
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def serving(self, life: Life) -> Serving:
         return Serving()
+
+    def hear(self, life: Life, said: str, turn: Turn) -> Serving:
+        """What answers after the user's reply to a turn."""
+        return self.serving(life)
 
     def night(self, life: Life, number: int, first_session: int) -> str:
         """Learn from the log. `first_session` is the first of the day. Returns how it ended."""
@@ -82,6 +101,26 @@ class Ours(Method):
         return f"{run.status}: {run.reason}"
 
 
+class Live(Ours):
+    """The product's own night, and by day its step at once after each plain correction."""
+
+    at_once = False
+    hears = True
+    more_config = "learn:\n  live: true\n"
+
+    def serving(self, life: Life) -> Serving:
+        with Store.open(life.home.database) as store:
+            registry = Registry(store, life.home)
+            _, path = registry.answering(life.model.base, life.model.base_hash)
+        return Serving(adapter=path)
+
+    def hear(self, life: Life, said: str, turn: Turn) -> Serving:
+        if live.corrects(said, turn, life.config):
+            with Store.open(life.home.database) as store:
+                live.learn(life.home, life.config, store, life.model, turn, Shown(said))
+        return self.serving(life)
+
+
 class Peer(Method):
     """One of `peers`: trained on the log, always promoted (none of them has a gate)."""
 
@@ -111,6 +150,8 @@ def make(name: str, recipe: Recipe | None = None) -> Method:
     """A method by its name, ready for one life. `recipe` overrides the tuned one."""
     if name in ("memory", "none"):
         return Memory(name) if name == "memory" else Method(name)
+    if name == "ours-live":
+        return Live(name)
     return Peer(name, recipe) if name in PEERS else Ours(name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,9 @@ def play(
 def live_day(life: Life, method: methods.Method, numbers: range) -> None:
     """The sessions of a day, side by side where nothing changes between them."""
     for part in [numbers] if method.at_once else [[number] for number in numbers]:
-        life.hold(list(part), method.serving(life))
+        life.hold(
+            list(part), method.serving(life), partial(method.hear, life) if method.hears else None
+        )
 
 
 def rounded(row: dict[str, Any]) -> dict[str, Any]:

@@ -196,18 +196,26 @@ def main_aims(lives: Lives, ours: Sequence[Life]) -> list[tuple[str, str, bool]]
     right = mean(at(ours, JUDGED, "correct"))
     text = f"{right:.3f} against {told:.3f}; {n}"
     found.append(("correct within 2 points of the base with the rules", text, told - right <= 0.02))
-    _, high = interval(when, median)
-    for method in ("follow-up", *PEERS):
-        other = lives.get(("three", method), [])
-        if other:
-            low, _ = interval(stable(other), median)
-            text = f"{spread(stable(other), median, limit=limit)}; {counted(len(other))}"
-            apart = high < low and min(len(when), len(other)) >= FEW
-            found.append((f"stable sooner than {method}, intervals apart", text, apart))
+    with_steps = lives.get(("three", "ours-live"), [])
+    for name, own in (("", ours), (", with steps by day", with_steps)):
+        for method in ("follow-up", *PEERS) if own else ():
+            other = lives.get(("three", method), [])
+            if other:
+                aim = f"stable sooner than {method}, intervals apart{name}"
+                found.append((aim, *sooner(own, other, limit)))
     memory = lives.get(("three", "memory"), [])
     if memory:
         found.append(against_memory(ours, memory))
     return found
+
+
+def sooner(ours: Sequence[Life], other: Sequence[Life], limit: int) -> tuple[str, bool]:
+    """Sessions until stable of two methods, and whether their intervals lie apart."""
+    _, high = interval(stable(ours), median)
+    low, _ = interval(stable(other), median)
+    one, two = (spread(stable(lives), median, limit=limit) for lives in (ours, other))
+    n = counted(*sorted((len(ours), len(other))))
+    return f"{one} against {two}; {n}", high < low and min(len(ours), len(other)) >= FEW
 
 
 def against_memory(ours: Sequence[Life], memory: Sequence[Life]) -> tuple[str, str, bool]:

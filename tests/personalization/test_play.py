@@ -54,3 +54,10 @@ def test_the_search_chooses_the_recipe_that_satisfies_most():
     ]
     assert tune.ranked(tried, "sft")[0]["recipe"] == {"learning_rate": 3e-3}
     assert tune.ranked(tried, "dpo") == []
+
+
+def test_with_steps_by_day_the_first_corrections_already_count(model):
+    row = play(model, Cell("one", "ours-live", 0), nights=1)
+    assert row["first_answers"][0] is False
+    assert row["first_answers"][-1] is True
+    assert row["complaints"][0] < 6

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from personalization import results
 from personalization.__main__ import wanted
+from personalization.methods import METHODS
 from personalization.users import KINDS
 
 values = st.lists(st.floats(0, 1), min_size=2, max_size=12)
@@ -72,9 +73,10 @@ def test_lives_of_another_protocol_and_second_ones_of_a_cell_do_not_count(tmp_pa
 
 def test_a_cut_leaves_whole_seeds():
     cells = wanted("three/*,one/none/*", "2-3")
-    assert [str(c) for c in cells[:2]] == ["three/ours/2", "three/follow-up/2"]
-    assert [c.seed for c in cells[:16]] == [2] * 8 + [3] * 8
-    assert [str(c) for c in cells[16:]] == ["one/none/2", "one/none/3"]
+    assert [str(c) for c in cells[:2]] == ["three/ours/2", "three/ours-live/2"]
+    each = len(METHODS)
+    assert [c.seed for c in cells[: 2 * each]] == [2] * each + [3] * each
+    assert [str(c) for c in cells[2 * each :]] == ["one/none/2", "one/none/3"]
 
 
 def test_five_seeds_of_every_user_come_before_more():
