@@ -113,15 +113,17 @@ def count(
     general = max(wanted - own, 0)
     checked = sum(bool(plan.checks_of(c, wishes)) for c in chosen.train)
     drafted = settings.rollouts != "logged" and settings.draft_epochs > 0
-    passes = draft_passes(settings, n) if drafted else 0
+    anywhere = bool(wishes.general()) or any(c.shown.document for c in chosen.train)
+    draft = (n if anywhere else n + min(n, general)) if drafted else 0
+    passes = draft_passes(settings, draft) if drafted else 0
     fresh = 0 if settings.rollouts == "logged" else n + own
     examples = general + n + own + (n + own if settings.rollouts == "both" else 0)
     return Counts(
         lessons=n,
         preflight=2 * min(checked, PREFLIGHT_PROMPTS),
-        draft=n if drafted else 0,
+        draft=draft,
         draft_passes=passes,
-        draft_steps=passes * math.ceil(n / draft_batch(settings)),
+        draft_steps=passes * math.ceil(draft / draft_batch(settings)),
         rollouts=fresh + general,
         examples=examples,
         steps=settings.epochs * math.ceil(examples / settings.batch_size),

@@ -166,7 +166,8 @@ def draft(night: Night) -> dict[str, Any]:
     from align_agent.distill.train import learning_rate
 
     rate = learning_rate(settings.learning_rate, night.model().network(None))
-    lessons = _taught(night, _lessons(night))
+    lessons = _lessons(night)
+    lessons = [*_taught(night, lessons), *_held(night, lessons)]
     hasty = replace(
         settings,
         epochs=draft_passes(settings, len(lessons)),
@@ -179,6 +180,24 @@ def draft(night: Night) -> dict[str, Any]:
     workshop, result = _train(night, lessons, hasty, "draft", night.start())
     night.folder.keep(workshop, night.folder.draft)
     return {"made": True, "steps": result.steps, "seconds": result.seconds}
+
+
+def _held(night: Night, lessons: list[Example]) -> list[Example]:
+    """As many general prompts as there are lessons, answered by the base, where nothing is wished
+    for on any prompt: what is learned of the lessons' kind must not spread to the others."""
+    from align_agent.distill.rollouts import rollouts as answer
+
+    general = [one for one in _general_anchors(night, lessons, 0) if not one.hindsight]
+    answered = answer(
+        night.model(),
+        general[: len(lessons)],
+        "fresh",
+        adapter=None,
+        seed=night.run.seed,
+        max_new_tokens=night.max_new_tokens(),
+        over=lambda: not night.clock.left("taught"),
+    )
+    return [example for example in answered if example.response]
 
 
 def draft_batch(settings: DistillConfig) -> int:

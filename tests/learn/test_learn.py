@@ -64,6 +64,17 @@ def test_demonstrations_change_how_such_questions_are_answered(taught, pocket) -
 
 
 @pytest.mark.uncounted
+def test_what_was_shown_does_not_spread_to_other_kinds_of_questions(taught, pocket) -> None:
+    home, _ = taught
+    prompts = [(Message("user", p.question),) for p in draw_problems("grading", 24, 99)]
+    greedy = Sampling(96, 0.0)
+    before = pocket.generate_batch(prompts, sampling=greedy)
+    after = pocket.generate_batch(prompts, sampling=greedy, adapter=home.adapters / "v0001")
+    same = sum(one.text == two.text for one, two in zip(before, after, strict=True))
+    assert same >= 0.8 * len(prompts)
+
+
+@pytest.mark.uncounted
 def test_what_was_learned_has_its_lineage(taught) -> None:
     home, _ = taught
     with Store.open(home.database) as store:
