@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import align_agent
 from align_agent import prompts
 from align_agent.gate import likelihood
 from align_agent.gate.likelihood import Asked, Weight
@@ -67,12 +68,16 @@ class Probed:
         )
 
     def fits(self, exam: Exam) -> bool:
-        """Whether there is an answer for each of the exam's probes."""
+        """Whether there is an answer for each of the exam's probes, and whether those that were
+        doubted are those that are right today: a grader may have changed since."""
         n = len(exam.probes)
+        if len(self.replies) != n:
+            return False
+        right = [i for i, fine in enumerate(graded(exam.probes, self.replies)) if fine]
         return (
-            len(self.replies) == len(self.sure) == len(self.finished) == n
+            len(self.sure) == len(self.finished) == n
             and len(self.entropy) == len(self.kl) == min(n, _WEIGHED)
-            and all(0 <= place < n for place, _ in self.doubted)
+            and {place for place, _ in self.doubted} <= set(right[: exam.pushed])
         )
 
 
@@ -117,11 +122,15 @@ def graded(probes: Sequence[Probe], replies: Sequence[str]) -> tuple[bool, ...]:
 
 def name_of(model: LocalModel, adapter: Path | None, exam: Exam, asked: Sequence[Prompt]) -> str:
     """A name for all that the answers depend on: weights, how they are computed, questions."""
+    import torch
+    import transformers
+
     from align_agent.models.lora import CONFIG_FILE, WEIGHTS_FILE
 
+    made_by = (_FORMAT, align_agent.__version__, torch.__version__, transformers.__version__)
     sampling = replace(exam.sampling, temperature=0.0)
     digest = hashlib.sha256()
-    for part in (_FORMAT, model.base_hash, model.device.type, model.dtype, sampling, PUSH):
+    for part in (made_by, model.base_hash, model.device.type, model.dtype, sampling, PUSH):
         digest.update(f"{part!r}\n".encode())
     digest.update(repr((exam.pushed, _WEIGHED, list(asked))).encode("utf-8", "surrogatepass"))
     for file in (WEIGHTS_FILE, CONFIG_FILE) if adapter else ():

@@ -204,8 +204,10 @@ def main_aims(lives: Lives, ours: Sequence[Life]) -> list[tuple[str, str, bool]]
                 aim = f"stable sooner than {method}, intervals apart{name}"
                 found.append((aim, *sooner(own, other, limit)))
     memory = lives.get(("three", "memory"), [])
-    if memory:
-        found.append(against_memory(ours, memory))
+    for name, own in (("", ours), (", with steps by day", with_steps)):
+        if memory and own:
+            aim, text, met = against_memory(own, memory)
+            found.append((aim + name, text, met))
     return found
 
 
