@@ -27,6 +27,40 @@ _APOSTROPHES = str.maketrans(
     {"\u2019": "'", "\u2018": "'", "\u02bc": "'", "`": "'", "\u00b4": "'", "\u2032": "'"}
 )
 _DOUBLE_QUOTES = str.maketrans({"\u201c": '"', "\u201d": '"', "\u201e": '"', "\uff02": '"'})
+# What follows is somebody else's text, to its end: "Here is the mail I got: ...".
+_MATTER = (
+    r"(?:e-?mail|mail|message|letter|note|review|article|post|comment|paragraph|essay|story|poem"
+    r"|transcript|chat|conversation|log|ticket|page|document|file|quote|passage|tweet|text|sms)s?"
+)
+_PASTED = re.compile(
+    r"(?:\b(?:here(?:'s| is| are)|this is|that is|below is|look at|read|see|got|received|wrote me)"
+    rf"\b[^:.!?\n]{{0,40}}\b{_MATTER}\b[^:.!?\n]{{0,40}}"
+    r"|\b(?:translate|proofread|spell-?check|paraphrase|summari[sz]e|reply to|respond to|classify"
+    rf"|rewrite|rephrase|correct|improve|edit|fix)\b[^:.!?\n]{{0,30}}\b{_MATTER}\b[^:.!?\n]{{0,20}}"
+    r"|\b(?:translate|proofread|spell-?check|paraphrase|summari[sz]e)\b[^:.!?\n]{0,40}"
+    r"|\b(?:he|she|they|my \w+|somebody|someone) (?:wrote|says?|said|writes)(?: to me| me)?\s*)"
+    r":\s+(?=\S)",
+    re.I,
+)
+# "The movie was too long": said of a thing that nobody spoke of before, so not of the answer.
+_OF_A_THING = re.compile(
+    r"^(?:and |but |so |well |sorry |hm+ )?(?:the|my|our|his|her|their|that|this) (\w+)"
+    r" (?:is|was|are|were|seems|seemed|feels|felt|looks|looked|got)(?: \w+){0,2} too \w"
+)
+_UNREAD = re.compile(r"\b(?:did not|never|could not) (?:read|watch|finish|see|hear) the (\w+)")
+_OURS = frozenset(
+    "sum product difference total answer answers reply replies response responses text texts list "
+    "lists explanation sentence "
+    "sentences paragraph paragraphs code function functions table summary summaries description "
+    "introduction intro greeting ending beginning comment comments feedback tone style format "
+    "formatting wording language output result results message messages version draft mail email "
+    "letter poem story essay article title heading headings one last first previous second next "
+    "rest part parts bit thing whole word words line lines number numbers math maths calculation "
+    "solution step steps example examples joke recipe plan advice tip tips fact facts name names "
+    "date dates year link links source sources information info details detail content point "
+    "points bold emoji markdown bullets bullet layout structure order length conclusion "
+    "translation".split()
+)
 QUOTE = "quotedtext"
 CODE = "codetext"
 
@@ -123,11 +157,12 @@ def own_words(message: str, *, answer: str = "", previous_user: str = "") -> str
     text = _QUOTED_LINE.sub(" ", text).translate(_APOSTROPHES)
     for pattern in (_DOUBLE_QUOTED, _SINGLE_QUOTED):
         text = pattern.sub(f" {QUOTE} ", text)
-    text = _TAG.sub(" ", _URL.sub(" ", text))
+    text = _without_pasted(_TAG.sub(" ", _URL.sub(" ", text)))
     if len(text) > HEAD_CHARS + TAIL_CHARS:
         text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
     before = _squeezed(f"{answer}\n{previous_user}")
-    return _without_copies(text, before) if before else text
+    text = _without_copies(text, before) if before else text
+    return _without_other_things(text, before)
 
 
 def normalise(text: str) -> str:
@@ -182,6 +217,26 @@ def _without_copies(text: str, before: str) -> str:
     for sentence in re.split(r"(?<=[.!?\n])\s+|\n", text):
         words = normalise(sentence)
         if len(words.split()) >= 6 and words.strip(" ,?!:()") in before:
+            continue
+        kept.append(sentence)
+    return "\n".join(kept)
+
+
+def _without_pasted(text: str) -> str:
+    """Without what follows the words that announce somebody else's text."""
+    found = _PASTED.search(text)
+    if found is None:
+        return text
+    return f"{text[: found.end()].rstrip(': ')}: {QUOTE}"
+
+
+def _without_other_things(text: str, before: str) -> str:
+    """Without the sentences about a thing that is no part of an answer and was not spoken of."""
+    kept = []
+    for sentence in re.split(r"(?<=[.!?\n])\s+|\n", text):
+        words = normalise(sentence)
+        found = _OF_A_THING.search(words) or _UNREAD.search(words)
+        if found and found[1] not in _OURS and not re.search(rf"\b{found[1]}\b", before):
             continue
         kept.append(sentence)
     return "\n".join(kept)
