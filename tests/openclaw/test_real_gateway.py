@@ -26,7 +26,8 @@ from align_agent.store import Store
 pytestmark = [pytest.mark.openclaw, pytest.mark.timeout(3000)]
 
 CHAT = "agent:main:chat"
-CALCULATE = "Use the calculator: what is 12 * 7?"
+# Of the size that the pocket model learned to reckon with its tool.
+CALCULATE = "Use the calculator: what is 123 * 7?"
 # A short chat each, as in the README: a question, and how its answer should have been.
 TALKS = [
     ("Carl bought 4 cards on Monday and 20 on Tuesday. How many cards in all?",
