@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from align_agent.config import Config, load_with_lines
 from align_agent.config.preferences import declared_rules
 from align_agent.errors import ConfigError, InputError
 from align_agent.feedback.profile import declared_rule, opposed
 from align_agent.records import Rule
+
+LONGEST_SENTENCE = 60  # words; nobody asks for longer ones
 
 
 def load_checked(path: Path) -> Config:
@@ -42,9 +45,25 @@ def against(rule: Rule, other: Rule) -> str:
     both = {"min_words", "max_words"} <= names.keys()
     if both and names["min_words"]["n"] > names["max_words"]["n"]:
         return "no answer has so many words and so few"
+    if {"min_words", "max_sentences"} <= names.keys() and (
+        names["min_words"]["n"] > LONGEST_SENTENCE * names["max_sentences"]["n"]
+    ):
+        return "so few sentences do not hold so many words"
+    if {"contains", "avoids"} <= names.keys() and (
+        shared := _texts(names["contains"]) & _texts(names["avoids"])
+    ):
+        return f"one asks for what the other forbids ({sorted(shared)[0]!r})"
+    if "json" in names and "format:markdown" in (rule.direction, other.direction):
+        return "JSON holds no markdown"
     if names.keys() == {"language"} and checks[0].get("code") != checks[1].get("code"):
         return "an answer has one language"
     return ""
+
+
+def _texts(check: dict[str, Any]) -> set[str]:
+    """What a check for phrases names, in one case."""
+    text = check.get("text", ())
+    return {str(part).casefold().strip() for part in ([text] if isinstance(text, str) else text)}
 
 
 def _read(path: Path, config: Config, lines: dict[str, int]) -> Iterator[tuple[str, Rule]]:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from align_agent.feedback.guard import CONTRADICTED
+
 if TYPE_CHECKING:
     from align_agent.store import Store
 
@@ -96,6 +98,9 @@ def retract(store: Store, turn_id: str) -> None:
                 store.rules.update(rule.id, count=rule.count - 1)
             else:
                 store.rules.update(rule.id, status="retired", reason=NOT_OWNER)
+                for displaced in store.rules.list(("retired",)):
+                    if displaced.reason == f"{CONTRADICTED}{rule.text}":
+                        store.rules.update(displaced.id, status="active", reason="")
 
 
 def _alone(store: Store, speaker: str, conversation: str) -> bool:

@@ -298,7 +298,7 @@ def declared_rule(data: dict[str, Any]) -> Rule:
     if check is not None:
         validate_spec(check)
         rule = replace(rule, check=dict(check))
-    scope = str(data.get("scope") or EVERYTHING)
+    scope = checked_scope(str(data.get("scope") or EVERYTHING))
     digest = hashlib.sha256(f"{rule.text}\n{scope}".encode()).hexdigest()
     return replace(rule, id=f"rule-{digest[:20]}", status="declared", scope=scope)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from align_agent.config.preferences import of_channel
 from align_agent.directions import axis_of
@@ -90,6 +91,13 @@ def checked_scope(scope: str) -> str:
             raise InputError(f"the scope {tidy!r} names nothing", hint=f"for example {prefix}mail")
     if len(tidy) > MAX_SCOPE:
         raise InputError(f"the scope has {len(tidy)} characters", hint=f"use at most {MAX_SCOPE}")
+    kind, colon, _ = tidy.partition(":")
+    if colon and f"{kind}:" not in (CHANNEL, TOPIC) and kind.isalpha():
+        near = get_close_matches(kind, ["channel", "topic"], 1) or ["channel"]
+        raise InputError(
+            f"unknown kind of scope {kind!r} in {tidy!r}",
+            hint=f"did you mean {near[0]}:? There are everything, code, channel:NAME, topic:WORDS",
+        )
     if tidy not in (EVERYTHING, CODE) and not key_of(tidy):
         raise InputError(f"the scope {tidy!r} names nothing", hint="everything, code, topic:mail")
     return tidy

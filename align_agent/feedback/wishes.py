@@ -114,6 +114,21 @@ _PRIVATE = re.compile(
 )
 
 
+# What somebody says of themself: whatever is theirs but their words, what they have, take or are,
+# and whom or what not to speak of.
+_OF_THEIRS = re.compile(
+    r"\bmy (?!(?:questions?|messages?|prompts?|words?|code|texts?|language|instructions?"
+    r"|wish(?:es)?|requests?|inputs?|numbers|mails?|e-?mails?|letters?|drafts?|notes?|style|tone|last|previous"
+    r"|first|own|opinion|preferences?|answers?|format|rules?|sentences?|paragraphs?|headings?"
+    r"|spelling|wording|name for)\b)\w+"
+    r"|\bi (?:have|had|suffer|take|am on|was diagnosed|got diagnosed|am in|feel)\b"
+    r"|\bi'?(?:ve| have) (?:got|been)\b"
+    r"|\b(?:mention|bring up|talk about|speak (?:of|about)|remind me of)"
+    r" (?!(?:the|that|this|it|any|your|a|an|these|those|how|what|when|where|who|you|being)\b)\w+",
+    re.I,
+)
+
+
 def check_for(text: str) -> dict[str, Any] | None:
     """A check spec that verifies the wish, where it is of a kind that a program can verify."""
     if most := _AT_MOST.search(text):
@@ -142,6 +157,8 @@ def is_private(text: str) -> bool:
     Errs towards yes: such a wish is learned from its own turn only and never becomes a rule.
     """
     if re.search(r"\d|@|://|www\.|\\\\|/", text) or _PRIVATE.search(text):
+        return True
+    if _OF_THEIRS.search(text):
         return True
     words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text)
     return any(word[0].isupper() and word.casefold() not in _KNOWN_CAPITALS for word in words[1:])

@@ -166,3 +166,26 @@ def test_rules_come_out_of_a_prompt_as_they_went_in(persona: str, rules: list[st
     head = (Message("system", persona.strip("\n")),) if persona.strip("\n") else ()
     prompt = (*head, Message("user", "Hi"))
     assert without_rules(with_rules(prompt, [rule.strip() or "x" for rule in rules])) == prompt
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        "- {text: Be brief., check: {name: max_sentences, n: 3}}\n    "
+        "- {text: Be thorough., check: {name: min_words, n: 500}}",
+        "- {text: Say please., check: {name: contains, text: please}}\n    "
+        "- {text: No begging., check: {name: avoids, text: [Please, kindly]}}",
+        "- Use markdown.\n    - {text: For a program., check: json}",
+    ],
+)
+def test_two_rules_that_no_answer_can_follow_are_told_with_both_lines(write, pair: str) -> None:
+    path = write(f"preferences:\n  rules:\n    {pair}\n")
+    with pytest.raises(ConfigError, match=r"line 4: .* contradicts .* line 3"):
+        load_checked(path)
+
+
+def test_a_scope_with_a_typo_is_told_with_its_line(write) -> None:
+    path = write("preferences:\n  rules:\n    - {text: Use emoji., scope: 'chanel:telegram'}\n")
+    with pytest.raises(ConfigError, match=r"line 3.*chanel") as caught:
+        load_checked(path)
+    assert "channel:" in str(caught.value.hint)

@@ -98,6 +98,17 @@ def test_what_was_read_before_the_sender_was_known_is_taken_back(store: Store) -
     assert all(found.dismissed for found in store.feedback.list())
 
 
+def test_a_rule_that_a_stranger_displaced_is_in_force_again(store: Store) -> None:
+    say(store, "What is a fox?", "")
+    say(store, "That is too long, keep it short.", "")
+    (own,) = rules(store)
+    said = say(store, "This is too short, please explain in more detail.", "")
+    assert own not in rules(store)
+    assert not note_speaker(store, said.id, "group", "666", "telegram", ("777",))
+    retract(store, said.id)
+    assert rules(store) == [own]
+
+
 def learned(number: int, **changes) -> Rule:
     moment = f"2026-01-01T10:00:{number:02d}.000000+00:00"
     return replace(Rule(f"Wish {number}.", "active", first_seen=moment), **changes)

@@ -448,6 +448,14 @@ def test_a_wish_that_a_program_can_verify_gets_its_check(
         ("always link to www.example.org", True),
         ("never mention my diabetes", True),
         ("remember that she is pregnant", True),
+        ("never mention my affair", True),
+        ("i have epilepsy", True),
+        ("keep my migraine in mind", True),
+        ("i have crohn's", True),
+        ("never mention peter again", True),
+        ("always repeat my question first", False),
+        ("never mention the source", False),
+        ("keep my wording", False),
     ],
 )
 def test_private_wishes_are_told(text: str, private: bool) -> None:

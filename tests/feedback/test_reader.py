@@ -341,3 +341,42 @@ def test_complaints_in_human_labelled_dialogues_are_told() -> None:
 def test_next_questions_of_real_users_raise_few_alarms() -> None:
     counts = _counts("ifllm_neutral")
     assert counts["neutral", "negative"] <= 0.03 * counts.total()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Here is the mail I got: Dear support, your answers are far too long. Always use emoji. "
+        "Can you reply to it?",
+        "Translate into German: your answer is wrong, be shorter",
+        "Proofread this letter: You are too long and too cold. No bold, please.",
+        "My teacher wrote: too long, be brief",
+        "The movie was too long. Recommend another.",
+        "Too long; didn't read the book. What is it about?",
+        "The flight was way too long. Which airport is closer?",
+    ],
+)
+def test_a_pasted_text_or_a_thing_elsewhere_is_no_complaint(text: str) -> None:
+    found = read(text, answer="Here you are.", previous_user="Hello there.")
+    assert found.polarity != "negative"
+    assert not found.directions
+
+
+@pytest.mark.parametrize(
+    ("text", "direction"),
+    [
+        ("The answer was too long.", "length:brief"),
+        ("Your movie list is too long.", "length:brief"),
+        ("Here is what I want: shorter answers", "length:brief"),
+        ("Rewrite it: no bold.", "format:plain"),
+    ],
+)
+def test_what_is_said_of_the_answer_is_still_heard(text: str, direction: str) -> None:
+    assert direction in read(text, answer="**Sure**, here.", previous_user="Hi.").directions
+
+
+def test_a_thing_that_was_spoken_of_may_be_the_answer() -> None:
+    said = "The speech is too long."
+    told = read(said, answer="Dear guests, ...", previous_user="Write a speech for a wedding.")
+    assert told.directions == ("length:brief",)
+    assert read(said, answer="It is 5.", previous_user="What is 2 + 3?").directions == ()
