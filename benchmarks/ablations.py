@@ -229,7 +229,7 @@ def main() -> None:
     stated = measured()
     play_missing(model, given.seeds, given.minutes, given.cells)
     rows, figures = rows_of(results.load(given.cells, protocol_of(model)))
-    head = ["part", "arm", *COLUMNS.values()]
+    head = ["part", "arm", "seeds", *COLUMNS.values()]
     publish(
         PAGE, f"{given.seeds} seeds, {STEPS} steps of {BATCH}, {stated}.\n\n{table(rows, head)}"
     )

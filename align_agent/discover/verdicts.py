@@ -268,7 +268,7 @@ def _calls(verifier: Verifier, code: str, limits: Limits) -> _Found:
             if "error" in found or _listed(got) != _listed(_value(expected)):
                 called = f"{verifier.entry}({', '.join(map(repr, arguments))})"
                 return _Found("failed", (_shown(called, str(got), expected.strip()),))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         return _Found("failed", (f"The value cannot be read: {error}",))
     finally:
         solution.close()
