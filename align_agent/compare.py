@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from align_agent.errors import NotFound
 from align_agent.feedback.profile import Profile, applies
 from align_agent.gate import looks
+from align_agent.gate.intervals import mean
 from align_agent.gate.paper import HeldOut, by_tools
 from align_agent.gate.report import Judgement
-from align_agent.gate.scores import count_checks, mean
+from align_agent.gate.scores import count_checks
 from align_agent.records import BASE_VERSION, Message, Turn, version_label
 
 if TYPE_CHECKING:

@@ -84,7 +84,7 @@ def teach(out: Path) -> LocalModel:
     network = LocalModel.load("pocket", device="cpu").network(None)
     torch.manual_seed(STAGE.seed)
     network.train().requires_grad_(True)
-    train._run(network, _batches(tokenizer, recipe), STAGE, lambda *_: None)
+    train.run_stage(network, _batches(tokenizer, recipe), STAGE, lambda *_: None)
     train.save(network, tokenizer, recipe, out, 0.0)
     return LocalModel.load(str(out), device="cpu")
 
@@ -93,15 +93,8 @@ def _batches(tokenizer: object, recipe: Recipe) -> Iterator[Batch]:
     chance = random.Random(STAGE.seed)
     while True:
         drawn = [_document(chance) for _ in range(recipe.pool // 4)]
-        rows = sorted((train._row(tokenizer, one) for one in drawn), key=lambda row: len(row[0]))
-        rows = [row for row in rows if len(row[0]) <= recipe.context]
-        groups: list[list[tuple[list[int], list[int]]]] = [[]]
-        for row in rows:
-            if (len(groups[-1]) + 1) * len(row[0]) > recipe.batch_tokens:
-                groups.append([])
-            groups[-1].append(row)
-        chance.shuffle(groups)
-        yield from (train._padded(group) for group in groups if group)
+        rows = [train.row_of(tokenizer, document) for document in drawn]
+        yield from train.grouped(rows, recipe, chance)
 
 
 def _document(chance: random.Random) -> Document:

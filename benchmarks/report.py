@@ -18,7 +18,10 @@ HEAD = ("figure", "align-agent", "compared with", "ratio or difference", "aim", 
 
 
 def table(rows: Sequence[Sequence[object]], head: Sequence[str] = HEAD) -> str:
-    """A table in Markdown; numbers with three digits that matter."""
+    """A table in Markdown; numbers with three digits that matter. Raises ValueError for a row that
+    is wider or narrower than the head."""
+    if any(len(row) != len(head) for row in rows):
+        raise ValueError(f"a row does not fit the head {list(head)}")
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(map(_shown, line))} |" for line in lines)
 

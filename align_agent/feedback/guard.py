@@ -13,6 +13,7 @@ from align_agent.config import FeedbackConfig
 from align_agent.records import Rule
 
 CONTRADICTED = "contradicted by: "
+UNACCEPTED = "contradicted before you accepted it, by: "  # a proposal, which is not in force
 
 
 def held_back(
@@ -31,12 +32,16 @@ def held_back(
     ended = [
         rule
         for rule in rules
-        if rule.status == "retired"
-        and any(rule.reason == f"{CONTRADICTED}{other.text}" for other in fresh)
+        if rule.status == "retired" and any(displaced_by(rule, other) for other in fresh)
     ]
     if len(ended) + len(opponents) > config.max_reversals_a_day:
         return f"{len(ended)} rules were reversed within a day: it waits for your yes"
     return ""
+
+
+def displaced_by(rule: Rule, other: Rule) -> bool:
+    """Whether it is the other for which a rule was retired."""
+    return rule.reason in (f"{CONTRADICTED}{other.text}", f"{UNACCEPTED}{other.text}")
 
 
 def _a_day_before(moment: str) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from align_agent.feedback.guard import CONTRADICTED
+from align_agent.feedback.guard import UNACCEPTED, displaced_by
+from align_agent.records import Rule
 
 if TYPE_CHECKING:
     from align_agent.store import Store
@@ -98,9 +99,15 @@ def retract(store: Store, turn_id: str) -> None:
                 store.rules.update(rule.id, count=rule.count - 1)
             else:
                 store.rules.update(rule.id, status="retired", reason=NOT_OWNER)
-                for displaced in store.rules.list(("retired",)):
-                    if displaced.reason == f"{CONTRADICTED}{rule.text}":
-                        store.rules.update(displaced.id, status="active", reason="")
+                _give_back(store, rule)
+
+
+def _give_back(store: Store, rule: Rule) -> None:
+    """Let what a rule displaced be again what it was: in force, or a proposal."""
+    for displaced in store.rules.list(("retired",)):
+        if displaced_by(displaced, rule):
+            before = "proposed" if displaced.reason.startswith(UNACCEPTED) else "active"
+            store.rules.update(displaced.id, status=before, reason="")
 
 
 def _alone(store: Store, speaker: str, conversation: str) -> bool:

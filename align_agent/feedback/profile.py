@@ -18,7 +18,7 @@ from align_agent.directions import DIRECTIONS, axis_of, direction_of_text
 from align_agent.errors import InputError, UsageError
 from align_agent.feedback.checks import validate_spec
 from align_agent.feedback.fading import FADED, has_faded
-from align_agent.feedback.guard import CONTRADICTED, held_back
+from align_agent.feedback.guard import CONTRADICTED, UNACCEPTED, held_back
 from align_agent.feedback.reader import Reading, read
 from align_agent.feedback.scope import EVERYTHING, applies, applying, checked_scope, scope_of
 from align_agent.feedback.text import key_of
@@ -240,8 +240,8 @@ class Profile:
 
     def _retire_opponents(self, rule: Rule) -> None:
         for loser in self._opponents(rule, ("active", "proposed")):
-            reason = f"{CONTRADICTED}{rule.text}"
-            self._store.rules.update(loser.id, status="retired", reason=reason)
+            why = CONTRADICTED if loser.status == "active" else UNACCEPTED
+            self._store.rules.update(loser.id, status="retired", reason=f"{why}{rule.text}")
 
 
 def _weight(rule: Rule) -> tuple[bool, str, str]:

@@ -112,6 +112,7 @@ _SUFFIXES = (
     (re.compile(r"'m\b"), " am"),
 )
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*|[,?!:()]")
+_WHOLE_SENTENCE = re.compile(r"(?<=[.!?\n])\s+|\n")
 _SENTENCE = re.compile(r"(?<=[.!?;\u2026])\s+|\n+|;|(?<=[!?])(?=\w)")
 _BUT = re.compile(r"\b(?:but|however|although|though|except)\b", re.I)
 _BORDER = re.compile(
@@ -161,8 +162,7 @@ def own_words(message: str, *, answer: str = "", previous_user: str = "") -> str
     if len(text) > HEAD_CHARS + TAIL_CHARS:
         text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
     before = _squeezed(f"{answer}\n{previous_user}")
-    text = _without_copies(text, before) if before else text
-    return _without_other_things(text, before)
+    return "\n".join(part for part in _WHOLE_SENTENCE.split(text) if _is_own(part, before))
 
 
 def normalise(text: str) -> str:
@@ -211,17 +211,6 @@ def _squeezed(text: str) -> str:
     return " ".join(normalise(text[:MAX_CHARS]).split()) if text[:MAX_CHARS].strip() else ""
 
 
-def _without_copies(text: str, before: str) -> str:
-    """Without the sentences of 6 words or more that stand word for word in what came before."""
-    kept = []
-    for sentence in re.split(r"(?<=[.!?\n])\s+|\n", text):
-        words = normalise(sentence)
-        if len(words.split()) >= 6 and words.strip(" ,?!:()") in before:
-            continue
-        kept.append(sentence)
-    return "\n".join(kept)
-
-
 def _without_pasted(text: str) -> str:
     """Without what follows the words that announce somebody else's text."""
     found = _PASTED.search(text)
@@ -230,13 +219,12 @@ def _without_pasted(text: str) -> str:
     return f"{text[: found.end()].rstrip(': ')}: {QUOTE}"
 
 
-def _without_other_things(text: str, before: str) -> str:
-    """Without the sentences about a thing that is no part of an answer and was not spoken of."""
-    kept = []
-    for sentence in re.split(r"(?<=[.!?\n])\s+|\n", text):
-        words = normalise(sentence)
-        found = _OF_A_THING.search(words) or _UNREAD.search(words)
-        if found and found[1] not in _OURS and not re.search(rf"\b{found[1]}\b", before):
-            continue
-        kept.append(sentence)
-    return "\n".join(kept)
+def _is_own(sentence: str, before: str) -> bool:
+    """Whether a sentence is the user's and of the answer: not 6 words or more that stand word for
+    word in what came before, nor about a thing that is no part of an answer and that nobody spoke
+    of."""
+    words = normalise(sentence)
+    if before and len(words.split()) >= 6 and words.strip(" ,?!:()") in before:
+        return False
+    found = _OF_A_THING.search(words) or _UNREAD.search(words)
+    return not found or found[1] in _OURS or bool(re.search(rf"\b{found[1]}\b", before))

@@ -14,8 +14,8 @@ from align_agent.gate.bench import (
     points_between,
     where,
 )
+from align_agent.gate.intervals import mean
 from align_agent.gate.report import Measure
-from align_agent.gate.scores import mean
 
 # The user's own turns
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from align_agent.gate import intervals, looks
 from align_agent.gate.bench import Bench, differences, measure, not_above, not_below
-from align_agent.gate.intervals import Interval
+from align_agent.gate.intervals import Interval, mean
 from align_agent.gate.report import Measure, Outcome
-from align_agent.gate.scores import Sheet, mean
+from align_agent.gate.scores import Sheet
 from align_agent.records import Message
 
 # An entropy that falls to this share of what it was, from one worth speaking of, is a collapse.

@@ -26,6 +26,11 @@ class Interval:
     high: float
 
 
+def mean(values: Sequence[float]) -> float:
+    """The mean; 0 of nothing."""
+    return sum(values) / len(values) if values else 0.0
+
+
 def of_mean(values: Sequence[float], seed: int = 0) -> Interval | None:
     """The mean of the values with its percentile interval; None for fewer than `FEWEST`."""
     if len(values) < FEWEST:

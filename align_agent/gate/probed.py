@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import align_agent
 from align_agent import prompts
 from align_agent.gate import likelihood
+from align_agent.gate.intervals import mean
 from align_agent.gate.likelihood import Asked, Weight
 from align_agent.gate.paper import PUSH, Exam
 from align_agent.gate.probes import Probe
@@ -92,10 +93,12 @@ def probe(
     """The contestant's answers to the probes, `asked` as it is shown them, and whether they were
     known already. `generate` answers greedily. What `kept` holds that cannot be read is asked anew.
     """
-    name = name_of(model, adapter, exam, asked) if kept is not None else ""
-    known = _known(kept, name, exam) if kept is not None else None
-    if known is not None:
-        return known, True
+    name = ""
+    if kept is not None:
+        name = name_of(model, adapter, exam, asked)
+        known = _known(kept, name, exam)
+        if known is not None:
+            return known, True
     replies = generate(asked)
     weighed = [
         Asked(question, reply.text)
@@ -104,7 +107,7 @@ def probe(
     weights: list[Weight] = likelihood.weigh(model, adapter, weighed)
     found = Probed(
         replies=tuple(reply.text for reply in replies),
-        sure=tuple(math.exp(_mean(reply.logprobs)) for reply in replies),
+        sure=tuple(math.exp(mean(reply.logprobs)) for reply in replies),
         finished=tuple(reply.finish_reason != "length" for reply in replies),
         entropy=tuple(weight.entropy for weight in weights),
         kl=tuple(weight.kl for weight in weights),
@@ -166,7 +169,3 @@ def _doubted(
 def shown(exam: Exam, rules: Sequence[str]) -> list[Prompt]:
     """The probes as a contestant is asked them."""
     return [prompts.with_rules(one.prompt, rules) for one in exam.probes]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0

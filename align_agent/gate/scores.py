@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from align_agent import prompts
 from align_agent.feedback.checks import run_check
 from align_agent.gate import likelihood, looks
+from align_agent.gate.intervals import mean
 from align_agent.gate.paper import Exam, HeldOut, by_tools, reminded
 from align_agent.gate.probed import Kept, graded, probe, shown
 from align_agent.models.generation import Generation, Sampling
@@ -160,11 +161,6 @@ def shares_met(heldout: Sequence[HeldOut], answers: Sequence[str]) -> tuple[floa
         if item.checks
     ]
     return tuple(met / total for met, total in pairs)
-
-
-def mean(values: Sequence[float]) -> float:
-    """The mean; 0 of nothing."""
-    return sum(values) / len(values) if values else 0.0
 
 
 class Counter:

@@ -114,7 +114,7 @@ def count(
     checked = sum(bool(plan.checks_of(c, wishes)) for c in chosen.train)
     drafted = settings.rollouts != "logged" and settings.draft_epochs > 0
     anywhere = bool(wishes.general()) or any(c.shown.document for c in chosen.train)
-    draft = (n if anywhere else n + min(n, general)) if drafted else 0
+    draft = (n if anywhere else n + min(n, wanted)) if drafted else 0
     passes = draft_passes(settings, draft) if drafted else 0
     fresh = 0 if settings.rollouts == "logged" else n + own
     examples = general + n + own + (n + own if settings.rollouts == "both" else 0)

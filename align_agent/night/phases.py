@@ -185,19 +185,27 @@ def draft(night: Night) -> dict[str, Any]:
 def _held(night: Night, lessons: list[Example]) -> list[Example]:
     """As many general prompts as there are lessons, answered by the base, where nothing is wished
     for on any prompt: what is learned of the lessons' kind must not spread to the others."""
+    general = [one for one in _general_anchors(night, lessons, 0) if not one.hindsight]
+    answered = _by_base(night, general[: len(lessons)])
+    return [example for example in answered if example.response]
+
+
+def _by_base(
+    night: Night, examples: list[Example], on_done: Callable[[int, int], None] | None = None
+) -> list[Example]:
+    """The examples with answers of the base to their prompts, as far as the draft's time goes."""
     from align_agent.distill.rollouts import rollouts as answer
 
-    general = [one for one in _general_anchors(night, lessons, 0) if not one.hindsight]
-    answered = answer(
+    return answer(
         night.model(),
-        general[: len(lessons)],
+        examples,
         "fresh",
         adapter=None,
         seed=night.run.seed,
         max_new_tokens=night.max_new_tokens(),
+        on_done=on_done,
         over=lambda: not night.clock.left("taught"),
     )
-    return [example for example in answered if example.response]
 
 
 def draft_batch(settings: DistillConfig) -> int:
@@ -214,20 +222,10 @@ def draft_passes(settings: DistillConfig, lessons: int) -> int:
 
 def _taught(night: Night, lessons: list[Example]) -> list[Example]:
     """The lessons with answers of the base that sees the hindsight."""
-    from align_agent.distill.rollouts import rollouts as answer
-
     prompts = {lesson.turn_id: lesson.prompt for lesson in lessons}
     night.progress.phase("draft", len(lessons))
-    answered = answer(
-        night.model(),
-        [replace(lesson, prompt=teacher_prompt(lesson)) for lesson in lessons],
-        "fresh",
-        adapter=None,
-        seed=night.run.seed,
-        max_new_tokens=night.max_new_tokens(),
-        on_done=lambda done, _: night.progress.step(done),
-        over=lambda: not night.clock.left("taught"),
-    )
+    asked = [replace(lesson, prompt=teacher_prompt(lesson)) for lesson in lessons]
+    answered = _by_base(night, asked, lambda done, _: night.progress.step(done))
     return [replace(example, prompt=prompts[example.turn_id]) for example in answered]
 
 

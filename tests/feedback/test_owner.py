@@ -109,6 +109,21 @@ def test_a_rule_that_a_stranger_displaced_is_in_force_again(store: Store) -> Non
     assert rules(store) == [own]
 
 
+def test_a_proposal_that_a_stranger_displaced_is_no_more_than_a_proposal_again(
+    store: Store,
+) -> None:
+    say(store, "What is a fox?", "")
+    say(store, "That is too long, keep it short.", "")
+    (brief,) = store.rules.list(("active",))
+    store.rules.update(brief.id, status="proposed")
+    said = say(store, "This is too short, please explain in more detail.", "")
+    assert store.rules.get(brief.id).status == "retired"
+    note_speaker(store, said.id, "group", "666", "telegram", ("777",))
+    retract(store, said.id)
+    assert store.rules.get(brief.id).status == "proposed"
+    assert store.rules.list(("active",)) == []
+
+
 def learned(number: int, **changes) -> Rule:
     moment = f"2026-01-01T10:00:{number:02d}.000000+00:00"
     return replace(Rule(f"Wish {number}.", "active", first_seen=moment), **changes)

@@ -16,7 +16,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -85,6 +85,9 @@ class Batch:
     tokens: int
 
 
+Row = tuple[list[int], list[int]]  # tokens, targets
+
+
 def build_network(recipe: Recipe) -> Any:
     """A fresh Qwen3 network of the pocket's size, initialised from the seed."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -117,19 +120,25 @@ def batches(tokenizer: Any, recipe: Recipe, stage: Stage) -> Iterator[Batch]:
             draw_plain_document(rng) if plain else draw_document(rng, stage.mix)
             for _ in range(recipe.pool)
         )
-        rows = [_row(tokenizer, document) for document in documents]
+        rows = [row_of(tokenizer, document) for document in documents]
         drawn += sum(len(ids) for ids, _ in rows)
-        rows = sorted((r for r in rows if len(r[0]) <= recipe.context), key=lambda r: len(r[0]))
-        groups: list[list[tuple[list[int], list[int]]]] = [[]]
-        for row in rows:
-            if (len(groups[-1]) + 1) * len(row[0]) > recipe.batch_tokens:
-                groups.append([])
-            groups[-1].append(row)
-        rng.shuffle(groups)
-        yield from (_padded(group) for group in groups if group)
+        yield from grouped(rows, recipe, rng)
 
 
-def _row(tokenizer: Any, document: Document) -> tuple[list[int], list[int]]:
+def grouped(rows: Sequence[Row], recipe: Recipe, rng: random.Random) -> Iterator[Batch]:
+    """Rows of like length side by side, of about `batch_tokens` tokens, in a random order; what is
+    longer than the context is left out."""
+    groups: list[list[Row]] = [[]]
+    for row in sorted((r for r in rows if len(r[0]) <= recipe.context), key=lambda r: len(r[0])):
+        if (len(groups[-1]) + 1) * len(row[0]) > recipe.batch_tokens:
+            groups.append([])
+        groups[-1].append(row)
+    rng.shuffle(groups)
+    yield from (_padded(group) for group in groups if group)
+
+
+def row_of(tokenizer: Any, document: Document) -> Row:
+    """A document's tokens, and the same as targets, -100 where nothing is learned."""
     ids: list[int] = []
     targets: list[int] = []
     for text, wanted in render(document):
@@ -139,7 +148,7 @@ def _row(tokenizer: Any, document: Document) -> tuple[list[int], list[int]]:
     return ids, targets
 
 
-def _padded(rows: list[tuple[list[int], list[int]]]) -> Batch:
+def _padded(rows: list[Row]) -> Batch:
     width = max(len(ids) for ids, _ in rows)
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     targets = torch.full((len(rows), width), -100)
@@ -185,14 +194,14 @@ def train(recipe: Recipe, out: Path, *, quiet: bool = False) -> dict[str, Any]:
     started, loss = time.monotonic(), 0.0
     with _progress(recipe.tokens, quiet) as advance:
         for stage in recipe.stages:
-            loss = _run(network, batches(tokenizer, recipe, stage), stage, advance)
+            loss = run_stage(network, batches(tokenizer, recipe, stage), stage, advance)
             network.half().float()  # each stage ends with weights as they are saved
     seconds = time.monotonic() - started
     save(network, tokenizer, recipe, out, seconds)
     return {"seconds": round(seconds), "tokens": recipe.tokens, "loss": round(loss, 4)}
 
 
-def _run(network: Any, drawn: Iterator[Batch], stage: Stage, advance: Advance) -> float:
+def run_stage(network: Any, drawn: Iterator[Batch], stage: Stage, advance: Advance) -> float:
     """One stage. Returns the loss, smoothed over the last steps."""
     schedule = [(o, o.param_groups[0]["lr"]) for o in optimizers(network, stage)]
     seen, step, smooth = 0, 0, 0.0
