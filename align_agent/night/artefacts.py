@@ -134,7 +134,8 @@ class ProbeFolder:
         try:
             self._files.create().write(name, data)
             kept = sorted(self.path.glob("*.json"), key=lambda file: file.stat().st_mtime)
-            for old in kept[:-KEPT_PROBES]:
+            cut_off = self.path.glob(".*")  # by a kill, while it was written
+            for old in (*kept[:-KEPT_PROBES], *cut_off):
                 old.unlink(missing_ok=True)
         except (AlignAgentError, OSError) as error:
             log.warning("the answers to the probes are not kept: %s", error)

@@ -76,7 +76,8 @@ class Night:
         A night's lessons are chosen for it, its weights may begin with it, and it is judged beside
         it: a rollback meanwhile changes nothing of that, only whether the night may promote.
         """
-        return int(self.run.config.get(SERVED, self.registry.champion()))
+        noted = self.run.config.get(SERVED)
+        return self.registry.champion() if noted is None else int(noted)
 
     def champion(self) -> tuple[int, Path | None]:
         """The version that served when the night began, and its folder: what answers in its place

@@ -99,6 +99,15 @@ def test_nothing_that_the_user_pinned_is_kept(tmp_path, tiny_model):
     assert "mine" not in "".join(file.read_text() for file in kept_in(folder.path))
 
 
+def test_what_a_killed_writer_left_goes_with_the_next_writing(tmp_path, tiny_model):
+    folder = ProbeFolder(tmp_path / "probed")
+    folder.path.mkdir()
+    cut_off = folder.path / ".abc.json.4711"
+    cut_off.write_text('{"replies": ["half of')
+    score(tiny_model, None, EXAM, who="base", kept=folder)
+    assert not cut_off.exists()
+
+
 @pytest.mark.parametrize("bytes_", [b"", b"{", b"[1]", b"{}", b'{"replies": 3}', b"\xff\x00"])
 def test_a_damaged_file_is_asked_anew_and_mended(tmp_path, tiny_model, bytes_):
     folder = ProbeFolder(tmp_path / "probed")
