@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
 
 KIND = "solve"
+ADAPTER = "adapter"  # in the run's folder, until it is kept or thrown away
 
 
 class Keep(Protocol):
@@ -90,6 +92,11 @@ def run_search(
         except Exception as error:
             _end(store, run.id, "failed", str(error))
             raise
+        finally:
+            # Going on needs the attempts alone: the same steps give the same adapter again.
+            shutil.rmtree(folder / ADAPTER, ignore_errors=True)
+            with suppress(OSError):
+                folder.rmdir()  # stopped before the first attempt; not where there is anything
     return found
 
 
@@ -107,12 +114,11 @@ def _search(
 
     model = load_model(settings)
     search = Search(wanted.problem, method, wanted.budget, wanted.seed)
-    adapter = folder / "adapter" if wanted.keep else None
+    adapter = folder / ADAPTER if wanted.keep else None
     solve(model, search, judge, folder=folder, on_round=on_round, adapter=adapter)
     found = {**report.summary(search, judge.level), "run": run_id}
     if wanted.keep and adapter is not None:
         found |= wanted.keep(store.runs.get(run_id), model, search, judge, adapter)
-        shutil.rmtree(adapter, ignore_errors=True)
     page = report.write(folder, found, search, report.credit(model, search))
     for step, figures in enumerate(search.steps):
         store.runs.add_metric(run_id, step, **figures)

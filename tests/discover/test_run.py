@@ -1,0 +1,97 @@
+"""What stays of a `solve` that did not get to its end, and that it can be gone on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from align_agent.config.sections import ModelConfig
+from align_agent.discover.problem import Problem, Verifier
+from align_agent.discover.run import Wanted, run_search
+from align_agent.discover.search import ATTEMPTS
+from align_agent.errors import ContextTooLong
+from align_agent.models.pocket import WEIGHTS
+from align_agent.paths import Home
+from align_agent.records import Run
+from align_agent.store import Store
+
+if TYPE_CHECKING:
+    from align_agent.models.local import LocalModel
+
+PROMPT = "Write a python function that returns all numbers from 1 to n."
+NEVER = Verifier("tests", entry="f", tests="assert f(1) == 1")
+PROBLEM = Problem("never", PROMPT, NEVER, max_new_tokens=8)
+
+
+@pytest.fixture(autouse=True)
+def _pocket(monkeypatch: pytest.MonkeyPatch, pocket: LocalModel) -> None:
+    monkeypatch.setattr("align_agent.models.load.load_model", lambda settings: pocket)
+
+
+@pytest.fixture(scope="module")
+def pocket() -> LocalModel:
+    from align_agent.models.local import LocalModel
+
+    return LocalModel.load(str(WEIGHTS), device="cpu")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home").ensure()
+
+
+class Keeping:
+    """A `Keep` that notes the adapter it is handed, and ends as it is told to."""
+
+    def __init__(self, end: BaseException | None = None) -> None:
+        self.end = end
+        self.weights: list[bytes] = []
+
+    def __call__(self, run: Run, model: Any, search: Any, judge: Any, adapter: Path) -> Any:
+        self.weights.append((adapter / "adapter_model.safetensors").read_bytes())
+        if self.end is not None:
+            raise self.end
+        return {"version": None, "verdict": "reject", "reasons": []}
+
+
+def search(home: Home, keep: Keeping, budget: int = 2, resume: str = "") -> dict[str, Any]:
+    wanted = Wanted(PROBLEM, "auto", budget, resume=resume, keep=keep)
+    return run_search(home, ModelConfig(), wanted, lambda _: None)
+
+
+def only_run(home: Home) -> Run:
+    with Store.open(home.database) as store:
+        (run,) = store.runs.list()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [(RuntimeError("no"), "failed"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_an_adapter_that_was_not_kept_to_the_end_does_not_stay(
+    home: Home, end: BaseException, status: str
+) -> None:
+    with pytest.raises(type(end)):
+        search(home, Keeping(end))
+    run = only_run(home)
+    assert run.status == status
+    assert [path.name for path in (home.runs / run.id).iterdir()] == [ATTEMPTS]
+
+
+def test_a_keeping_that_was_interrupted_is_gone_on_with_over_the_same_adapter(home: Home) -> None:
+    first, second = Keeping(KeyboardInterrupt()), Keeping()
+    with pytest.raises(KeyboardInterrupt):
+        search(home, first, 17)
+    found = search(home, second, 17, resume=only_run(home).id)
+    assert (found["resumed"], found["verdict"]) == (17, "reject")
+    assert second.weights == first.weights
+
+
+def test_a_search_that_ends_before_its_first_attempt_leaves_no_folder(home: Home) -> None:
+    wanted = Wanted(Problem("long", "word " * 2000, NEVER), "auto", 4)
+    with pytest.raises(ContextTooLong):
+        run_search(home, ModelConfig(), wanted, lambda _: None)
+    assert only_run(home).status == "failed"
+    assert list(home.runs.iterdir()) == []
