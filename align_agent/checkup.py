@@ -53,7 +53,7 @@ class Finding:
 def examine(home: Home) -> list[Finding]:
     """Everything that the agent needs, in the order in which to mend it."""
     findings = [_python(), *_packages(), *_torch(), *_home(home), _disk(home), _config(home)]
-    return [*findings, _database(home), _weights(home)]
+    return [*findings, _database(home), _weights(home), _sandbox()]
 
 
 def _python() -> Finding:
@@ -234,6 +234,18 @@ def _pocket() -> Finding:
     if changed:
         return Finding("model", "fail", f"{', '.join(changed)} changed or missing", _REINSTALL)
     return Finding("model", "ok", "pocket, weights as published")
+
+
+def _sandbox() -> Finding:
+    """Which wall stands around code that `solve` and `run_tests` run. All else works without."""
+    from align_agent.sandbox.levels import SandboxUnavailable, told, wall
+
+    try:
+        name, level = wall()
+    except SandboxUnavailable as error:
+        return Finding("sandbox", "warn", error.message, error.hint)
+    cure = "install bubblewrap, for tests that copy files" if name == "landlock" else ""
+    return Finding("sandbox", "warn" if cure else "ok", told(level), cure)
 
 
 def _listed(sums: Path) -> Iterator[tuple[str, str]]:

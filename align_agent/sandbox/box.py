@@ -67,11 +67,13 @@ class Box:
                 bufsize=0,
             )
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _remove(self._folder)
             raise
         try:
             self._write(order_of(name, self.limits, self._folder, uid, **self._order))
             self.held: list[str] = self.read()["held"]
+            if missing := set(self.level.split(" + ")) - set(self.held):
+                raise BoxError(f"the wall does not stand: no {', '.join(sorted(missing))}")
             self._deadline = time.monotonic() + self.limits.seconds
         except BaseException:
             self.close()
@@ -106,7 +108,9 @@ class Box:
             while time.monotonic() < end:  # what was killed takes a moment to be gone
                 os.killpg(self._process.pid, signal.SIGKILL)
                 time.sleep(0.002)
-        shutil.rmtree(self._folder, ignore_errors=True)
+                if not _runs(self._process.pid):
+                    break
+        _remove(self._folder)
 
     def tell(self, message: dict[str, Any]) -> None:
         """Write one line to the box. Raises BoxError when it does not listen."""
@@ -190,6 +194,28 @@ class Box:
         return f"the process ended by itself (exit code {status})"
 
 
+def _runs(group: int) -> bool:
+    """Whether a process of the group is more than a name that nobody has asked after yet."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):
+            state, _, own = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
+            if int(own) == group and state not in "ZX":
+                return True
+    return False
+
+
+def _remove(folder: str) -> None:
+    """Take away a folder of a box whose processes have ended, folders within that were shut too."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for place, names, _ in os.walk(folder):  # only what is left; a folder is opened before entered
+        for name in names:
+            path = Path(place, name)
+            with suppress(OSError):
+                if not path.is_symlink():
+                    path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @cache
 def _sweep() -> None:
     """Take away, once in a process, the folders of boxes whose process was killed."""
@@ -200,7 +226,7 @@ def _sweep() -> None:
             ours = found.st_uid == os.getuid() or (os.geteuid() == 0 and found.st_uid in UIDS)
             old = time.time() - found.st_mtime > _OLD
             if ours and old and owner.isdigit() and not _lives(int(owner)):
-                shutil.rmtree(folder, ignore_errors=True)  # which follows no link
+                _remove(str(folder))  # which follows no link
 
 
 def _lives(pid: int) -> bool:

@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import resource
+import signal
 import struct
 import sys
 import traceback
@@ -21,21 +22,71 @@ from types import SimpleNamespace
 from typing import Any
 
 _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 8, 38, 22
+_PR_SET_CHILD_SUBREAPER = 36
 _CAP_DAC_READ_SEARCH = 2
-_NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x08000000, 0x10000000, 0x20000000, 0x40000000
-# Calls that are refused with EPERM: (x86_64, aarch64). Leaving the process group is among them, so
-# that one signal reaches every child; so are sockets, tracing, and everything that makes a world.
+_NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+_CLONE_PARENT = 0x8000
+_MS_NOSUID, _MS_NODEV, _MS_REC, _MS_PRIVATE = 2, 4, 0x4000, 0x40000
+_RDONLY, _RECURSIVE, _HERE = 1, 0x8000, -100
+_EPERM, _ENOSYS, _ENOTSUP = 1, 38, 95
+
+# Calls by number: (x86_64, aarch64), -1 where there is none. What needs a right that no box has
+# (the clock, swap, quotas) fails by itself and is not listed.
+#
+# Leaving the process group is refused, so that one signal reaches every child; so are sockets,
+# looking into processes, and everything that makes a world. Landlock does not look at the queues
+# and memory that programs of one user share, at their priority, nor at who watches a folder.
 _REFUSED = {
-    "socket": (41, 198), "ptrace": (101, 117), "setsid": (112, 157), "setpgid": (109, 154),
-    "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "unshare": (272, 97),
-    "setns": (308, 268), "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41),
-    "chroot": (161, 51), "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218),
-    "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
-    "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
-    "kexec_load": (246, 104), "init_module": (175, 105), "finit_module": (313, 273),
-    "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424), "memfd_create": (319, 279),
+    "setsid": (112, 157), "setpgid": (109, 154), "unshare": (272, 97), "setns": (308, 268),
+    "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),
+    "accept": (43, 202), "accept4": (288, 242),
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
+    "kcmp": (312, 272), "pidfd_open": (434, 434), "pidfd_getfd": (438, 438),
+    "pidfd_send_signal": (424, 424), "process_madvise": (440, 440), "process_mrelease": (448, 448),
+    "migrate_pages": (256, 238), "move_pages": (279, 239),
+    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51),
+    "move_mount": (429, 429), "open_tree": (428, 428), "fsopen": (430, 430), "fsconfig": (431, 431),
+    "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442),
+    "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
+    "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218), "bpf": (321, 280),
+    "perf_event_open": (298, 241), "userfaultfd": (323, 282), "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294), "init_module": (175, 105), "finit_module": (313, 273),
+    "delete_module": (176, 106), "syslog": (103, 116), "modify_ldt": (154, -1),
+    "memfd_create": (319, 279), "memfd_secret": (447, 447),
+    "fanotify_init": (300, 262), "inotify_init": (253, -1), "inotify_init1": (294, 26),
+    "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190),
+    "semctl": (66, 191), "semop": (65, 193), "semtimedop": (220, 192), "msgget": (68, 186),
+    "msgctl": (71, 187), "msgsnd": (69, 189), "msgrcv": (70, 188), "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    "setpriority": (141, 140), "ioprio_set": (251, 30), "sched_setaffinity": (203, 122),
+    "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
 }  # fmt: skip
+# Neither read nor set: Landlock does not look at them. "Not here" is what `shutil.copy2` can take.
+_ATTRIBUTES = {
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "getxattr": (191, 8),
+    "lgetxattr": (192, 9), "fgetxattr": (193, 10), "listxattr": (194, 11), "llistxattr": (195, 12),
+    "flistxattr": (196, 13), "removexattr": (197, 14), "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+}  # fmt: skip
+# Landlock does not look at these either, and a filter cannot see whose file is meant. Tests that
+# copy files need them: they are refused only where no mount makes all other files read-only.
+_MODES = {
+    "chmod": (90, -1), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chown": (92, -1), "fchown": (93, 55), "lchown": (94, -1), "fchownat": (260, 54),
+    "utime": (132, -1), "utimes": (235, -1), "futimesat": (261, -1), "utimensat": (280, 88),
+}  # fmt: skip
+# Refused but to the box's own first process, where neither a namespace nor Landlock bounds them.
+_SIGNALS = {
+    "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
+}  # fmt: skip
+_PRLIMIT, _SOCKETPAIR, _IOCTL, _FCNTL = (302, 261), (53, 199), (16, 29), (72, 25)
+# Typing on a terminal, sending signals by a file's owner, and the flags that `chattr` sets.
+_IOCTLS = (0x5412, 0x541C, 0x8901, 0x8902, 0x40086602, 0x401C5820)
+_FCNTLS = (8, 15)  # F_SETOWN, F_SETOWN_EX: to whom a file sends signals
 _CLONE3 = 435  # its flags cannot be looked at; with ENOSYS the C library falls back to clone
+_NEWER = 463  # the first call that was not known when this was written; C libraries fall back
 _ARCHES = {"x86_64": (0xC000003E, 0, 56), "aarch64": (0xC00000B7, 1, 220)}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -62,27 +113,41 @@ def limit(limits: dict[str, int]) -> None:
         resource.setrlimit(getattr(resource, name), (value, value))
 
 
-def become(uid: int, keep_reading: bool) -> None:
-    """Another user, for good. Root starts boxes so: no limit on processes binds root.
+def threads_of(uid: int) -> int:
+    """How many a user runs by now: the limit on processes counts all of them."""
+    found = 0
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        try:
+            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == uid:  # noqa: PTH116
+                found += len(os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
+        except OSError:
+            continue  # it ended meanwhile
+    return found
+
+
+def become(uid: int | None, keep_reading: bool) -> None:
+    """Another user, for good, and without any right. Root starts boxes so: no limit on processes
+    binds root. With None the user stays: one in namespaces has all rights there, until now.
 
     `keep_reading` keeps the one right to pass through private folders, where the interpreter may
     lie; Landlock says what may be read.
     """
-    _check(_libc.prctl(_PR_SET_KEEPCAPS, int(keep_reading), 0, 0, 0), "keep capabilities")
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    if uid is not None:
+        _check(_libc.prctl(_PR_SET_KEEPCAPS, int(keep_reading), 0, 0, 0), "keep capabilities")
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
     rights = 1 << _CAP_DAC_READ_SEARCH if keep_reading else 0
     header = struct.pack("=Ii", 0x20080522, 0)
     _check(_libc.capset(header, struct.pack("=IIIIII", rights, rights, 0, 0, 0, 0)), "capset")
 
 
-def leave_the_network(root: bool) -> bool:
-    """Network, IPC and process namespaces of its own, where the kernel allows them. The caller
-    goes on as process 1 of them, whose end is the end of all others."""
+def leave_the_machine(root: bool) -> None:
+    """Mounts, network, IPC and processes of its own. What this process starts next is process 1
+    among them."""
     uid, gid = os.getuid(), os.getgid()
-    if _libc.unshare(_NEWNET | _NEWIPC | _NEWPID | (0 if root else _NEWUSER)):
-        return False
+    kinds = _NEWNS | _NEWNET | _NEWIPC | _NEWPID | (0 if root else _NEWUSER)
+    _check(_libc.unshare(kinds), "namespaces")
     for name, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{uid} {uid} 1"),
@@ -91,23 +156,74 @@ def leave_the_network(root: bool) -> bool:
         if not root:
             with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123
                 file.write(text)
+
+
+def leave_a_guard(namespaces: bool) -> None:
+    """Go on in a child. This process waits for it, and passes on how it ended.
+
+    In namespaces the child is process 1, whose end is the end of all others. Elsewhere the guard
+    sees to that, and ends the whole group when who started the box is killed.
+    """
+    if not namespaces:
+        _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "guard")
     child = os.fork()
-    if child:
-        os.close(0)
-        os.close(1)
-        _, status = os.waitpid(child, 0)
-        code = os.waitstatus_to_exitcode(status)
-        os._exit(128 - code if code < 0 else code)  # a signal as a shell tells it
-    return True
+    if not child:
+        return
+    if not namespaces:
+        signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    os.close(0)
+    os.close(1)
+    _, status = os.waitpid(child, 0)
+    if not namespaces:
+        _end_the_rest()
+    code = os.waitstatus_to_exitcode(status)
+    os._exit(128 - code if code < 0 else code)  # a signal as a shell tells it
+
+
+def _end_the_rest() -> None:
+    """End every child of this process, and theirs, which become its own as they lose their
+    parent."""
+    own = str(os.getpid())
+    while True:
+        for name in os.listdir("/proc"):  # noqa: PTH208
+            try:
+                with open(f"/proc/{name}/stat") as file:  # noqa: PTH123
+                    if file.read().rpartition(")")[2].split()[1] == own:
+                        os.kill(int(name), signal.SIGKILL)
+            except (OSError, IndexError, ValueError):
+                continue  # no process, or one that ended meanwhile
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def seal(folder: str, room: int, uid: int) -> None:
+    """Every file read-only, by mounts that nobody else sees; `folder` empty, in memory, `room`
+    bytes large."""
+    _check(_libc.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None), "private mounts")
+    options = f"size={room},nr_inodes=65536,mode=700,uid={uid},gid={uid}".encode()
+    flags = _MS_NOSUID | _MS_NODEV
+    _check(_libc.mount(b"box", folder.encode(), b"tmpfs", flags, options), "a folder in memory")
+    for path, how, on, off in (("/", _RECURSIVE, _RDONLY, 0), (folder, 0, 0, _RDONLY)):
+        wanted = struct.pack("=QQQQ", on, off, 0, 0)
+        done = _libc.syscall(442, _HERE, path.encode(), how, wanted, len(wanted))
+        _check(done, "read-only mounts")
+    os.chdir(folder)
 
 
 def landlock(readable: list[str], writable: str) -> bool:
-    """Files: read and run what is under `readable`, write under `writable`, nothing else. Where
-    the kernel can, no signals and no abstract sockets to the outside. False without Landlock."""
+    """Files: read and run what is under `readable`, write under `writable`, nothing else. Returns
+    whether signals and abstract sockets to the outside are refused too (version 6).
+
+    Raises OSError below version 3, which lets files be emptied that may only be read.
+    """
     version = _libc.syscall(444, None, 0, 1)
-    if version < 1:
-        return False
-    everything = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(version, 16)) - 1
+    if version < 3:
+        found = f"version {version}" if version > 0 else "none"
+        raise OSError(f"Landlock: {found}, version 3 is needed (Linux 6.2)")
+    everything = (1 << (15 if version < 5 else 16)) - 1
     scoped = 3 if version >= 6 else 0
     attributes = struct.pack("=QQQ", everything, 3 if version >= 4 else 0, scoped)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
@@ -127,62 +243,110 @@ def landlock(readable: list[str], writable: str) -> bool:
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _check(_libc.syscall(446, ruleset, 0), "landlock_restrict_self")
     os.close(ruleset)
-    return True
+    return bool(scoped)
 
 
-def seccomp() -> bool:
-    """Refuse the calls of `_REFUSED` from now on. False on an architecture that is not known."""
+Line = tuple[int, int, int, int]
+_ALLOW: Line = (0x06, 0, 0, 0x7FFF0000)
+
+
+def _refuse(error: int = _EPERM) -> Line:
+    return (0x06, 0, 0, 0x00050000 | error)
+
+
+def _when(number: int, *lines: Line) -> list[Line]:
+    """Lines for one call alone; the last of them decides it."""
+    return [(0x15, 0, len(lines), number), *lines]
+
+
+def _one_of(place: int, values: tuple[int, ...], found: Line, else_: Line) -> list[Line]:
+    """Decide by the call's argument at `place`, counted from 0. Its lower half is the whole of an
+    `int`, which all of these are."""
+    tests = [line for value in values for line in ((0x15, 0, 1, value), found)]
+    return [(0x20, 0, 0, 16 + 8 * place), *tests, else_]
+
+
+def filter_of(column: int, clone: int, *, modes: bool, signals: bool) -> list[Line]:
+    """The rules behind the check of the architecture. `modes` and `signals`: whether the calls of
+    `_MODES` and `_SIGNALS` may be made, because something else bounds them."""
+    program: list[Line] = []
+    refused = {**_REFUSED, **({} if modes else _MODES)}
+    for numbers, error in (
+        *((numbers, _EPERM) for numbers in refused.values()),
+        *((numbers, _ENOTSUP) for numbers in _ATTRIBUTES.values()),
+    ):
+        if numbers[column] >= 0:
+            program += _when(numbers[column], _refuse(error))
+    own = (os.getpid(),)
+    for name, numbers in _SIGNALS.items() if not signals else ():
+        allowed = (0, *own) if name == "kill" else own  # 0: its own process group
+        program += _when(numbers[column], *_one_of(0, allowed, _ALLOW, _refuse()))
+    program += _when(_PRLIMIT[column], *_one_of(0, (0,), _ALLOW, _refuse()))
+    program += _when(_IOCTL[column], *_one_of(1, _IOCTLS, _refuse(), _ALLOW))
+    program += _when(_FCNTL[column], *_one_of(1, _FCNTLS, _refuse(), _ALLOW))
+    # Pairs of streams alone, which event loops need: one of datagrams can be sent to anybody.
+    program += _when(
+        _SOCKETPAIR[column],
+        (0x20, 0, 0, 16), (0x15, 1, 0, 1), _refuse(),
+        (0x20, 0, 0, 24), (0x54, 0, 0, 0xF), (0x15, 0, 1, 1), _ALLOW, _refuse(),
+    )  # fmt: skip
+    flags = _NEWUSER | _CLONE_PARENT
+    program += _when(clone, (0x20, 0, 0, 16), (0x45, 0, 1, flags), _refuse(), _ALLOW)
+    return [*program, _ALLOW]
+
+
+def seccomp(*, modes: bool, signals: bool) -> None:
+    """Refuse calls from now on, see `filter_of`. Raises OSError on an architecture that is not
+    known."""
     known = _ARCHES.get(platform.machine())
     if known is None:
-        return False
+        raise OSError(f"seccomp: the calls of {platform.machine()} are not known")
     arch, column, clone = known
-    program: list[tuple[int, int, int, int]] = [
+    program: list[Line] = [
         (0x20, 0, 0, 4),  # load the architecture
         (0x15, 1, 0, arch),
         (0x06, 0, 0, 0x80000000),  # another one: kill
         (0x20, 0, 0, 0),  # load the call's number
         (0x35, 0, 1, 0x40000000),  # x86's x32 calls
-        (0x06, 0, 0, 0x00050001),
-        (0x15, 0, 1, _CLONE3),
-        (0x06, 0, 0, 0x00050026),
-    ]
-    for numbers in _REFUSED.values():
-        program += [(0x15, 0, 1, numbers[column]), (0x06, 0, 0, 0x00050001)]
-    program += [
-        (0x15, 0, 3, clone),
-        (0x20, 0, 0, 16),  # clone's flags
-        (0x45, 0, 1, _NEWUSER),
-        (0x06, 0, 0, 0x00050001),
-        (0x06, 0, 0, 0x7FFF0000),
+        _refuse(),
+        (0x35, 0, 1, _NEWER),
+        _refuse(_ENOSYS),
+        *_when(_CLONE3, _refuse(_ENOSYS)),
+        *filter_of(column, clone, modes=modes, signals=signals),
     ]
     code = b"".join(struct.pack("=HBBI", *line) for line in program)
     held = ctypes.create_string_buffer(code, len(code))
     filter_ = struct.pack("=HxxxxxxQ", len(program), ctypes.addressof(held))
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _check(_libc.prctl(_PR_SET_SECCOMP, 2, filter_, 0, 0), "seccomp")
-    return True
 
 
 def lock(order: dict[str, Any]) -> list[str]:
-    """Every lock that was ordered. Returns those that hold."""
+    """Every lock that was ordered, all or nothing: raises OSError. Returns what holds."""
     _libc.prctl(_PR_SET_PDEATHSIG, 9)
-    held = []
-    uid = order["uid"]
-    if order["wall"] == "bubblewrap":
-        if uid is not None:
-            become(uid, keep_reading=False)
-        held.append("bubblewrap")
+    wall, uid, limits = order["wall"], order["uid"], dict(order["limits"])
+    modes = signals = True
+    held = [wall]
+    if wall == "bubblewrap":
+        become(uid, keep_reading=False)
     else:
-        if leave_the_network(root=uid is not None):
-            held.append("namespaces")
-        if uid is not None:
-            become(uid, keep_reading=True)
-        if landlock(order["readable"], order["writable"]):
+        namespaces = wall == "namespaces"
+        if namespaces:
+            leave_the_machine(root=uid is not None)
+        elif uid is None:
+            limits["processes"] += threads_of(os.getuid())
+        leave_a_guard(namespaces)
+        if namespaces:
+            seal(order["writable"], limits["room"], os.getuid() if uid is None else uid)
             held.append("landlock")
+        become(uid, keep_reading=uid is not None)
+        scoped = landlock(order["readable"], order["writable"])
+        # No user but root may send signals to another.
+        modes, signals = namespaces, namespaces or scoped or uid is not None
     _libc.prctl(_PR_SET_PDEATHSIG, 9)  # once more: another user begins without it
-    limit(order["limits"])
-    if seccomp():
-        held.append("seccomp")
+    limit(limits)
+    seccomp(modes=modes, signals=signals)
+    held += ["seccomp", *([] if modes else ["no chmod"]), *([] if signals else ["no signals"])]
     return held
 
 

@@ -1,8 +1,12 @@
 """Which walls this machine can put around a box, found out by trying. Starts no code of others.
 
-Two walls: bubblewrap, where it is installed and works (a root of its own, in memory), else the
-kernel's Landlock with namespaces where an ordinary user may have them. Both with seccomp. Where
-neither works nothing is run at all.
+Three walls, the first that stands is used, for root as for an ordinary user. All with seccomp:
+
+- bubblewrap, where it is installed and works: a root of its own, in memory;
+- the kernel's namespaces with its Landlock: files read-only by mounts, an own folder in memory;
+- Landlock alone (Linux 6.2), where namespaces are not given: seccomp refuses more, see `MEANS`.
+
+A wall stands whole or not at all, and where none does nothing is run.
 """
 
 from __future__ import annotations
@@ -21,7 +25,17 @@ from typing import Any, Literal
 
 from align_agent.errors import AlignAgentError
 
-Wall = Literal["bubblewrap", "landlock"]
+Wall = Literal["bubblewrap", "namespaces", "landlock"]
+WALLS: tuple[Wall, ...] = ("bubblewrap", "namespaces", "landlock")
+# What each word of a level says, for people. Those with "no" cost what may be missed.
+MEANS = {
+    "bubblewrap": "sees the system's programs and an own folder alone",
+    "namespaces": "files read-only, its own folder in memory, no process of others in sight",
+    "landlock": "reads the system's programs, writes in its own folder alone",
+    "seccomp": "no sockets, no looking into processes",
+    "no chmod": "modes, owners and dates of files cannot be changed, not even in its own folder",
+    "no signals": "signals reach its own first process and its whole group alone",
+}
 INNER = Path(__file__).with_name("inner.py")
 BOX = "/box"  # where the empty folder is inside bubblewrap
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/alternatives", "/etc/ld.so.cache")
@@ -46,7 +60,7 @@ class Limits:
 
     memory: int = 1 << 30  # bytes of address space of one process
     file: int = 16 << 20  # bytes of one file
-    room: int = 64 << 20  # bytes of all files (bubblewrap)
+    room: int = 64 << 20  # bytes of all files (bubblewrap, namespaces)
     output: int = 1 << 20  # bytes of what it prints
     processes: int = 16  # threads included
     cpu: int = 10  # seconds of one process
@@ -57,6 +71,7 @@ class Limits:
         return {
             "memory": self.memory,
             "file": self.file,
+            "room": self.room,
             "processes": self.processes,
             "cpu": self.cpu,
         }
@@ -68,16 +83,29 @@ def python() -> str:
 
 
 def readable() -> list[str]:
-    """What a box may read: the system's programs and the interpreter's installation."""
+    """What a box may read: the system's programs and the interpreter's installation. Raises
+    SandboxUnavailable when that is a folder with the home in it."""
     prefix = str(Path(python()).parents[1])
+    if _home().is_relative_to(prefix):
+        raise SandboxUnavailable(
+            f"code cannot be run safely with {python()}: it may read {prefix} and so your home",
+            hint="use a Python in a folder of its own, such as one of uv, pyenv or the system",
+        )
     inside = any(prefix == path or prefix.startswith(path + "/") for path in _SYSTEM)
     return [path for path in _SYSTEM if Path(path).exists()] + ([] if inside else [prefix])
+
+
+def _home() -> Path:
+    try:
+        return Path.home().resolve()
+    except RuntimeError:  # a user without an entry and without HOME
+        return Path("/nonexistent")
 
 
 def command(wall: Wall, limits: Limits) -> list[str]:
     """The command line that starts `inner.py` behind a wall."""
     inner = [python(), "-I", "-S", "-B", "-c", INNER.read_text(encoding="utf-8")]
-    if wall == "landlock":
+    if wall != "bubblewrap":
         return inner
     shown: list[str] = []
     for path in readable():
@@ -87,8 +115,9 @@ def command(wall: Wall, limits: Limits) -> list[str]:
             shown += ["--symlink", str(Path(path).readlink()), path]
         else:
             shown += ["--ro-bind", path, path]
+    apart = _AS_ROOT if os.geteuid() == 0 else ("--unshare-all", "--cap-drop", "ALL")
     return [
-        "bwrap", *(_AS_ROOT if os.geteuid() == 0 else ("--unshare-all", "--cap-drop", "ALL")),
+        shutil.which("bwrap") or "bwrap", *apart,
         "--die-with-parent", "--new-session", "--clearenv", *shown,
         "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev",
         "--perms", "0777", "--size", str(limits.room), "--tmpfs", BOX,
@@ -116,23 +145,24 @@ def wall() -> tuple[Wall, str]:
     """The wall in use and all that holds, such as "bubblewrap + seccomp". Raises
     SandboxUnavailable."""
     reasons = []
-    tried: tuple[Wall, ...] = ("bubblewrap", "landlock")
-    for name in tried:
+    for name in WALLS:
         if name == "bubblewrap" and shutil.which("bwrap") is None:
             reasons.append("bubblewrap is not installed")
             continue
         try:
-            held = probe(name)
+            return name, " + ".join(probe(name))
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             reasons.append(f"{name}: {error}")
-            continue
-        if "seccomp" in held and (name in held):
-            return name, " + ".join(held)
-        reasons.append(f"{name}: only {', '.join(held) or 'nothing'} holds")
     raise SandboxUnavailable(
         "code cannot be run safely on this machine: " + "; ".join(reasons),
-        hint="install bubblewrap (`apt install bubblewrap`), or use Linux 5.13 or newer",
+        hint="install bubblewrap (`apt install bubblewrap`), or use Linux 6.2 or newer",
     )
+
+
+def told(level: str) -> str:
+    """A level with what its wall does, and what cannot be done behind it."""
+    wall, *more = level.split(" + ")
+    return "; ".join([f"{level}: {MEANS[wall]}", *(MEANS[w] for w in more if w.startswith("no "))])
 
 
 def order_of(wall: Wall, limits: Limits, folder: str, uid: int | None, **more: Any) -> bytes:
@@ -149,7 +179,8 @@ def order_of(wall: Wall, limits: Limits, folder: str, uid: int | None, **more: A
 
 
 def probe(name: Wall) -> list[str]:
-    """Start a box that does nothing, and hear what holds in it. Raises OSError, ValueError."""
+    """Start a box that does nothing, and hear what holds in it. Raises OSError and ValueError when
+    the wall does not stand whole."""
     limits = Limits(seconds=60.0)
     with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder:
         uid = other_user()

@@ -15,6 +15,7 @@ from cli_helpers import Cli, Result
 from align_agent import checkup
 from align_agent.models import pocket
 from align_agent.paths import Home
+from align_agent.sandbox import levels
 
 
 def finding(result: Result, name: str) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def doctor(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
 def test_doctor_finds_nothing_missing_here(cli: Cli, made: Home) -> None:
     rows = cli("doctor", "--json").json
     assert {"python", "torch", "peft", "langgraph", "apscheduler", "gpu", "disk", "home", "config",
-            "database", "model"} <= {row["name"] for row in rows}  # fmt: skip
+            "database", "model", "sandbox"} <= {row["name"] for row in rows}  # fmt: skip
     assert not [row for row in rows if row["status"] == "fail"]
 
 
@@ -198,6 +199,36 @@ def test_missing_sums_are_told(weights: Path) -> None:
 def test_another_base_model_is_named(doctor: Cli, made: Home) -> None:
     made.config.write_text("model:\n  base: some/model\n")
     assert "some/model" in finding(doctor(), "model")["message"]
+
+
+@pytest.mark.parametrize(
+    ("level", "status", "said", "cure"),
+    [
+        ("namespaces + landlock + seccomp", "ok", "files read-only", ""),
+        ("landlock + seccomp + no chmod", "warn", "not even in its own folder", "bubblewrap"),
+    ],
+)
+def test_doctor_says_which_wall_stands_and_what_it_costs(
+    doctor: Cli, made: Home, monkeypatch: pytest.MonkeyPatch,
+    level: str, status: str, said: str, cure: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(levels, "wall", lambda: (level.split()[0], level))
+    found = finding(doctor(), "sandbox")
+    assert (found["status"], found["cure"] != "") == (status, cure != "")
+    assert level in found["message"]
+    assert said in found["message"]
+    assert cure in found["cure"]
+
+
+def test_a_machine_without_a_wall_is_told_what_to_install(
+    doctor: Cli, made: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> None:
+        raise levels.SandboxUnavailable("no wall", hint="install one")
+
+    monkeypatch.setattr(levels, "wall", none)
+    found = finding(doctor(), "sandbox")
+    assert (found["status"], found["message"], found["cure"]) == ("warn", "no wall", "install one")
 
 
 def test_doctor_runs_where_torch_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

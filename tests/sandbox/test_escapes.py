@@ -1,4 +1,5 @@
-"""Code in a box tries to get out, to last, or to take more than its share. Every wall is tried."""
+"""Code in a box tries to get out, to last, or to take more than its share. Every wall is tried, as
+root and as an ordinary user."""
 
 from __future__ import annotations
 
@@ -9,35 +10,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from align_agent.sandbox import box as box_module
 from align_agent.sandbox import levels
 from align_agent.sandbox.box import Box, BoxError
-from align_agent.sandbox.levels import Limits, SandboxUnavailable
+from align_agent.sandbox.levels import Limits
 
 QUICK = Limits(memory=256 << 20, seconds=20, cpu=3)
-
-
-def works(name: levels.Wall) -> bool:
-    try:
-        return name in levels.probe(name)
-    except (OSError, ValueError):
-        return False
-
-
-@pytest.fixture(scope="module", params=["bubblewrap", "landlock"])
-def wall(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each wall that this machine can put up, in turn."""
-    name = request.param
-    if not works(name):
-        pytest.skip(f"{name} does not work on this machine")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(box_module, "wall", lambda: (name, name))
-        yield name
 
 
 def run(source: str, limits: Limits = QUICK) -> tuple[int | None, str, str]:
@@ -91,7 +72,7 @@ while True:
         os.execv("/bin/sleep", ["align-fork-bomb", "300"])
 time.sleep(60)
 """
-    with Box("program", Limits(seconds=2, processes=12), source=bomb, stdin="") as box:
+    with Box("program", Limits(seconds=1, processes=12), source=bomb, stdin="") as box:
         _, text, why = box.finish()
     assert "timed out" in why
     assert 0 < int(text.split()[0]) <= 12
@@ -112,9 +93,9 @@ def test_endless_output_is_cut_off(wall: str) -> None:
 
 
 def test_an_endless_loop_is_ended(wall: str) -> None:
-    status, _, why = run("while True: pass", Limits(seconds=1))
+    status, _, why = run("while True: pass", Limits(seconds=0.3))
     assert status is None
-    assert why == "timed out after 1 s"
+    assert why == "timed out after 0.3 s"
 
 
 def test_nothing_is_written_outside(wall: str, tmp_path: Path) -> None:
@@ -186,7 +167,7 @@ def test_it_cannot_signal_who_started_it(wall: str) -> None:
     try:
         run(
             "import os, signal\n"
-            f"for pid in ({os.getpid()}, os.getppid() or {os.getpid()}, {other.pid}):\n"
+            f"for pid in ({os.getpid()}, os.getppid() or {os.getpid()}, {other.pid}, -1):\n"
             "    try:\n"
             "        os.kill(pid, signal.SIGUSR1)\n"
             "    except OSError: pass"
@@ -226,13 +207,15 @@ def test_a_killed_parent_takes_the_box_with_it(wall: str) -> None:
     starter = (
         "import sys, time\n"
         "from align_agent.sandbox import box, levels\n"
-        f"box.wall = lambda: ({wall!r}, '')\n"
-        f"with box.Box('command', command='exec sleep {mark}') as one:\n"
+        f"box.wall = lambda: ({wall!r}, {wall!r})\n"
+        f"with box.Box('command', command='sleep {mark} & exec sleep {mark}') as one:\n"
         "    print('up', flush=True)\n    time.sleep(60)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     assert parent.stdout.readline() == "up\n"
+    while len(running(mark)) < 3:  # the parent itself, and both that sleep
+        time.sleep(0.01)
     parent.kill()
     parent.wait()
     assert gone(mark)
@@ -242,10 +225,13 @@ def test_a_killed_parent_takes_the_box_with_it(wall: str) -> None:
 def test_nothing_is_left_on_disk(
     wall: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = tmp_path / "boxes"
+    folder.mkdir()
+    folder.chmod(0o755)
     tmp_path.chmod(0o755)
-    run("open('left', 'w').write('x'); import os; os.mkdir('deep'); os.chmod('deep', 0)")
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    run("open('left', 'w').write('x'); import os; os.mkdir('deep', 0)")
+    assert list(folder.iterdir()) == []
 
 
 def test_a_reader_that_is_gone_is_told_in_words(wall: str) -> None:
@@ -256,13 +242,3 @@ def test_a_reader_that_is_gone_is_told_in_words(wall: str) -> None:
         assert box.read() == {"ready": True}
         box.tell({"name": "f", "args": ["list", []], "kwargs": ["dict", []]})
         box.read()
-
-
-def test_without_any_wall_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(name: str) -> list[str]:
-        raise OSError("not here")
-
-    monkeypatch.setattr(levels, "probe", broken)
-    with pytest.raises(SandboxUnavailable) as raised:
-        levels.wall.__wrapped__()
-    assert "bubblewrap" in raised.value.hint
