@@ -71,6 +71,10 @@ bench-serve: $(stamp) ## how fast the server is beside the bare model
 bench-engine: $(stamp) ## training beside TRL 1.16 and a loop as CLaaS runs it; TRL goes into .cache/
 	$(bin)/python benchmarks/engine/run.py $(BENCH_ARGS)
 
+.PHONY: bench-gpu
+bench-gpu: $(stamp) ## training at the shapes of Qwen3-4B and 8B on a card (BENCH_ARGS=--tiny without one)
+	PYTHONPATH=.:benchmarks $(bin)/python -W ignore benchmarks/engine/gpu.py $(BENCH_ARGS)
+
 .PHONY: bench-growth
 bench-growth: $(stamp) ## time and memory against the number and length of turns, and a picture (4 minutes)
 	OMP_NUM_THREADS=1 PYTHONPATH=.:benchmarks $(bin)/python benchmarks/engine/growth.py $(BENCH_ARGS)

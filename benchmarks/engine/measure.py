@@ -1,7 +1,7 @@
 """One way of training at one shape, in a process of its own: prints one JSON line.
 
 Ways: `ours` (a night of three epochs, the teacher's side computed once and counted), `padded` (the
-same without sharing beginnings), `claas` (a loop as CLaaS runs it: one sample at a time, three
+same without sharing beginnings), `whole` (the same with whole logits), `claas` (a loop as CLaaS runs it: one sample at a time, three
 forward passes, whole logits, JSD).
 """
 
@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from engine.shapes import RANK, Shape, build, conversation, separate_turns
 
+from align_agent.distill import gradient, teacher
 from align_agent.distill.batches import families_of, plan_batches
-from align_agent.distill.gradient import Lesson, gradient_of
+from align_agent.distill.gradient import Lesson, gradient_of, train_mode
 from align_agent.distill.loss import Formula
 from align_agent.distill.teacher import teacher_rows
 from align_agent.models import tree
@@ -57,9 +58,11 @@ def night(
     *,
     prompt_gradient: bool = True,
     compiled: bool = False,
+    checkpointing: bool = False,
 ) -> dict:
     """A night over the pairs: seconds in all, for the teacher, and for each step."""
     student = model.fresh_lora(RANK, 32, 0.0, 0)
+    train_mode(student, checkpointing)
     network = student.get_base_model()
     if compiled:
         tree.can_pack(network)  # what finds out how it may attend is not to be compiled
@@ -69,7 +72,7 @@ def night(
     formula = Formula(token_clip=10.0, sample_cap=2.0)
     started = finish(model.device)
     rows = teacher_rows(model, pairs, top_k, exact=exact, tokens=tokens)
-    teacher = finish(model.device) - started
+    taught = finish(model.device) - started
     lessons = [Lesson(*one) for one in zip(pairs, rows, strict=True)]
     sequences = [pair.student_ids for pair in pairs]
     steps = []
@@ -82,7 +85,7 @@ def night(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         steps.append(finish(model.device) - begun)
-    return {"seconds": finish(model.device) - started, "teacher": teacher, "steps": steps}
+    return {"seconds": finish(model.device) - started, "teacher": taught, "steps": steps}
 
 
 def claas(model: Any, pairs: list, epochs: int) -> dict:
@@ -116,7 +119,7 @@ def claas(model: Any, pairs: list, epochs: int) -> dict:
 
 def parse() -> argparse.Namespace:
     ask = argparse.ArgumentParser()
-    ask.add_argument("way", choices=("ours", "padded", "claas"))
+    ask.add_argument("way", choices=("ours", "padded", "whole", "claas"))
     ask.add_argument("--vocab", type=int, default=8192)
     ask.add_argument("--turns", type=int, default=16)
     ask.add_argument("--epochs", type=int, default=3)
@@ -129,6 +132,7 @@ def parse() -> argparse.Namespace:
     ask.add_argument("--conversation", action="store_true")
     ask.add_argument("--exact", action="store_true")
     ask.add_argument("--cut", action="store_true", help="no gradient through the prompt")
+    ask.add_argument("--checkpointing", action="store_true", help="each layer computed twice")
     ask.add_argument("--compile", action="store_true", help="torch.compile, its time counted")
     ask.add_argument("--threads", type=int, default=1)
     return ask.parse_args()
@@ -150,6 +154,8 @@ def main() -> None:
     loaded = now_mb(model.device)
     if given.way == "padded":
         tree.can_pack = lambda network: False
+    if given.way == "whole":
+        gradient.has_plain_head = teacher.has_plain_head = lambda network: False
     if given.way == "claas":
         claas(model, warm, 1)
         found = claas(model, pairs, given.epochs)
@@ -165,6 +171,7 @@ def main() -> None:
             given.exact,
             prompt_gradient=not given.cut,
             compiled=given.compile,
+            checkpointing=given.checkpointing,
         )
     answered = given.epochs * sum(len(pair.targets) for pair in pairs)
     print(

@@ -79,7 +79,9 @@ def kept() -> dict[str, Any]:
 def one_vocabulary(vocab: int, turns: int, steps: int, threads: int) -> dict[str, Any]:
     """TRL's default, the plain loop and ours at one size of the vocabulary."""
     size = ["--vocab", str(vocab)]
-    trl = measured(trl_python(), "trl_step.py", *size, "--steps", str(steps), threads=threads)
+    shape = json.dumps({"vocab": vocab})
+    trl = measured(trl_python(), "trl_step.py", "--shape", shape, "--steps", str(steps),
+                   threads=threads)  # fmt: skip
     ours = measured(sys.executable, "measure.py", "ours", *size, "--turns", str(turns),
                     threads=threads)  # fmt: skip
     loop = measured(sys.executable, "measure.py", "claas", *size, "--turns", "4", "--epochs", "1",

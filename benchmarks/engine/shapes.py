@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
+from align_agent.distill import memory
 from align_agent.distill.pairs import Pair
 from align_agent.models import lora
 
@@ -31,6 +33,13 @@ class Shape:
     context: int = 64
     completion: int = 128
     tied: bool = True
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the network, but for the norms' few."""
+        attention = self.hidden * self.head_dim * 2 * (self.heads + self.kv_heads)
+        layer = attention + 3 * self.hidden * self.inter
+        return self.layers * layer + self.vocab * self.hidden * (1 if self.tied else 2)
 
 
 QWEN3_4B = Shape(151_936, 2560, 36, 32, 8, 9728, 128, 8, 1024, 256, 256)
@@ -63,6 +72,26 @@ def build(shape: Shape, device: str = "cpu", dtype: torch.dtype = torch.float32)
             network = Qwen3ForCausalLM(config)
         finally:
             torch.set_default_dtype(before)
+    return _model(network, shape, dtype)
+
+
+def build_packed(shape: Shape, device: str, computed: torch.dtype) -> Any:
+    """The same network in 4 bits: written to a folder and loaded again, as a base is quantised."""
+    from transformers import AutoModelForCausalLM
+
+    from align_agent.models.quantize import in_four_bits
+
+    with tempfile.TemporaryDirectory(prefix="shape-") as folder:
+        made = build(shape, device, computed).network()
+        made.save_pretrained(folder)
+        del made
+        memory.give_back()
+        packed = in_four_bits(computed, torch.device(device))
+        network = AutoModelForCausalLM.from_pretrained(folder, dtype=computed, **packed)
+    return _model(network, shape, computed)
+
+
+def _model(network: Any, shape: Shape, dtype: torch.dtype) -> Any:
     network = network.eval().requires_grad_(False)
     return SimpleNamespace(
         network=lambda adapter=None: network,

@@ -8,7 +8,6 @@ import argparse
 import json
 import logging
 import os
-import resource
 import statistics
 import sysconfig
 import tempfile
@@ -27,20 +26,15 @@ logging.disable(logging.WARNING)
 
 import datasets  # noqa: E402
 import torch  # noqa: E402
+from engine.measure import now_mb, peak_mb  # noqa: E402
+from engine.shapes import Shape, build  # noqa: E402
 from peft import LoraConfig  # noqa: E402
 from tokenizers import ByteLevelBPETokenizer  # noqa: E402
 from transformers import (  # noqa: E402
     PreTrainedTokenizerFast,
-    Qwen3Config,
-    Qwen3ForCausalLM,
     TrainerCallback,
 )
 from trl.experimental.sdft import SDFTConfig, SDFTTrainer  # noqa: E402
-
-
-def now_mb() -> float:
-    with Path("/proc/self/status").open() as lines:
-        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
 class Logged(SDFTTrainer):
@@ -101,38 +95,18 @@ def exact_text(made, ids: list[int], start: int, length: int) -> str:
     raise SystemExit("no slice of that length")
 
 
-def random_network(vocab: int):
-    """The shape of the benchmark, with random weights."""
-    return Qwen3ForCausalLM(
-        Qwen3Config(
-            vocab_size=vocab,
-            hidden_size=256,
-            intermediate_size=768,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            head_dim=64,
-            max_position_embeddings=4096,
-            tie_word_embeddings=True,
-            pad_token_id=0,
-            eos_token_id=1,
-            bos_token_id=None,
-        )
-    )
-
-
-def settings_of(given: argparse.Namespace, folder: Path) -> SDFTConfig:
+def settings_of(given: argparse.Namespace, shape: Shape, folder: Path) -> SDFTConfig:
     """TRL's own defaults where they matter, nothing written."""
     return SDFTConfig(
         output_dir=str(folder / "out"),
-        per_device_train_batch_size=given.batch,
+        per_device_train_batch_size=shape.batch,
         gradient_accumulation_steps=1,
         max_steps=given.steps,
         learning_rate=1e-3,
         lr_scheduler_type="constant",
         num_generations=1,
-        max_prompt_length=given.prompt + given.context + 32,
-        max_completion_length=given.completion,
+        max_prompt_length=shape.prompt + shape.context + 32,
+        max_completion_length=shape.completion,
         distillation_mode=given.mode,
         distillation_alpha=0.5,
         distillation_topk=100,
@@ -140,8 +114,8 @@ def settings_of(given: argparse.Namespace, folder: Path) -> SDFTConfig:
         teacher_model_kind="base",
         report_to="none",
         save_strategy="no",
-        use_cpu=True,
-        bf16=False,
+        use_cpu=given.device == "cpu",
+        bf16=given.device == "cuda",
         gradient_checkpointing=False,
         disable_tqdm=True,
         dataloader_pin_memory=False,
@@ -153,28 +127,26 @@ def settings_of(given: argparse.Namespace, folder: Path) -> SDFTConfig:
 def main() -> None:
     ask = argparse.ArgumentParser()
     ask.add_argument("--mode", choices=("topk_logits", "full_logits"), default="topk_logits")
-    ask.add_argument("--vocab", type=int, default=8192)
-    ask.add_argument("--batch", type=int, default=8)
-    ask.add_argument("--prompt", type=int, default=128)
-    ask.add_argument("--context", type=int, default=64)
-    ask.add_argument("--completion", type=int, default=128)
+    ask.add_argument("--shape", type=json.loads, default={}, help="fields of shapes.Shape")
+    ask.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     ask.add_argument("--steps", type=int, default=5)
     ask.add_argument("--threads", type=int, default=1)
     given = ask.parse_args()
+    shape = Shape(**given.shape)
     torch.set_num_threads(given.threads)
     datasets.disable_progress_bars()
     folder = Path(tempfile.mkdtemp(prefix="trl-"))
     made, ids = tokenizer(folder)
     rows = {"prompt": [], "privileged_context": [], "completion_ids": []}
-    for i in range(given.batch * given.steps):
+    for i in range(shape.batch * given.steps):
         at = 4096 + 700 * i
-        rows["prompt"].append(exact_text(made, ids, at, given.prompt))
-        rows["privileged_context"].append(exact_text(made, ids, at + 300, given.context))
-        rows["completion_ids"].append(ids[at + 400 : at + 400 + given.completion])
-    torch.manual_seed(0)
-    network = random_network(given.vocab)
-    loaded = now_mb()
-    settings = settings_of(given, folder)
+        rows["prompt"].append(exact_text(made, ids, at, shape.prompt))
+        rows["privileged_context"].append(exact_text(made, ids, at + 300, shape.context))
+        rows["completion_ids"].append(ids[at + 400 : at + 400 + shape.completion])
+    dtype = torch.bfloat16 if given.device == "cuda" else torch.float32
+    network = build(shape, given.device, dtype).network()
+    loaded = now_mb(network.device)
+    settings = settings_of(given, shape, folder)
     clock = Clock()
     trainer = Logged(
         model=network,
@@ -188,14 +160,15 @@ def main() -> None:
     )
     trainer.train()
     step = statistics.median(clock.steps[1:])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb(network.device)
     print(
         json.dumps(
             {
                 "way": f"trl {given.mode}",
-                "tokens_s": round(given.batch * given.completion / step, 1),
+                "tokens_s": round(shape.batch * shape.completion / step, 1),
                 "step_s": round(step, 3),
                 "peak_above_model_mb": round(peak - loaded),
+                "peak_gb": round(peak / 1024, 2),
             }
         )
     )

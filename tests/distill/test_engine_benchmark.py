@@ -17,8 +17,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("script", "arguments"),
     [
-        ("gpu.py", ["--tiny", "--shape", "4b", "--turns", "2", "--epochs", "1"]),
+        ("gpu.py", ["--tiny", "--shape", "4b", "--rows", "train", "long", "night"]),
         ("measure.py", ["ours", "--cut", "--vocab", "64", "--turns", "2", "--epochs", "1"]),
+        ("measure.py", ["whole", "--vocab", "64", "--turns", "2", "--checkpointing"]),
         ("measure.py", ["claas", "--vocab", "64", "--turns", "1", "--epochs", "1"]),
     ],
 )
@@ -40,6 +41,25 @@ def test_every_curve_of_growth_is_measured_by_real_work(curve: str) -> None:
 
     found = point(curve, 64 if curve == "length" else 30, torch.get_num_threads())
     assert found["seconds"] > 0
+
+
+def test_parameters_are_counted_as_the_network_has_them() -> None:
+    from engine.shapes import QWEN3_8B, Shape, build, tiny
+
+    for shape in (Shape(), tiny(QWEN3_8B)):
+        matrices = [p for p in build(shape).network().parameters() if p.ndim == 2]
+        assert sum(p.numel() for p in matrices) == shape.parameters
+
+
+def test_a_shape_in_four_bits_learns() -> None:
+    pytest.importorskip("bitsandbytes")
+    from engine.gpu import ours, works
+    from engine.shapes import QWEN3_4B, build_packed, tiny
+
+    shape = tiny(QWEN3_4B)
+    made = build_packed(shape, "cpu", torch.float32)
+    assert made.network().model.layers[0].mlp.up_proj.weight.dtype == torch.uint8
+    assert ours(made, works(shape, small=True)["long"])["tokens_s"] > 0
 
 
 def test_a_straight_line_is_found_and_a_bent_one_told_from_it() -> None:
