@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from sandbox_places import older
 
-from align_agent.sandbox import box, levels
+from align_agent.sandbox import box, inner, levels
 from align_agent.sandbox.box import Box, BoxError
 from align_agent.sandbox.levels import SandboxUnavailable
 
@@ -72,6 +73,27 @@ def test_a_processor_whose_calls_are_not_known_is_not_used(
     monkeypatch.setattr(levels, "INNER", inner)
     with pytest.raises(OSError, match="not known"):
         levels.probe("landlock")
+
+
+@pytest.mark.parametrize(
+    ("column", "header"),
+    [(0, "x86_64-linux-gnu/asm/unistd_64.h"), (1, "asm-generic/unistd.h")],
+)
+def test_the_calls_have_the_numbers_that_the_kernels_headers_give(column: int, header: str) -> None:
+    path = Path("/usr/include") / header
+    if not path.exists():
+        pytest.skip(f"no {path} here")
+    lines = re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", path.read_text())
+    real = {name: int(number) for name, number in lines}
+    tables = (inner._REFUSED, inner._ATTRIBUTES, inner._MODES, inner._SIGNALS)
+    listed = {name: both[column] for table in tables for name, both in table.items()}
+    single = {"prlimit64": inner._PRLIMIT, "socketpair": inner._SOCKETPAIR}
+    single |= {"ioctl": inner._IOCTL, "fcntl": inner._FCNTL}
+    listed |= {name: both[column] for name, both in single.items()}
+    listed["clone"] = next(a[2] for a in inner._ARCHES.values() if a[1] == column)
+    newest = max(real.values())
+    wanted = {n: real.get(n, -1) for n, number in listed.items() if number <= newest}
+    assert {n: number for n, number in listed.items() if number <= newest} == wanted
 
 
 def test_a_box_weaker_than_its_level_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,16 @@ def test_every_call_of_the_list_is_refused(wall: str, calls: str) -> None:
     )
     error = 95 if calls == "_ATTRIBUTES" else 1
     assert said == [f"{name} -1 {error}" for name, number in numbers.items() if number >= 0]
+
+
+def test_the_users_other_processes_leave_room_for_its_own(wall: str) -> None:
+    others = [subprocess.Popen(["/bin/sleep", "60"]) for _ in range(2 * QUICK.processes)]
+    try:
+        assert tried("os.waitpid(os.fork() or os._exit(0), 0)") == ["done"]
+    finally:
+        for one in others:
+            one.kill()
+            one.wait()
 
 
 def test_a_verdict_cannot_be_forged(wall: str) -> None:
