@@ -11,6 +11,7 @@ import yaml
 
 import align_agent
 from align_agent.agent.skills import load_skills
+from align_agent.config.distill import DistillConfig
 
 ROOT = Path(align_agent.__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -96,3 +97,10 @@ def test_the_architecture_lists_the_rooms() -> None:
     rooms = {path.parent.name for path in (ROOT / "align_agent").glob("*/__init__.py")}
     listed = set(re.findall(r"^\| `align_agent/(\w+)` \|", text, re.MULTILINE))
     assert listed == rooms - {"config"}
+
+
+def test_the_engine_page_tells_the_settings_as_they_are_shipped() -> None:
+    text = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"\| `(\w+)` ([\w.]+) \|$", text, re.MULTILINE))
+    assert len(told) > 10
+    assert told == {name: str(getattr(DistillConfig(), name)) for name in told}
