@@ -202,7 +202,7 @@ print("started")
     assert gone("align-hidden-child")
 
 
-def test_a_killed_parent_takes_the_box_with_it(wall: str) -> None:
+def test_a_killed_parent_takes_the_box_with_it(wall: str, tmp_path: Path) -> None:
     mark = f"300.{os.getpid()}{random.randrange(10**6)}"  # seconds to sleep that nobody else does
     starter = (
         "import sys, time\n"
@@ -211,7 +211,13 @@ def test_a_killed_parent_takes_the_box_with_it(wall: str) -> None:
         f"with box.Box('command', command='sleep {mark} & exec sleep {mark}') as one:\n"
         "    print('up', flush=True)\n    time.sleep(60)\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True)
+    tmp_path.chmod(0o755)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", starter],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
     assert parent.stdout is not None
     assert parent.stdout.readline() == "up\n"
     while len(running(mark)) < 3:  # the parent itself, and both that sleep
