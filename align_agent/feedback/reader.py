@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from align_agent.feedback import lexical, words
 from align_agent.feedback.faults import Category
+from align_agent.feedback.irony import ironic
 from align_agent.feedback.lexical import NOTHING, Reading
 from align_agent.feedback.text import CODE, QUOTE, clauses, normalise, own_words
 from align_agent.feedback.words import WordsScore, logistic, shipped
@@ -36,12 +37,6 @@ _OWN_FAULT = re.compile(
     r"|typo on my (?:side|end|part)|i should have (?:said|written|mentioned))(?!\S)"
 )
 _SORRY = re.compile(r"(?<!\S)(?:sorry|oops|ups|whoops) ?[,!:]? ?i (?:meant|forgot|mean)(?!\S)")
-# Praise that is none: "Great, another list", "Brilliant, now nothing works", "thanks for nothing".
-_MOCKS = re.compile(
-    r"(?<!\S)(?:for nothing|(?:yet )?another|even more|now (?:nothing|none|everything|it)"
-    r"|(?:not|never|none|nothing|no) .*(?:works?|pass|helps?|again)|genius|one more time"
-    r"|(?:asked|told|begged) you not|why did not i)(?!\S)"
-)
 _YOURS = re.compile(r"(?<!\S)(?:you|your|yours)(?!\S)")
 
 
@@ -64,7 +59,8 @@ def read(
     found = lexical.read(follow_up, answer=answer, previous_user=previous_user)
     if not _speaks(own_words(follow_up, answer=answer, previous_user=previous_user)):
         return found  # code and quotations alone are nobody's opinion
-    if found.polarity == "positive" and mocks(follow_up):
+    irony = ironic(follow_up)
+    if irony and found.polarity == "positive":
         found = NOTHING
     heard = words.score(follow_up, answer=answer, previous_user=previous_user)
     both = combine(found, heard)
@@ -78,6 +74,9 @@ def read(
         "words": round(heard.probability, 3),
         "combined": round(both.score, 3),
     }
+    heard_too = heard.probability >= SURE_YES and both.score >= threshold
+    if irony and not (found.directions or found.polarity == "negative" or heard_too):
+        return _turned_round(both, irony, layers)
     settled = found.polarity == "neutral" and found.directions  # a wish that is met already
     praised = found.polarity == "positive" and heard.probability < SURE_YES
     if settled or praised or both.score < threshold:
@@ -129,9 +128,11 @@ def corrects_themself(follow_up: str) -> bool:
     )
 
 
-def mocks(follow_up: str) -> bool:
-    """Whether what sounds like praise goes on like a complaint."""
-    return _MOCKS.search(normalise(own_words(follow_up)[:_SEEN])) is not None
+def _turned_round(both: Combined, irony: str, layers: dict[str, float]) -> Reading:
+    """Praise that seems to mean its opposite: kept for a look, learned from by nobody's guess."""
+    review = f"it sounds like praise, and may mean the opposite: {irony}"
+    score = round(both.score, 3)
+    return Reading("negative", "not_as_asked", score, 0.5, "", irony, layers=layers, review=review)
 
 
 def _no_complaint(found: Reading, both: Combined, layers: dict[str, float]) -> Reading:
