@@ -15,6 +15,7 @@ from align_agent.feedback import lexical, words
 from align_agent.feedback.faults import Category
 from align_agent.feedback.irony import ironic
 from align_agent.feedback.lexical import NOTHING, Reading
+from align_agent.feedback.pasted import parted
 from align_agent.feedback.text import CODE, QUOTE, clauses, normalise, own_words
 from align_agent.feedback.words import WordsScore, logistic, shipped
 
@@ -53,9 +54,18 @@ def read(
 ) -> Reading:
     """Read one follow-up. Never fails on any text.
 
+    What somebody else wrote is left out; where that is not sure, what was read waits for a look.
     The reading's `confidence` is the calibrated probability of its polarity where that is
     negative; `layers` holds what each layer thought.
     """
+    said = parted(follow_up)
+    reading = _read(said.own, answer, previous_user, threshold)
+    if said.doubt and (reading.polarity != "neutral" or reading.standing):
+        return replace(reading, review=reading.review or said.doubt)
+    return reading
+
+
+def _read(follow_up: str, answer: str, previous_user: str, threshold: float) -> Reading:
     found = lexical.read(follow_up, answer=answer, previous_user=previous_user)
     if not _speaks(own_words(follow_up, answer=answer, previous_user=previous_user)):
         return found  # code and quotations alone are nobody's opinion

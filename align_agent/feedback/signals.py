@@ -18,6 +18,7 @@ from align_agent.config import Config
 from align_agent.errors import InputError
 from align_agent.feedback import lexical, structure
 from align_agent.feedback.owner import is_stranger
+from align_agent.feedback.pasted import parted
 from align_agent.feedback.patterns import word_set
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.reader import NOTHING, Reading, read
@@ -119,7 +120,8 @@ def accept(store: Store, feedback_id: str, config: Config | None = None) -> Feed
         found = store.feedback.settle(feedback_id)
         if found.kind == "follow_up" and found.source_turn_id:
             turn = store.turns.get(found.turn_id)
-            reading = lexical.read(found.text, answer=turn.answer, previous_user=turn.user_text)
+            own = parted(found.text).own
+            reading = lexical.read(own, answer=turn.answer, previous_user=turn.user_text)
             Profile(store, config or Config()).learn(replace(found, confidence=1.0), reading)
     return found
 
