@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from align_agent.feedback.names import names_somebody
 from align_agent.feedback.patterns import word_set
 
 _LANGUAGES = {
@@ -158,7 +159,7 @@ def is_private(text: str) -> bool:
     """
     if re.search(r"\d|@|://|www\.|\\\\|/", text) or _PRIVATE.search(text):
         return True
-    if _OF_THEIRS.search(text):
+    if _OF_THEIRS.search(text) or names_somebody(text):
         return True
     words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text)
     return any(word[0].isupper() and word.casefold() not in _KNOWN_CAPITALS for word in words[1:])
