@@ -2,8 +2,8 @@
 
 "Write to anna that ...", "as told by grzegorz": what stands bare behind "to", "from", "with" and
 the like, and is no word of style, of answers or of everyday, is taken for a name. Errs towards a
-name: what names somebody never becomes a rule. First names that are everyday words too ("mark", "grace")
-count by their place alone.
+name: what names somebody never becomes a rule. First names that are everyday words too
+("grace") count by their place alone.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from align_agent.feedback import lexical, words
 from align_agent.feedback.faults import Category
+from align_agent.feedback.idioms import gives_up, without_idioms
 from align_agent.feedback.irony import ironic
 from align_agent.feedback.lexical import NOTHING, Reading
 from align_agent.feedback.pasted import parted
@@ -39,6 +40,9 @@ _OWN_FAULT = re.compile(
 )
 _SORRY = re.compile(r"(?<!\S)(?:sorry|oops|ups|whoops) ?[,!:]? ?i (?:meant|forgot|mean)(?!\S)")
 _YOURS = re.compile(r"(?<!\S)(?:you|your|yours)(?!\S)")
+# "Never mind, I'll do it myself": as weak as what is done without words, and never a rule.
+GIVEN_UP = Reading("negative", "none", 0.35, 0.5)
+_QUOTED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,9 @@ def read(
     negative; `layers` holds what each layer thought.
     """
     said = parted(follow_up)
-    reading = _read(said.own, answer, previous_user, threshold)
+    reading = _read(without_idioms(said.own), answer, previous_user, threshold)
+    if reading.polarity == "neutral" and gives_up(said.own) and not answer.rstrip().endswith("?"):
+        return replace(GIVEN_UP, evidence=said.own.strip()[:_QUOTED], layers=reading.layers)
     if said.doubt and (reading.polarity != "neutral" or reading.standing):
         return replace(reading, review=reading.review or said.doubt)
     return reading

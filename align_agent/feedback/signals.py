@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from align_agent.config import Config
 from align_agent.errors import InputError
 from align_agent.feedback import lexical, structure
+from align_agent.feedback.idioms import without_idioms
 from align_agent.feedback.owner import is_stranger
 from align_agent.feedback.pasted import parted
 from align_agent.feedback.patterns import word_set
@@ -120,7 +121,7 @@ def accept(store: Store, feedback_id: str, config: Config | None = None) -> Feed
         found = store.feedback.settle(feedback_id)
         if found.kind == "follow_up" and found.source_turn_id:
             turn = store.turns.get(found.turn_id)
-            own = parted(found.text).own
+            own = without_idioms(parted(found.text).own)
             reading = lexical.read(own, answer=turn.answer, previous_user=turn.user_text)
             Profile(store, config or Config()).learn(replace(found, confidence=1.0), reading)
     return found
