@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 
 from align_agent.feedback import lexical, words
+from align_agent.feedback.abroad import read_abroad
 from align_agent.feedback.faults import Category
 from align_agent.feedback.idioms import gives_up, without_idioms
 from align_agent.feedback.irony import ironic
@@ -63,6 +64,10 @@ def read(
     negative; `layers` holds what each layer thought.
     """
     said = parted(follow_up)
+    abroad = read_abroad(said.own, answer=answer, previous_user=previous_user)
+    if abroad is not None:
+        own = _signed(abroad)
+        return replace(abroad, layers={"lexicon": own, "combined": max(own, 0.0)})
     reading = _read(without_idioms(said.own), answer, previous_user, threshold)
     if reading.polarity == "neutral" and gives_up(said.own) and not answer.rstrip().endswith("?"):
         return replace(GIVEN_UP, evidence=said.own.strip()[:_QUOTED], layers=reading.layers)
