@@ -103,7 +103,8 @@ _PATTERNS: tuple[tuple[Category, str, str], ...] = (
         (?:è |questo è )?(?:sbagliat[oa]|errat[oa]|falso) | non è (?:vero|corretto|giusto) |
         (?:dat is |dit is )?(?:fout|verkeerd|onjuist|niet (?:waar|juist|correct)) |
         (?:dat )?klopt niet | (?:to jest |to )?(?:źle|błędne|błąd|nieprawda|niepoprawne) |
-        to nieprawda | (?:это |всё )?(?:неправильно|неверно|не так|неправда|ошибка) |
+        to nieprawda | to nie jest prawda | (?:te|se) equivocas? | ti sbagli |
+        (?:это |всё )?(?:неправильно|неверно|не так|неправда|ошибка) |
         (?:это )?не(?:правильный| верно) ?(?:ответ)? |
         (?:这|这个|你)?(?:不对|错了|不正确|说错了|是错的)(?:啊|吧)? |
         (?:いや|いいえ)?(?:それ(?:は)?|これ(?:は)?)?(?:違(?:う|います)|間違(?:い(?:です)?
