@@ -24,6 +24,9 @@ KEPT_PROBES = 8  # base and champion, each with and without rules, and versions 
 # Artefacts that hold the user's text. They go when the run ends: the database is the one home of
 # text, so that what is deleted there is gone.
 _WITH_TEXT = ("select", "rollouts", "gate")
+# What a kill does not undo: artefacts of phases, and what a training keeps (distill/teacher.py,
+# distill/checkpoint.py).
+_KEPT = ("[!.]*.json", ".state-*/teacher.json", ".state-*/step.safetensors")
 
 
 class RunFolder:
@@ -78,6 +81,12 @@ class RunFolder:
     def state(self, phase: str) -> Path:
         """Where a training keeps how far it came and what the teacher said."""
         return self.path / f".state-{phase}"
+
+    def reached(self) -> int:
+        """When the run last got further, in nanoseconds: a phase that ended, a teacher's pass that
+        is whole, steps of a training that were kept. 0 before the first."""
+        kept = (path for pattern in _KEPT for path in self.path.glob(pattern))
+        return max((path.stat().st_mtime_ns for path in kept), default=0)
 
     def fresh_workshop(self) -> Path:
         """An empty folder for a training that begins (again)."""

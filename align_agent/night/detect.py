@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from align_agent.config import Config
+from align_agent.errors import ModelError
 from align_agent.feedback import judge
 from align_agent.feedback.owner import STRANGER
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.signals import observe
 from align_agent.feedback.structure import ABANDONED, left
 from align_agent.night.context import Night
-from align_agent.records import Feedback, Turn, now
+from align_agent.records import Feedback, Message, Turn, now
 from align_agent.store import Store
 
 if TYPE_CHECKING:
@@ -68,17 +70,24 @@ def detect(night: Night) -> dict[str, Any]:
 
 
 def _verdicts(night: Night, model: LocalModel, pairs: list[Pair]) -> list[judge.Judged | None]:
-    """The base model's verdict on each follow-up; None without one, or where nobody asks."""
+    """The base model's verdict on each follow-up; None without one, where nobody asks, and where
+    the question does not fit into the context: one long turn must not end every night."""
+    verdicts: list[judge.Judged | None] = [None] * len(pairs)
     if not night.config.feedback.judge:
-        return [None] * len(pairs)
+        return verdicts
     from align_agent.models.generation import Sampling
 
     reserve = min(VERDICT_TOKENS, model.context // 2)
-    asked = [
-        model.fit(judge.question(turn, after.user_text), reserve=reserve) for turn, after in pairs
-    ]
-    sampling = Sampling(max_new_tokens=reserve, temperature=0.0)
-    return [judge.verdict(one.text) for one in model.generate_batch(asked, sampling=sampling)]
+    asked: dict[int, tuple[Message, ...]] = {}
+    for place, (turn, after) in enumerate(pairs):
+        with suppress(ModelError):
+            asked[place] = tuple(model.fit(judge.question(turn, after.user_text), reserve=reserve))
+    if asked:
+        sampling = Sampling(max_new_tokens=reserve, temperature=0.0)
+        said = model.generate_batch(list(asked.values()), sampling=sampling)
+        for place, one in zip(asked, said, strict=True):
+            verdicts[place] = judge.verdict(one.text)
+    return verdicts
 
 
 def unjudged(store: Store, config: Config) -> list[Pair]:

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FINGERPRINT = "fingerprint"
-RESUMES = "resumes"
+RESUMES = "resumes"  # in the run's row: kills since the night last got further
+REACHED = "reached"  # and how far that was
 ABANDONED = "abandoned"
 # A phase that kills its process (out of memory, most likely) would do so every night for ever.
 MAX_RESUMES = 3
@@ -193,9 +194,10 @@ def _take_up(
             taken = run
     if taken is None:
         return None
-    resumes = int(taken.config.get(RESUMES, 0)) + 1
-    if resumes > MAX_RESUMES:
-        reason = f"the night was killed {resumes} times, at last in its phase {taken.phase}"
+    reached = RunFolder(home.runs / taken.id).reached()
+    kills = _kills(taken, reached)
+    if kills > MAX_RESUMES:
+        reason = f"the night was killed {kills} times, at last in its phase {taken.phase}"
         _abandon(home, store, taken, f"{reason}; is there enough memory?", status="failed")
         return None
     store.events.add("night_resumed", f"going on in phase {taken.phase}", run=taken.id)
@@ -204,8 +206,15 @@ def _take_up(
         status="running",
         reason="",
         finished_at="",
-        config={**taken.config, RESUMES: resumes},
+        config={**taken.config, RESUMES: kills, REACHED: reached},
     )
+
+
+def _kills(run: Run, reached: int) -> int:
+    """How often the night was killed where it stands now. One that was asked to stop has noted
+    so, and one that got further meanwhile has shown that it can."""
+    before = int(run.config.get(RESUMES, 0)) if run.config.get(REACHED) == reached else 0
+    return before + (run.status == "running")
 
 
 def _obstacle(

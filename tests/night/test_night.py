@@ -407,6 +407,15 @@ def test_a_judge_whose_words_are_no_verdict_changes_nothing(tmp_path, tiny_model
         assert [f.kind for f in store.feedback.for_turn("turn-50-0")] == ["gap"]
 
 
+def test_a_turn_too_long_for_the_judge_does_not_end_the_night(tmp_path, tiny_model_dir):
+    home = make_home(tmp_path / "home", tiny_model_dir, feedback={"judge": True})
+    unjudged(home, f"And your grandmother? {'grandmother ' * 5000}")
+    run = night(home)
+    assert run.status == "skipped", run.reason
+    (found,) = gap_feedback(home)
+    assert found.evidence == "too long to be measured"
+
+
 def test_a_follow_up_is_measured_once(tmp_path, tiny_model_dir):
     home = make_home(tmp_path / "home", tiny_model_dir, feedback={"gap_threshold": 99.0})
     unjudged(home, VAGUE)

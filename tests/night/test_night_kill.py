@@ -17,7 +17,7 @@ from align_agent.night.artefacts import RunFolder
 from align_agent.night.lock import NightLock
 from align_agent.night.phases import PHASES
 from align_agent.night.progress import Silent
-from align_agent.night.run import MAX_RESUMES, run_night
+from align_agent.night.run import MAX_RESUMES, REACHED, RESUMES, run_night
 from align_agent.paths import Home
 from align_agent.records import Run
 from align_agent.store import Store
@@ -213,13 +213,44 @@ def test_a_killed_night_is_given_up_when_what_it_stood_on_changed(
 
 def test_a_night_that_is_killed_again_and_again_is_a_failure(learned: Home, killed: Run):
     with Store.open(learned.database) as store:
-        store.runs.update(killed.id, config={**killed.config, "resumes": MAX_RESUMES})
+        reached = RunFolder(learned.runs / killed.id).reached()
+        known = {**killed.config, RESUMES: MAX_RESUMES, REACHED: reached}
+        store.runs.update(killed.id, config=known)
     run = run_night(learned, progress=Silent())
     assert run.id != killed.id
     with Store.open(learned.database) as store:
         given_up = store.runs.get(killed.id)
     assert given_up.status == "failed"
     assert "memory" in given_up.reason
+
+
+class StopsIn(Silent):
+    """Somebody asks to stop as the phase begins."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        if name == self._name:
+            raise KeyboardInterrupt
+
+
+def test_a_night_that_was_asked_to_stop_often_is_still_gone_on_with(learned: Home, killed: Run):
+    for _ in range(MAX_RESUMES + 2):
+        with pytest.raises(KeyboardInterrupt):
+            run_night(learned, progress=StopsIn("gate"))
+    run = run_night(learned, progress=Silent())
+    assert run.id == killed.id
+    assert run.status in ORDERLY
+
+
+def test_kills_are_counted_anew_once_a_night_got_further(learned: Home, killed: Run):
+    folder = RunFolder(learned.runs / killed.id)
+    with Store.open(learned.database) as store:
+        known = {**killed.config, RESUMES: MAX_RESUMES, REACHED: folder.reached()}
+        store.runs.update(killed.id, config=known)
+    folder.write("train", folder.read("train") or {})
+    assert run_night(learned, progress=Silent()).id == killed.id
 
 
 @pytest.mark.slow
