@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from align_agent.cli.app import App, common
-from align_agent.cli.output import note, paint, printable, report, say_json
+from align_agent.cli.output import columns, note, paint, printable, report, say_json, shorten
 from align_agent.errors import AlignAgentError, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def command(app: App, messages: tuple[str, ...], conversation: str, workspace: s
                 if talk.ended:
                     break
                 if not app.json:
-                    note(paint(f"you: {message}", dim=True))
+                    note(paint(f"you: {shorten(message, columns() - 5)}", dim=True))
                 talk.hear(message)
     if app.json:
         say_json(talk.log)

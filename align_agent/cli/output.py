@@ -22,10 +22,11 @@ import click
 from align_agent.errors import AlignAgentError
 
 _KEEP = {"\n", "\t"}
+_TURNING = {"LRO", "RLO", "LRE", "RLE", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 def printable(text: str) -> str:
-    """The text with control, format-override and surrogate characters replaced by U+FFFD."""
+    """The text with control, direction and surrogate characters replaced by U+FFFD."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_shown(character) for character in text)
@@ -35,9 +36,10 @@ def _shown(character: str) -> str:
     if character in _KEEP:
         return character
     category = unicodedata.category(character)
-    # Cf holds the joiners that emoji need, but also the overrides that turn text around.
-    overrides = category == "Cf" and unicodedata.bidirectional(character) in {"RLO", "LRO"}
-    return "\ufffd" if category in {"Cc", "Cs"} or overrides else character
+    # Cf holds the joiners that emoji need, but also what turns text around. Overrides, embeddings
+    # and isolates alike: each can show words in another order than they stand in.
+    turns = category == "Cf" and unicodedata.bidirectional(character) in _TURNING
+    return "\ufffd" if category in {"Cc", "Cs"} or turns else character
 
 
 def paint(text: str, **style: Any) -> str:

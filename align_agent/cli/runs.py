@@ -135,8 +135,8 @@ def _show_measures(verdict: dict[str, Any]) -> None:
                 measure.title,
                 _cell(measure.values.get("candidate", "")),
                 measure.against,
-                "" if measure.difference is None else f"{measure.difference:+.3f}",
-                "" if measure.low is None else f"{measure.low:+.3f} to {measure.high:+.3f}",
+                measure.change(),
+                measure.interval(),
                 measure.outcome,
             )
             for measure in judged.measures

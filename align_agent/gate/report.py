@@ -20,6 +20,9 @@ GATES: dict[str, str] = {
     "calibration": "calibration",
     "drift": "distance from the base",
 }
+# Measures whose `difference` is a ratio, the candidate's figure over that of the other. By key, so
+# that those of nights of before are known too.
+RATIOS = frozenset({"length"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,9 @@ class Measure:
 
     `key` is stable, `gate` one of `GATES`, `title` for people. `values` are by contestant (base,
     champion, candidate, memory: the base with the rules in its prompt). `difference` is the
-    candidate's value minus that of `against`, with its bootstrap interval `low` to `high`
-    (None where there is none); `limit` is where it begins to count. `n` counts prompts.
+    candidate's value minus that of `against` (for `RATIOS` divided by it), with its bootstrap
+    interval `low` to `high` (None where there is none); `limit` is where it begins to count. `n`
+    counts prompts.
     """
 
     key: str
@@ -44,6 +48,19 @@ class Measure:
     limit: float | None = None
     outcome: Outcome = "fine"
     sentence: str = ""
+
+    def change(self) -> str:
+        """The difference in words, such as "+0.667" or "x0.99"; empty where there is none."""
+        return "" if self.difference is None else self._told(self.difference)
+
+    def interval(self) -> str:
+        """Where the difference lies, as far as is known; empty where nothing is."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{self._told(self.low)} to {self._told(self.high)}"
+
+    def _told(self, value: float) -> str:
+        return f"x{value:.2f}" if self.key in RATIOS else f"{value + 0.0:+.3f}"
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "values": dict(self.values)}

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from align_agent.records import version_label
 
 _HIDDEN = "\ufffd"
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # words in another order
 
 
 def moment(stamp: str) -> datetime | None:
@@ -97,7 +98,7 @@ def visible(text: str) -> str:
     """The text without what would turn it around or hide it: control and override characters."""
     return "".join(
         _HIDDEN
-        if (ord(c) < 32 and c not in "\n\t") or c in "\u202d\u202e\u2066\u2067\u2068" or c == "\x7f"
+        if (ord(c) < 32 and c not in "\n\t") or "\x7f" <= c <= "\x9f" or c in _TURNING
         else c
         for c in text
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from cli_helpers import Cli
 
+from align_agent.cli.output import printable
 from align_agent.paths import Home
 from align_agent.store import Store
 
@@ -29,7 +30,7 @@ def test_a_message_is_answered_on_standard_output_alone(cli: Cli, talking: Home)
     assert result.err.strip() == "you: What is 2 plus 3?"
     with Store.open(talking.database) as store:
         turn = store.turns.latest()
-    assert turn is not None and result.out.strip() == turn.answer.strip()
+    assert turn is not None and result.out.strip() == printable(turn.answer).strip()
 
 
 def test_messages_of_one_call_are_one_conversation(cli: Cli, talking: Home) -> None:
@@ -58,6 +59,15 @@ def test_piped_lines_are_messages(cli: Cli, talking: Home, monkeypatch: pytest.M
     monkeypatch.setattr("sys.stdin", io.StringIO("What is 2 plus 3?\n\n/quit\nnever said\n"))
     cli("chat")
     assert [row["user"] for row in cli("turns", "--json").json] == ["What is 2 plus 3?"]
+
+
+def test_a_message_is_echoed_in_one_line_that_cannot_drive_the_terminal(
+    cli: Cli, talking: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\x1b]0;owned\x07 hi" + " there" * 500 + "\n"))
+    told = cli("chat").err
+    assert told.startswith("you: ") and len(told.splitlines()) == 1 and len(told) <= 161
+    assert "\x1b" not in told and "\x07" not in told
 
 
 def test_an_answer_can_be_rated_in_the_chat(cli: Cli, talking: Home) -> None:

@@ -27,8 +27,9 @@ def test_printable_keeps_joined_emoji() -> None:
     assert printable(family) == family
 
 
-def test_printable_breaks_text_that_runs_backwards() -> None:
-    assert "\u202e" not in printable("exe.\u202etxt")
+@pytest.mark.parametrize("turning", "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+def test_printable_breaks_text_that_runs_backwards(turning: str) -> None:
+    assert turning not in printable(f"exe.{turning}txt")
 
 
 @given(ANY_TEXT, st.integers(12, 80))

@@ -237,6 +237,15 @@ def test_prompts_that_are_not_the_users_own_are_named():
     assert "2 of your own held-out prompts and 14 general ones" in told
 
 
+def test_a_ratio_is_no_difference():
+    """Answers of twice the words are "x2.00", not "+2.000"."""
+    measures = {measure.key: measure for measure in verdict(GOOD).measures}
+    length = measures["length"]
+    assert length.change() == f"x{length.difference:.2f}"
+    assert all("+" not in text for text in (length.change(), length.interval()))
+    assert measures["rules"].change().startswith("+")
+
+
 def test_a_judgement_survives_json():
     import json
 

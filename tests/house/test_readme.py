@@ -110,3 +110,13 @@ def test_following_the_readme_changes_how_the_agent_answers(
     assert "promoted" in story["align-agent distill run"].stdout
     compared = next(c for c in story if c.startswith("align-agent adapters compare"))
     assert "1 of 1 answers differ" in story[compared].stderr
+
+
+def test_both_versions_answer_the_sum_of_the_readme_rightly(
+    story: dict[str, subprocess.CompletedProcess[str]],
+) -> None:
+    """A sum in words that the embedded model does not know would be answered wrongly by both."""
+    compared = next(c for c in story if c.startswith("align-agent adapters compare"))
+    first, second = (int(number) for number in re.findall(r"\d+", compared))
+    answers = re.findall(rf"{first} \+ {second} = (\d+)", story[compared].stdout)
+    assert answers == [str(first + second)] * 2

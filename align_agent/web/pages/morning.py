@@ -14,7 +14,7 @@ from align_agent.checkup import losses
 from align_agent.errors import InputError, MissingDependency
 from align_agent.feedback.checks import run_check
 from align_agent.feedback.profile import Profile
-from align_agent.gate.report import Judgement
+from align_agent.gate.report import Judgement, Measure
 from align_agent.night.lock import NightLock
 from align_agent.records import BASE_VERSION, Rule, Run, version_label
 from align_agent.web.desk import Desk
@@ -160,9 +160,10 @@ def gates_of(verdict: Mapping[str, Any]) -> tuple[int, int]:
     return sum(passed.values()), len(passed)
 
 
-def _measured(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _measured(verdict: Mapping[str, Any]) -> list[Measure]:
     """The gate's measures. Nights of before they were kept have none."""
-    return [m for m in verdict.get("measures", ()) if m["outcome"] != "unmeasured"]
+    rows = [Measure.from_dict(row) for row in verdict.get("measures", ())]
+    return [measure for measure in rows if measure.outcome != "unmeasured"]
 
 
 # What the gate calls a column, and what a person does; whether more is better (0: neither).
@@ -182,16 +183,18 @@ def gate_table(verdict: Mapping[str, Any]) -> dict[str, Any]:
     """Measures down, contestants across, and what the difference says where an interval tells."""
     measures = _measured(verdict)
     if measures:
-        who = list(dict.fromkeys(name for measure in measures for name in measure["values"]))
+        who = list(dict.fromkeys(name for measure in measures for name in measure.values))
         return {
             "who": [WHO.get(name, name) for name in who],
             "rows": [
                 {
-                    "measure": measure["title"],
-                    "values": [measure["values"].get(name) for name in who],
-                    "difference": measure["difference"],
-                    "interval": [measure["low"], measure["high"]],
-                    "outcome": measure["outcome"],
+                    "measure": measure.title,
+                    "values": [measure.values.get(name) for name in who],
+                    "difference": measure.difference,
+                    "interval": [measure.low, measure.high],
+                    "change": measure.change(),
+                    "between": measure.interval(),
+                    "outcome": measure.outcome,
                 }
                 for measure in measures
             ],
