@@ -5,6 +5,7 @@ A correction moves it, thanks and unrelated questions do not: a detector that ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ def gaps(model: LocalModel, items: Sequence[Item]) -> list[float]:
     mean_t KL( pi(.|x, y<t) || pi(.|x, f, y<t) ) over the answer's tokens, pi the frozen base, f
     the follow-up as hindsight; exact, over the whole vocabulary. 0 without a follow-up or without
     an answer's token; NaN, which is above no threshold, for a turn that does not fit into the
-    context or that the chat template cannot render.
+    context, that the chat template cannot render, or on which the model's output is not a number.
     """
     result = [0.0] * len(items)
     pairs: dict[int, Pair] = {}
@@ -61,7 +62,8 @@ def divergences(
 ) -> list[float]:
     """mean_t KL(student || teacher) of each pair, in nats a token, over the whole vocabulary.
 
-    The student is the network with `adapter`, the teacher always the base.
+    The student is the network with `adapter`, the teacher always the base. NaN where an output of
+    either is not a number.
     """
     if not pairs:
         return []
@@ -80,5 +82,7 @@ def divergences(
             right = torch.log_softmax(two.float(), dim=-1)
             kl = (left.exp() * (left - right)).sum(dim=-1)  # (B, A)
             for row, i in enumerate(batch):
-                result[i] = max(0.0, float(kl[row, : len(pairs[i].targets)].mean()))
+                value = float(kl[row, : len(pairs[i].targets)].mean())
+                # Rounding may end below 0. `max(0.0, nan)` would be 0.0: a broken model agrees.
+                result[i] = value if math.isnan(value) else max(0.0, value)
     return result

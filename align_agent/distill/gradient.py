@@ -173,9 +173,11 @@ def gradient_of(
 ) -> tuple[float, dict[str, float], int]:
     """Add the batch's gradient to the LoRA's weights: (loss, figures, tokens at a time).
 
-    Where memory gives out the batch is done again with half as many tokens at a time; the
-    gradient is the same.
+    Where memory gives out the batch is done again with half as many tokens at a time: the gradient
+    of a batch that began with so many. Without dropout that is the gradient of any number; dropout
+    is drawn for each part.
     """
+    chance = _random_state(network.device)
     while True:
         try:
             return *_backward(network, batch, formula, tokens, prompt_gradient), tokens
@@ -186,6 +188,7 @@ def gradient_of(
         for parameter in network.parameters():
             parameter.grad = None
         memory.give_back()
+        _set_random_state(chance, network.device)  # the failed pass has drawn from it
         tokens = memory.halved(tokens, [len(lesson.pair.student_ids) for lesson in batch])
 
 
@@ -198,7 +201,7 @@ def _backward(
 ) -> tuple[float, dict[str, float]]:
     """Add the batch's gradient to the LoRA's weights. Returns its loss and figures.
 
-    A batch of more than `tokens` goes through in parts; the gradient is the same.
+    A batch of more than `tokens` goes through in parts; without dropout the gradient is the same.
     """
     total = 0.0
     found: dict[str, float] = {}
@@ -244,7 +247,14 @@ def _score(
     if target.logprobs is not None and target.tail is not None:
         teacher = torch.cat([target.logprobs, target.tail[:, None]], dim=-1)
     place = bucket_of(buckets, target.written)
-    losses = token_losses(formula, table, teacher, place, advantage=target.advantage)
+    losses = token_losses(
+        formula,
+        table,
+        teacher,
+        place,
+        behaviour=target.behaviour,
+        advantage=target.advantage,
+    )
     return Scored(losses, table.detach(), table.detach().gather(-1, place[:, None]).squeeze(-1))
 
 
@@ -258,7 +268,8 @@ def _target(
     written = torch.tensor(targets, device=device)
     if kind == "grpo":
         advantages = torch.tensor([lesson.advantage for lesson in lessons], device=device)
-        return Target(written, advantage=advantages[owners]), owners
+        behaviour = _behaviour(lessons, None, written)
+        return Target(written, behaviour=behaviour, advantage=advantages[owners]), owners
 
     def column(name: str) -> torch.Tensor | None:
         parts = [getattr(lesson.teacher, name) for lesson in lessons]
@@ -317,6 +328,18 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
+
+
+def _random_state(device: torch.device) -> list[torch.Tensor]:
+    """Where the random numbers stand: the processor's, and the card's where there is one."""
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+def _set_random_state(states: Sequence[torch.Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
 
 
 def student_of(model: LocalModel, cfg: TrainConfig, seed: int, start: Path | None) -> Any:

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from align_agent.errors import ContextTooLong
+from align_agent.models.chat import THINK, THOUGHT
 from align_agent.prompts import with_hindsight
 from align_agent.records import Message
 
 if TYPE_CHECKING:
     from align_agent.distill.hindsight import Example
     from align_agent.models.local import LocalModel
-
-_THINK, _THOUGHT = "<think>", "</think>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,8 @@ def pair(
     context. `complete` false leaves the end of turn out; `skip_first` that many first tokens.
     `written` are the tokens as they were drawn; where the answer's text has others, their
     log-probabilities are of no use and left out.
-    Without `reasoning` what stands in <think> is not learned.
+    Without `reasoning` what stands in <think> is not learned, wherever it was opened; thoughts that
+    were cut off before any answer never are.
     Raises ContextTooLong when the last message and the answer alone do not fit, ModelError when
     the template cannot render the turn.
     """
@@ -64,6 +64,8 @@ def pair(
         prompt, response = (*prompt, response[0]), response[1:]
     told = with_hindsight(prompt, hindsight) if hindsight else tuple(prompt)
     encoded = model.encode_answer(prompt, response, tools)
+    if encoded.opened and not complete and THOUGHT not in response[-1].content:
+        return None
     answer = encoded.answer_ids
     if len(answer) >= model.context:
         raise ContextTooLong(
@@ -83,7 +85,7 @@ def pair(
     ):
         written = ()
     drawn = dict(zip(own, (at for _, at in written), strict=False))
-    silent = set() if reasoning else thinking(model, answer)
+    silent = set() if reasoning else thinking(model, answer, opened=encoded.opened)
     learned = [i for i in own[skip_first:] if i not in silent]
     if not learned:
         return None
@@ -114,23 +116,26 @@ def pair_of(
     )
 
 
-def thinking(model: LocalModel, ids: Sequence[int]) -> set[int]:
-    """The places of the tokens from each <think> to its </think>, or to the end without one."""
+def thinking(model: LocalModel, ids: Sequence[int], *, opened: bool = False) -> set[int]:
+    """The places of the tokens from each <think> to its </think>, or to the end without one.
+
+    `opened`: the prompt has opened the first of them.
+    """
 
     def text(n: int) -> str:
         return str(model.tokenizer.decode(ids[:n], skip_special_tokens=False))
 
     whole = text(len(ids))
     found: set[int] = set()
-    start = whole.find(_THINK)
+    start = 0 if opened else whole.find(THINK)
     while start >= 0:
-        end = whole.find(_THOUGHT, start)
-        end = len(whole) if end < 0 else end + len(_THOUGHT)
+        end = whole.find(THOUGHT, start)
+        end = len(whole) if end < 0 else end + len(THOUGHT)
         # The first token that reaches into the span, and the first behind it.
         first = bisect_left(range(len(ids)), True, key=lambda i: len(text(i + 1)) > start)
         after = bisect_left(range(len(ids) + 1), True, key=lambda n: len(text(n)) >= end)
         found.update(range(first, after))
-        start = whole.find(_THINK, end)
+        start = whole.find(THINK, end)
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
 
 _DONE = "teacher.json"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def teacher_rows(
 ) -> list[TeacherRow]:
     """What the frozen base, shown the hindsight, thinks at each answer's positions.
 
-    `exact` keeps hidden states in place of tables of `top_k`. At most `tokens` go through the
+    `exact` keeps hidden states in place of tables of `top_k`, where the logits follow from them by
+    the head alone; a warning says where they do not. At most `tokens` go through the
     network at a time. With a `folder` the result lies in memory-mapped files there, and is read
     from them when it was computed before. `teacher` is a network in the base's place, whose result
     is never kept: it moves on. Raises ModelError when the base carries an adapter.
@@ -65,7 +68,13 @@ def teacher_rows(
     if network is None:
         network = lora.twin(model.network(None))  # its own tree: how it attends is set on it
         lora.assert_plain(network)
-    exact = exact and has_plain_head(network)
+    if exact and not has_plain_head(network):
+        exact = False
+        log.warning(
+            "distill.exact: this network changes its logits behind the head, so the teacher's %d "
+            "likeliest tokens and their tail are compared instead",
+            top_k,
+        )
     width = (
         network.get_output_embeddings().weight.shape[1] if exact else min(top_k, model.vocab_size)
     )

@@ -23,6 +23,7 @@ Tools = Sequence[dict[str, Any]]
 _SPLIT = "\ufdd0"
 # Two contents that differ from their first character on: what a rendering shares is its header.
 _PROBES = ("A", "B")
+THINK, THOUGHT = "<think>", "</think>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,14 @@ class Encoded:
     """A prompt and the model's answer to it as token ids.
 
     `mask` (as long as `answer_ids`) is True on tokens the model wrote, end-of-turn included, and
-    False on tool results and on what the template put between.
+    False on tool results and on what the template put between. `opened` says that the prompt ends
+    in an open <think>: the answer begins with thoughts.
     """
 
     prompt_ids: tuple[int, ...]
     answer_ids: tuple[int, ...]
     mask: tuple[bool, ...]
+    opened: bool = False
 
 
 class ChatFormat:
@@ -56,6 +59,8 @@ class ChatFormat:
             for i, token in specials.items()
             if not token.strip("</>").startswith(("tool_", "think"))
         }
+        self._header = ""
+        self._header = self._missing_header()
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of the tokens; special tokens have none."""
@@ -104,10 +109,16 @@ class ChatFormat:
                 answer_ids += glue
                 mask += [False] * len(glue)
             so_far, written = self._written(messages[: index + 1], context, tools)
+            if _thinks(context):
+                between, written = self._after_thoughts(messages[index].content, written)
+                glue = self._tokenize(between)
+                answer_ids += glue
+                mask += [False] * len(glue)
+                context += between
             ids = self._tokenize_answer(written, context)
             answer_ids += ids
             mask += [True] * len(ids)
-        return Encoded(tuple(prompt_ids), tuple(answer_ids), tuple(mask))
+        return Encoded(tuple(prompt_ids), tuple(answer_ids), tuple(mask), _thinks(prompt_text))
 
     def fit(self, messages: Sequence[Message], room: int, tools: Tools = ()) -> tuple[Message, ...]:
         """The messages without as many of the oldest as it takes to need at most `room` tokens.
@@ -145,12 +156,54 @@ class ChatFormat:
         eos = str(self._tokenizer.eos_token or self._eos_texts[0])
         return whole, whole[start:].rstrip() + eos
 
+    def _missing_header(self) -> str:
+        """What stands before each answer and is missing in the template's generation prompt.
+
+        A template that does not know `add_generation_prompt` would let the model write the header,
+        and a training learn it. Blanks alone are the answer's own (Mistral's templates). Raises
+        ModelError where the header cannot be told from the rest.
+        """
+        asked = [Message("user", _PROBES[0])]
+        try:
+            prompt = self._render(asked, (), True)
+            if prompt != self._render(asked, (), False):
+                return ""
+            whole = [
+                self._render([*asked, Message("assistant", probe)], (), False) for probe in _PROBES
+            ]
+        except ModelError:
+            return ""  # so short a chat is refused; a real one will show what is wrong
+        length = _alike(*whole)
+        if length < len(prompt) or not whole[0].startswith(prompt):
+            raise ModelError(
+                "the chat template has no generation prompt, and where an answer begins cannot be "
+                "seen from it",
+                hint="give the model a chat template that knows add_generation_prompt",
+            )
+        header = whole[0][len(prompt) : length]
+        # A blank at the end belongs to the answer's first word, as tokenizers cut them.
+        return header.rstrip(" ") if header.strip() else ""
+
+    def _after_thoughts(self, content: str, written: str) -> tuple[str, str]:
+        """What must stand between a prompt that opens a thought and what the model wrote, and that.
+
+        Some templates drop the thoughts of every answer, and some logs never had them: learned
+        right behind the open tag the answer would be a thought.
+        """
+        if THOUGHT in written:
+            return "", written
+        thoughts, closed, said = str(self._shield(content)).rpartition(THOUGHT)
+        if not closed:
+            return f"\n{THOUGHT}\n\n", written.lstrip()
+        blank = said[: len(said) - len(said.lstrip())]
+        return "", thoughts.lstrip().removeprefix(THINK) + THOUGHT + blank + written.lstrip()
+
     def _header_length(self, messages: Sequence[Message], whole: str, tools: Tools) -> int:
         one, two = (
             self._render([*messages[:-1], Message("assistant", probe)], tools, False)
             for probe in _PROBES
         )
-        length = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), -1)
+        length = _alike(one, two)
         if length < 0 or whole[:length] != one[:length]:
             raise ModelError(
                 "the chat template renders answers in a way that cannot be trained on",
@@ -201,7 +254,7 @@ class ChatFormat:
                 f"the model's chat template refuses this conversation: {error}",
                 hint="check the order of roles: system, user, assistant, tool",
             ) from error
-        return str(text)
+        return str(text) + (self._header if add_generation_prompt else "")
 
     def _as_dict(self, message: Message) -> dict[str, Any]:
         data: dict[str, Any] = {"role": message.role, "content": self._shield(message.content)}
@@ -250,6 +303,16 @@ class ChatFormat:
         if both[: len(before)] == before:
             return both[len(before) :]
         return self._tokenize(written)
+
+
+def _alike(one: str, two: str) -> int:
+    """Where two texts differ first; -1 where they do not."""
+    return next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), -1)
+
+
+def _thinks(prompt: str) -> bool:
+    """Whether a prompt ends in an open <think>."""
+    return prompt.rstrip().endswith(THINK)
 
 
 def too_long(needed: int, room: int) -> ContextTooLong:

@@ -60,9 +60,14 @@ def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a model, sorted by name. Raises ModelError when there are none."""
     index = folder / _INDEX
     if index.is_file():
-        names = sorted(set(read_json(index).get("weight_map", {}).values()))
-        if names:
-            return [folder / Path(str(name)).name for name in names]
+        listed = read_json(index).get("weight_map", {})
+        if not isinstance(listed, dict) or not all(isinstance(n, str) for n in listed.values()):
+            raise ModelError(
+                f"{index} names no weight files: its weight_map is no table of names",
+                hint="the model is damaged: fetch it again",
+            )
+        if listed:
+            return [folder / Path(name).name for name in sorted(set(listed.values()))]
     if (folder / _SINGLE).is_file():
         return [folder / _SINGLE]
     pickled = sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")])

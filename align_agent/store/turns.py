@@ -136,14 +136,16 @@ class Turns(Nouns):
         That is what can be told of a long log without reading its texts.
 
         `asked` is 1 where a message of the prompt has words of the user, `answered` where one of
-        the response is an answer or a call.
+        the response has words or a call.
         """
         said = (
             "exists (select 1 from turn_messages p join messages m on m.number = p.message "
             "where p.turn = t.number and p.part = '{}' and m.role = '{}' and {})"
         )
         asked = said.format("prompt", "user", "trim(m.content, ?1) <> ''")
-        answered = said.format("response", "assistant", "(m.content <> '' or m.tool_calls <> '[]')")
+        answered = said.format(
+            "response", "assistant", "(trim(m.content, ?1) <> '' or m.tool_calls <> '[]')"
+        )
         return self.connection.rows(
             f"select number, id, conversation_id, excluded, {asked} as asked, "  # noqa: S608
             f"{answered} as answered from turns t where main = 1 order by number",
@@ -221,12 +223,13 @@ class Turns(Nouns):
         `said` and `answered` are 1 where there are words of the human, and an answer or a call.
         """
         return self.connection.rows(
-            "select turns.id, main, excluded, finish_reason, trim(user_text) <> '' as said, "
-            "answer <> '' or exists (select 1 from tool_calls where turn = number) as answered, "
+            "select turns.id, main, excluded, finish_reason, trim(user_text, ?1) <> '' as said, "
+            "trim(answer, ?1) <> '' or exists (select 1 from tool_calls where turn = number) "
+            "as answered, "
             "coalesce(value, '') as side "
             "from turns left join turn_notes on turn_id = turns.id and name = 'side' "
-            "order by number desc limit ?",
-            [limit],
+            "order by number desc limit ?2",
+            [_BLANK, limit],
         )
 
     def follow_up_of(self, turn: Turn) -> Turn | None:

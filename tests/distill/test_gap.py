@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from align_agent.distill.gap import divergences, gaps
 from align_agent.distill.hindsight import build_hindsight
 from align_agent.distill.pairs import pair
+from align_agent.models.local import LocalModel
 from align_agent.prompts import with_hindsight
 from align_agent.records import Message
 
@@ -64,3 +66,12 @@ def test_a_model_does_not_differ_from_itself(tiny_model: Any) -> None:
     same = pair(tiny_model, PROMPT, ANSWER, "")
     assert same is not None
     assert divergences(tiny_model, [same]) == pytest.approx([0.0], abs=1e-6)
+
+
+def test_a_broken_model_agrees_with_nothing(model_dir: Path) -> None:
+    model = LocalModel.load(str(model_dir), device="cpu")
+    with torch.no_grad():
+        next(model.network(None).parameters()).fill_(float("nan"))
+    found = pair(model, PROMPT, ANSWER, "Shorter!")
+    assert found is not None
+    assert math.isnan(divergences(model, [found])[0])

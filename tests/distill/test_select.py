@@ -238,6 +238,7 @@ def test_another_seed_holds_out_others() -> None:
         ({"excluded": True}, "excluded"),
         ({"answer": "", "response": ()}, "no answer"),
         ({"response": (Message("assistant", ""),)}, "no answer"),
+        ({"response": (Message("assistant", "  \n "),)}, "no answer"),
         ({"prompt": (Message("system", "x"),)}, "no user message"),
         ({"prompt": (Message("user", "  "),)}, "no user message"),
     ],

@@ -138,6 +138,39 @@ MISTRAL = """\
     {%- else %}{{- raise_exception("Only user and assistant roles are supported") }}{%- endif %}
 {%- endfor %}
 """  # noqa: E501
+# The generation prompt of reasoning models, which opens the thoughts: one template writes them down
+# with the answer, the other drops them.
+THINKS = """\
+{%- for message in messages %}
+    {%- if message.role == 'assistant' and loop.last %}
+        {%- set parts = message.content.split('</think>') %}
+        {{- '<|im_start|>assistant\\n<think>\\n' + (parts[0].strip('\\n') if parts|length > 1 else '') }}
+        {{- '\\n</think>\\n\\n' + parts[-1].lstrip('\\n') + '<|im_end|>\\n' }}
+    {%- else %}
+        {{- '<|im_start|>' + message.role + '\\n' + message.content.split('</think>')[-1].lstrip('\\n') }}
+        {{- '<|im_end|>\\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n<think>\\n' }}{%- endif %}
+"""  # noqa: E501
+DROPS = """\
+{%- for message in messages %}
+    {{- '<|im_start|>' + message.role + '\\n' + message.content.split('</think>')[-1] }}
+    {{- '<|im_end|>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n<think>\\n' }}{%- endif %}
+"""
+HEADLESS = """\
+{%- for message in messages %}
+    {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
+{%- endfor %}
+"""
+UNCLEAR = """\
+{%- for message in messages %}
+    {{- '<|im_start|>' + message.role + (' and last' if loop.last else '') + '\\n' }}
+    {{- message.content + '<|im_end|>\\n' }}
+{%- endfor %}
+"""
 IM = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 HEADERS = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
 INST = ("<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]")
@@ -148,6 +181,12 @@ TEMPLATES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "llama 3": (LLAMA3, HEADERS, "<|eot_id|>"),
     "gemma": (GEMMA, ("<bos>", "<start_of_turn>", "<end_of_turn>"), "<end_of_turn>"),
     "mistral": (MISTRAL, INST, "</s>"),
+}
+REASONING = {"thinks": (THINKS, IM, "<|im_end|>"), "drops thoughts": (DROPS, IM, "<|im_end|>")}
+OTHERS = {
+    **REASONING,
+    "headless": (HEADLESS, IM, "<|im_end|>"),
+    "unclear": (UNCLEAR, IM, "<|im_end|>"),
 }
 F = build_hindsight(["Keep answers short."], "Shorter, please.")
 CALL = ToolCall("call12345", "calculator", {"expression": "7*6"})
@@ -162,7 +201,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
         if name not in made:
             from transformers import AutoTokenizer
 
-            template, specials, eos = TEMPLATES[name]
+            template, specials, eos = (TEMPLATES | OTHERS)[name]
             folder: Path = tmp_path_factory.mktemp("template")
             train_tokenizer(folder, 420, template, specials=specials, eos=eos)
             tokenizer = AutoTokenizer.from_pretrained(folder, bos_token=specials[0])
@@ -244,3 +283,47 @@ def test_what_a_template_refuses_is_a_reason_to_skip(make: Make) -> None:
     with pytest.raises(ModelError) as caught:
         pair(make("gemma"), prompt, [Message("assistant", "no")], F)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("answer", ["I ponder.\n</think>\n\nIt is 4.", "It is 4."])
+@pytest.mark.parametrize("name", list(REASONING))
+def test_thoughts_that_the_prompt_opens_are_shown_and_not_learned(
+    name: str, answer: str, make: Make
+) -> None:
+    model = make(name)
+    prompt = [Message("user", "2+2?")]
+    found = pair(model, prompt, [Message("assistant", answer)], F, reasoning=False)
+    assert found is not None
+    served = model.encode(prompt)
+    assert list(found.student_ids[: len(served)]) == served
+    behind = model.tokenizer.decode(found.student_ids[len(served) :])
+    thoughts = "I ponder." if "ponder" in answer else ""
+    assert behind == f"{thoughts}\n</think>\n\nIt is 4.<|im_end|>"
+    assert model.tokenizer.decode(found.targets).strip() == "It is 4.<|im_end|>"
+
+
+@pytest.mark.parametrize("name", list(REASONING))
+def test_a_thought_that_was_cut_off_is_no_answer(name: str, make: Make) -> None:
+    prompt, thought = [Message("user", "2+2?")], [Message("assistant", "I ponder")]
+    assert pair(make(name), prompt, thought, F, complete=False) is None
+
+
+def test_the_header_that_a_template_has_no_prompt_for_is_served_and_not_learned(
+    make: Make,
+) -> None:
+    model = make("headless")
+    prompt = [Message("user", "2+2?")]
+    found = pair(model, prompt, [Message("assistant", "It is 4.")], F)
+    assert found is not None
+    assert model.tokenizer.decode(found.targets) == "It is 4.<|im_end|>"
+    served = model.encode(prompt)
+    assert model.tokenizer.decode(served).endswith("<|im_end|>\n<|im_start|>assistant\n")
+    assert list(found.student_ids) == [*served, *found.targets]
+    told = model.encode(list(with_hindsight(prompt, F)))
+    assert list(found.teacher_ids) == [*told, *found.targets]
+
+
+def test_a_template_that_shows_no_beginning_of_an_answer_is_refused(make: Make) -> None:
+    with pytest.raises(ModelError, match="no generation prompt") as caught:
+        make("unclear")
+    assert "add_generation_prompt" in caught.value.hint

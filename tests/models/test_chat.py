@@ -133,7 +133,8 @@ def test_exactly_the_answer_and_its_end_are_learned(name: str, make: Make) -> No
     tokenizer, chat = make(name)
     turn = chat.encode_answer([user("Hello?"), said("Yes."), user("2+2?")], [said("It is 4.")])
     assert learned(tokenizer, turn).strip() == "It is 4." + FORMATS[name][2]
-    assert all(turn.mask)
+    # A thought that the prompt opened is closed before the answer, which would be one otherwise.
+    assert all(turn.mask) is (name != "always thinks")
 
 
 @pytest.mark.parametrize("name", FORMATS)

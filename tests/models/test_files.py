@@ -47,6 +47,10 @@ def lacks_a_shard(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
+def lists_no_shards(folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": ["a"]}')
+
+
 def lacks_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").unlink()
 
@@ -72,6 +76,7 @@ def foreign_config(folder: Path) -> None:
         (nonsense_weights, "only a part"),
         (only_pickled, "pickle"),
         (lacks_a_shard, "model-00001-of-00002.safetensors is missing"),
+        (lists_no_shards, "names no weight files"),
         (lacks_tokenizer, "tokenizer.json is missing"),
         (lacks_config, "config.json is missing"),
         (broken_config, "config.json cannot be read"),
