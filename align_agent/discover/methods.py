@@ -6,7 +6,7 @@ Pure: a method sees what was tried and what was said about it. Generates nothing
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,9 +26,15 @@ METHODS: tuple[Method, ...] = (
 )
 BATCH = 16
 WINDOW = 4  # failed attempts of which the multi-turn methods keep the feedback in their context
-_ROUNDS = (1, 1, 2, 4, 8)  # auto's attempts between two looks at the feedback; a batch in all
+# auto's attempts between two looks at the feedback; a batch in all. Before the first step the
+# student is the base: its plain attempts say little, and the next feedback much.
+_FIRST_ROUNDS = (1,) * 12 + (4,)
+_ROUNDS = (1, 1, 2, 4, 8)
+_ANEW = 5  # of attempts one by one, every so many sees all feedback in place of the conversation
 _FORGET = 0.15  # how often a conditioned attempt leaves a piece of feedback out
 _SHOWN = 12  # pieces of feedback at most
+
+How = Literal["plain", "told", "turns"]  # the problem alone; with feedback; with attempts too
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class Ask:
 
     prompt: tuple[Message, ...]
     student: bool
-    how: Literal["plain", "told"]
+    how: How
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +65,13 @@ def learns(method: Method) -> bool:
     return method in ("auto", "sdpo")
 
 
-def sizes(method: Method) -> tuple[int, ...]:
+def sizes(method: Method, batch: int = 0) -> tuple[int, ...]:
     """How many attempts of a batch are asked for at once."""
     if method in ("multi-turn", "multi-turn-attempts"):
         return (1,) * BATCH
-    return _ROUNDS if method == "auto" else (BATCH,)
+    if method == "auto":
+        return _ROUNDS if batch else _FIRST_ROUNDS
+    return (BATCH,)
 
 
 def ask(
@@ -72,26 +80,43 @@ def ask(
     """The next attempts, `count` of them."""
     prompt = tuple(prompt)
     plain = Ask(prompt, learns(method), "plain")
-    window = [a for a in so_far if a.outcome.said][-WINDOW:]  # first in, first out
+    failed = [a for a in so_far if a.outcome.said]
+    window = failed[-WINDOW:]  # first in, first out
     if method == "multi-turn":
         return [_told(prompt, [a.outcome.said for a in window], student=False)] * count
     if method == "multi-turn-attempts":
-        return [Ask((*prompt, *_exchanges(window)), False, "told")] * count
-    if method != "auto":
-        return [plain] * count
-    pieces = distinct(so_far)
-    if not pieces:
+        return [_turns(prompt, window)] * count
+    if method != "auto" or not failed:
         return [plain] * count
     chance = random.Random(f"{seed}/{len(so_far)}")
-    asks = []
-    for place in range(count):
-        if place % 2 and count > 1:
-            asks.append(plain)
-            continue
-        # No piece may block the way: one that misleads is left out now and then like any other.
-        kept = [p for p in pieces if chance.random() >= _FORGET] or [chance.choice(pieces)]
-        asks.append(_told(prompt, kept, student=place % 4 == 0 and count > 1))
-    return asks
+    return [_mixed(plain, so_far, failed, place, count, chance) for place in range(count)]
+
+
+def _mixed(
+    plain: Ask,
+    so_far: Sequence[Attempt],
+    failed: Sequence[Attempt],
+    place: int,
+    count: int,
+    chance: random.Random,
+) -> Ask:
+    """auto's attempt at a place of a round of `count`.
+
+    One by one the base goes on with a conversation, in which a demand that was met stays met: there
+    the last attempt stands. Now and then it begins anew from all feedback. Of a larger round half
+    are the student's plain attempts, a quarter the student's and a quarter the base's with more.
+    """
+    if count > 1 and place % 2:
+        return plain
+    anew = len(so_far) % BATCH % _ANEW == 1 if count == 1 else place != 2
+    if not anew:
+        # Its own attempts alone: those that did not see the last one forget what that had learned.
+        own = [a for a in failed if a.how == "turns" or a is failed[0]]
+        return _turns(plain.prompt, own[-WINDOW:])
+    pieces = distinct(so_far)
+    # No piece may block the way: one that misleads is left out now and then like any other.
+    kept = [p for p in pieces if chance.random() >= _FORGET] or [chance.choice(pieces)]
+    return _told(plain.prompt, kept, student=place % 4 == 0 and count > 1)
 
 
 def examples(
@@ -131,11 +156,17 @@ def distinct(attempts: Sequence[Attempt]) -> list[str]:
     return [piece for piece in counts if piece in often]
 
 
-def _exchanges(window: Sequence[Attempt]) -> Iterator[Message]:
+def _turns(prompt: tuple[Message, ...], window: Sequence[Attempt]) -> Ask:
     """The attempts as a conversation: what was answered, and what was said about it."""
-    for attempt in window:
-        yield Message("assistant", attempt.answer)
-        yield Message("user", attempt.outcome.said)
+    exchanges = [
+        message
+        for attempt in window
+        for message in (
+            Message("assistant", attempt.answer),
+            Message("user", attempt.outcome.said),
+        )
+    ]
+    return Ask((*prompt, *exchanges), False, "turns" if window else "plain")
 
 
 def _told(prompt: tuple[Message, ...], pieces: Sequence[str], *, student: bool) -> Ask:

@@ -86,7 +86,7 @@ def solve(
     batch = 0
     while len(search.attempts) < search.budget and not search.solved:
         begun = len(search.attempts)
-        for size in sizes(search.method):
+        for size in sizes(search.method, batch):
             left = min(size, search.budget - len(search.attempts))
             if search.solved or not left:
                 break

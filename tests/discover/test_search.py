@@ -58,6 +58,48 @@ def test_multi_turn_with_its_attempts_is_a_conversation_of_the_last_of_them() ->
     assert said[1::2] == [("user", f"piece {i}") for i in last]
 
 
+def searched(count: int) -> list[Attempt]:
+    """What auto tried in so many attempts one by one, each failed for a reason of its own."""
+    so_far: list[Attempt] = []
+    for number in range(count):
+        (asked,) = methods.ask("auto", PROMPT, so_far, 1, 0)
+        outcome = Outcome("failed", f"piece {number}.")
+        so_far.append(Attempt(number, number // 16, asked.how, False, f"answer {number}", outcome))
+    return so_far
+
+
+def test_auto_goes_on_with_a_conversation_and_begins_anew_now_and_then() -> None:
+    hows = [one.how for one in searched(12)]
+    assert methods.sizes("auto")[:12] == (1,) * 12
+    assert hows == ["plain", "told", *["turns"] * 4, "told", *["turns"] * 4, "told"]
+
+
+def test_autos_conversation_holds_its_own_last_attempts_alone() -> None:
+    so_far = searched(8)
+    (asked,) = methods.ask("auto", PROMPT, so_far, 1, 0)
+    assert not asked.student
+    said = [message.content for message in asked.prompt[1:]]
+    assert said[::2] == [f"answer {n}" for n in (3, 4, 5, 7)]  # 6 began anew
+    assert said[1::2] == [f"piece {n}." for n in (3, 4, 5, 7)]
+
+
+def test_auto_begins_anew_from_all_feedback_without_any_attempt() -> None:
+    (asked,) = methods.ask("auto", PROMPT, searched(11), 1, 0)
+    assert asked.how == "told"
+    text = "".join(message.content for message in asked.prompt)
+    assert sum(f"piece {n}." in text for n in range(11)) > WINDOW
+    assert not any(f"answer {n}" in text for n in range(11))
+
+
+def test_from_the_first_step_on_most_attempts_are_the_students() -> None:
+    so_far = searched(16)
+    asked = [a for n in methods.sizes("auto", 1) for a in methods.ask("auto", PROMPT, so_far, n, 0)]
+    assert len(asked) == 16
+    assert sum(one.student for one in asked) > 8
+    assert {one.how for one in asked if one.student} == {"plain", "told"}
+    assert {one.how for one in asked if not one.student} == {"told", "turns"}
+
+
 def test_a_conversation_longer_than_the_context_keeps_the_problem(pocket: LocalModel) -> None:
     source = f"def verify(answer, call):\n    return False, {'what is wrong ' * 85!r}"
     problem = Problem(
