@@ -1,26 +1,31 @@
 """Methods side by side on the generated problems: how many attempts until the first success.
 
 `make bench-solve`. Every cell (problem, method, seed) is one search with the same budget; cells that
-are on file are not run again (`--fresh` runs all). best-of-k comes from the base rollouts by which the
-problems were rated, without bias; grpo, which has no gradient before its first success, equals it.
-Writes docs/benchmarks/solve.md and its picture, prints the table and, last, one JSON object.
+are on file are not run again (`--fresh` runs all), unless they were run with another base or protocol.
+best-of-k comes without bias from base rollouts drawn after the problems had been chosen. Writes docs/benchmarks/solve.md and its picture, prints the table and, last, one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from kept import kept_rows
 from report import machine, measured, publish, span, table
 
 from align_agent.discover.estimate import interval, of_independent, of_searches
-from align_agent.discover.methods import WINDOW
+from align_agent.discover.methods import BATCH, WINDOW, Method, learns
+from align_agent.discover.problem import Problem
 from align_agent.discover.ranges import Rated, load_ranges
 from align_agent.discover.search import Search, solve
 from align_agent.discover.verdicts import Judge
@@ -30,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 CELLS = ROOT / "benchmarks" / "solve-cells.jsonl"
 PAGE = ROOT / "docs" / "benchmarks" / "solve.md"
 PICTURE = ROOT / "docs" / "img" / "solve.svg"
-METHODS = ("auto", "multi-turn", "multi-turn-attempts", "sdpo")
+METHODS: tuple[Method, ...] = ("auto", "multi-turn", "multi-turn-attempts", "sdpo", "grpo")
 MANY = "many demands"
 PARTS = {
     "very hard": "Very hard",
@@ -43,9 +48,13 @@ COLOURS = {
     "sdpo": "#1f5fa8",
     "multi-turn": "#b3541e",
     "multi-turn-attempts": "#8a3ffc",
+    "grpo": "#c2378f",
     "best-of-k": "#777777",
 }
 KS = (1, 4, 16, 32, 64, 128, 256, 512)
+
+# What a method's figures depend on that only its code says: change a word here with it.
+MIXTURE = {"auto": ("conversation and all feedback",)}
 
 Cells = dict[tuple[str, str, int], int | None]
 
@@ -55,35 +64,75 @@ def part_of(one: Rated) -> str:
     return MANY if one.demands > WINDOW else one.level
 
 
-def load_cells(budget: int) -> Cells:
-    found = [row for row in kept_rows(CELLS) if row["budget"] == budget]
-    return {(row["problem"], row["method"], row["seed"]): row["first"] for row in found}
+def protocol_of(problem: Problem, method: Method) -> str:
+    """What a search depends on besides base, seed and budget: cells of another problem by the same
+    name, of other steps or of another mixture are other figures."""
+    digest = hashlib.sha256(json.dumps(asdict(problem), sort_keys=True).encode()).hexdigest()
+    parts = [digest[:12], str(BATCH)]
+    if method.startswith("multi-turn"):
+        parts.append(f"window {WINDOW}")
+    if learns(method):
+        from align_agent.distill.step import StepConfig
+
+        parts.append(hashlib.sha256(repr(StepConfig()).encode()).hexdigest()[:12])
+    return "/".join([*parts, *MIXTURE.get(method, ())])
 
 
-def run_cells(rated: list[Rated], cells: Cells, budget: int, seeds: int, minutes: float) -> None:
-    """Run what is missing, one seed after the other, until the time is up."""
-    import torch
+def load_cells(rated: list[Rated], base: str, budget: int, path: Path = CELLS) -> Cells:
+    """What is on file of this base, these protocols and this budget; says what is left out."""
+    protocols = {(o.problem.name, m): protocol_of(o.problem, m) for o in rated for m in METHODS}
+    cells: Cells = {}
+    others = 0
+    for row in kept_rows(path):
+        wanted = protocols.get((row["problem"], row["method"]))
+        if row.get("base") != base or row.get("protocol") != wanted:
+            others += 1
+        elif row["budget"] == budget:
+            cells[row["problem"], row["method"], row["seed"]] = row["first"]
+    if others:
+        told = f"{others} cells of another base or protocol in {path.name} are not counted"
+        print(told, file=sys.stderr)
+    return cells
 
-    end = time.monotonic() + minutes * 60
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-    model = LocalModel.load("pocket", device="cpu")
-    judges = {one.problem.name: Judge(one.problem) for one in rated}
-    rest = [
+
+def missing(
+    rated: list[Rated],
+    cells: Cells,
+    seeds: int,
+    parts: Sequence[str] = tuple(PARTS),
+    methods: Sequence[Method] = METHODS,
+) -> list[tuple[Rated, Method, int]]:
+    """What is not on file of these parts and methods, one seed after the other."""
+    return [
         (one, method, seed)
         for seed in range(seeds)
-        for part in PARTS
-        for method in METHODS
+        for part in parts
+        for method in methods
         for one in rated
         if part_of(one) == part and (one.problem.name, method, seed) not in cells
     ]
-    for one, method, seed in rest:
+
+
+def run_cells(
+    model: LocalModel,
+    wanted: list[tuple[Rated, Method, int]],
+    cells: Cells,
+    budget: int,
+    minutes: float,
+) -> None:
+    """Run what is missing until the time is up."""
+    end = time.monotonic() + minutes * 60
+    judges: dict[str, Judge] = {}
+    for one, method, seed in wanted:
         if time.monotonic() > end:
             break
-        done = solve(model, Search(one.problem, method, budget, seed), judges[one.problem.name])
+        judge = judges.setdefault(one.problem.name, Judge(one.problem))
+        done = solve(model, Search(one.problem, method, budget, seed), judge)
         first = done.solution.number + 1 if done.solution else None
         cells[one.problem.name, method, seed] = first
-        row = {"problem": one.problem.name, "method": method, "seed": seed, "first": first}
-        row |= {"budget": budget, "seconds": round(done.seconds, 1)}
+        row: dict[str, Any] = {"problem": one.problem.name, "method": method, "seed": seed}
+        row |= {"first": first, "budget": budget, "seconds": round(done.seconds, 1)}
+        row |= {"base": model.base_hash, "protocol": protocol_of(one.problem, method)}
         with CELLS.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(one.problem.name, method, seed, first or "-", f"{done.seconds:.0f} s", flush=True)
@@ -100,9 +149,17 @@ def discovery(
     rated: list[Rated], cells: Cells, method: str, seeds: int, k: int
 ) -> tuple[float, float, float]:
     if method == "best-of-k":
-        return interval([[of_independent(one.rollouts, one.passed, k)] for one in rated])
-    groups = firsts(rated, cells, method, seeds)
-    return interval([[of_searches([f], k) for f in group] for group in groups])
+        shares = [(of_independent(*one.again, k),) for one in rated]
+    else:
+        groups = firsts(rated, cells, method, seeds)
+        shares = [tuple(of_searches([f], k) for f in group) for group in groups]
+    return _interval(tuple(shares))
+
+
+@cache
+def _interval(groups: tuple[tuple[float, ...], ...]) -> tuple[float, float, float]:
+    """Between two attempts few searches end, so the same shares are asked for many times."""
+    return interval(groups)
 
 
 def reaches(curve: Callable[[int], float], goal: float, budget: int) -> int | None:
@@ -127,7 +184,7 @@ def curves(
             groups = firsts(chosen, cells, method, seeds)
             if method != "best-of-k" and not groups:
                 continue
-            count = str(sum(map(len, groups))) if groups else f"{chosen[0].rollouts} attempts each"
+            count = str(sum(map(len, groups))) if groups else f"{chosen[0].again[0]} attempts each"
             found = [discovery(chosen, cells, method, seeds, k) for k in ks]
             needed: int | None = budget
             if method != "best-of-k":
@@ -192,9 +249,7 @@ def picture(rated: list[Rated], cells: Cells, budget: int, seeds: int) -> str:
             points = []
             for k in range(1, budget + 1):
                 if method == "best-of-k":
-                    share = sum(of_independent(o.rollouts, o.passed, k) for o in chosen) / len(
-                        chosen
-                    )
+                    share = sum(of_independent(*o.again, k) for o in chosen) / len(chosen)
                 else:
                     groups = firsts(chosen, cells, method, seeds)
                     share = sum(of_searches(g, k) for g in groups) / len(groups)
@@ -215,11 +270,61 @@ def picture(rated: list[Rated], cells: Cells, budget: int, seeds: int) -> str:
     )
 
 
+def aims(rated: list[Rated], cells: Cells, budget: int, seeds: int) -> list[tuple[str, str, bool]]:
+    """What was aimed for, what came of it, and whether that is enough."""
+    parts = {part: [one for one in rated if part_of(one) == part] for part in PARTS}
+    parts = {part: chosen for part, chosen in parts.items() if chosen}
+    found = []
+    for part, least in (("very hard", 3), ("very hard", 5), ("hard", 2.4)):
+        chosen = parts.get(part, [])
+        if not firsts(chosen, cells, "sdpo", seeds):
+            continue
+        base = discovery(chosen, cells, "best-of-k", seeds, budget)
+        if part == "very hard" and least == 3:
+            ours = discovery(chosen, cells, "sdpo", seeds, budget)
+            told = f"{span(*ours)} against {span(*base)}"
+            aim = f"{part}: sdpo at {budget} attempts above best-of-k, intervals apart"
+            found.append((aim, told, ours[1] > base[2]))
+        flat = [f for group in firsts(chosen, cells, "sdpo", seeds) for f in group]
+        goal = base[0] or 1 / (len(flat) + 1)  # where it solves none, the first that is solved
+        needed = reaches(lambda k, flat=flat: of_searches(flat, k), goal, budget)
+        told = f"{budget / needed:.1f} times fewer ({needed} for {budget})" if needed else "never"
+        told += "" if base[0] else "; best-of-k solves none, this is sdpo's first"
+        aim = f"{part}: sdpo where best-of-k ends with at least {least:g} times fewer attempts"
+        found.append((aim, told, bool(needed and budget / needed >= least)))
+    for part, chosen in parts.items():
+        if firsts(chosen, cells, "auto", seeds):
+            told, met = behind(chosen, cells, budget, seeds)
+            found.append((f"{part}: auto nowhere behind another, intervals apart", told, met))
+    return found
+
+
+def behind(rated: list[Rated], cells: Cells, budget: int, seeds: int) -> tuple[str, bool]:
+    """The number of attempts after which auto stands worst beside the best of the others, and
+    whether their intervals overlap there and everywhere."""
+    others = [m for m in (*METHODS, "best-of-k") if m != "auto"]
+    others = [m for m in others if m == "best-of-k" or firsts(rated, cells, m, seeds)]
+    worst, told = (-2.0, 0.0), "before all others after any number of attempts"
+    for k in range(2, budget + 1):  # the first attempt is the same for all: the base's, of nothing
+        ours = discovery(rated, cells, "auto", seeds, k)
+        for method in others:
+            theirs = discovery(rated, cells, method, seeds, k)
+            gap = (theirs[1] - ours[2], theirs[0] - ours[0])
+            if gap[1] > 0 and gap > worst:
+                worst = gap
+                told = f"widest at {k}: {span(*ours)} against {span(*theirs)} of {method}"
+    return told, worst[0] <= 0
+
+
 def main() -> None:
+    import torch
+
     parser = argparse.ArgumentParser()
     parser.add_argument("--budget", type=int, default=128)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--part", choices=PARTS, action="append", help="run no others")
+    parser.add_argument("--method", choices=METHODS, action="append", help="run no others")
     parser.add_argument("--fresh", action="store_true")
     chosen = parser.parse_args()
     if chosen.fresh:
@@ -227,13 +332,22 @@ def main() -> None:
     order = list(PARTS)
     rated = [one for one in load_ranges() if part_of(one) in PARTS]
     rated.sort(key=lambda one: order.index(part_of(one)))
-    cells = load_cells(chosen.budget)
-    run_cells(rated, cells, chosen.budget, chosen.seeds, chosen.minutes)
+    stated = measured()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+    model = LocalModel.load("pocket", device="cpu")
+    cells = load_cells(rated, model.base_hash, chosen.budget)
+    wanted = missing(
+        rated, cells, chosen.seeds, chosen.part or tuple(PARTS), chosen.method or METHODS
+    )
+    run_cells(model, wanted, cells, chosen.budget, chosen.minutes)
     asked = (rated, cells, chosen.budget, chosen.seeds)
     lines, figures = curves(*asked)
     more, by_kind = by_feedback(*asked)
+    judged = aims(*asked)
+    more += ["", "### Aims", "", table(judged, ["aim", "measured", "met"])]
+    figures["aims"] = {aim: met for aim, _, met in judged}
     PICTURE.write_text(picture(*asked))
-    stated = f"Budget {chosen.budget} attempts, {chosen.seeds} seeds, {measured()}."
+    stated = f"Budget {chosen.budget} attempts, up to {chosen.seeds} seeds, {stated}."
     publish(PAGE, "\n".join([stated, *lines, *more]))
     print("\n".join([*lines, *more]))
     print(json.dumps({"name": "solve", "figures": figures | by_kind, "machine": machine("torch")}))

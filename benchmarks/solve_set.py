@@ -2,6 +2,8 @@
 each from its own rollouts, and sorts them into levels by that rate alone.
 
 `python benchmarks/solve_set.py` writes align_agent/discover/ranges.json; about ten minutes on a core.
+Rates by which problems were chosen flatter whoever is compared with the base: what was drawn low is
+lower than it is. So best-of-k is scored on a second sample (`--again`), drawn for nothing else.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ import json
 import random
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 
 from align_agent.discover.methods import WINDOW
 from align_agent.discover.ranges import SET
+from align_agent.errors import ModelError
 from align_agent.models.generation import Sampling
 from align_agent.models.local import LocalModel
 from align_agent.models.pocket import wordings
@@ -74,7 +79,7 @@ def answers_to(model: LocalModel, question: str, seed: int) -> Counter[str]:
 
 def row_of(
     question: str, task: CodeTask, target: CodeTask, texts: Counter[str], rng: random.Random
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """A problem: what is asked, what its tests demand, how that may be said, the base's rate."""
     axes = target.differences(task)
     said = {a: wordings.say_code(f"{a}:{getattr(target, a)}", rng) for a in CHOICES}
@@ -91,14 +96,14 @@ def row_of(
     }
 
 
-def whole_set(model: LocalModel) -> list[dict[str, object]]:
+def whole_set(model: LocalModel) -> list[dict[str, Any]]:
     rng, started = random.Random(2026), time.time()
-    drawn: dict[str, list[dict[str, object]]] = {name: [] for name in WANTED}
+    drawn: dict[str, list[dict[str, Any]]] = {name: [] for name in WANTED}
     for number, (question, task) in enumerate(questions(rng, 12)):
         texts = answers_to(model, question, number + 1)
         for target in hidden(task, rng):
             row = row_of(question, task, target, texts, rng)
-            drawn[level(int(str(row["passed"])), ROLLOUTS)].append(row)
+            drawn[level(row["passed"], ROLLOUTS)].append(row)
         counts = {k: len(v) for k, v in drawn.items()}
         print(number, question, counts, f"{time.time() - started:.0f} s", flush=True)
     problems = []
@@ -110,10 +115,10 @@ def whole_set(model: LocalModel) -> list[dict[str, object]]:
     return problems
 
 
-def many_demands(model: LocalModel) -> list[dict[str, object]]:
+def many_demands(model: LocalModel) -> list[dict[str, Any]]:
     """Problems with more demands than multi-turn's window holds, said in each of the three ways."""
     rng = random.Random("many")
-    problems: list[dict[str, object]] = []
+    problems: list[dict[str, Any]] = []
     for number, (question, task) in enumerate(questions(rng, MANY // len(SAY))):
         texts = answers_to(model, question, 100 + number)
         for say in SAY:
@@ -121,24 +126,51 @@ def many_demands(model: LocalModel) -> list[dict[str, object]]:
             while not sound(target):
                 target = turned(task, WINDOW + 1 + number % 2, rng)
             row = row_of(question, task, target, texts, rng)
-            name, hard = f"many-{len(problems) + 1:02d}", level(int(str(row["passed"])), ROLLOUTS)
+            name, hard = f"many-{len(problems) + 1:02d}", level(row["passed"], ROLLOUTS)
             problems.append({"name": name, "level": hard, "say": say, **row})
             print(name, say, row["demands"], row["passed"], question, flush=True)
     return problems
 
 
+def score_again(model: LocalModel, problems: Sequence[dict[str, Any]]) -> None:
+    """Write into each problem how often the base passes it in answers that chose nothing."""
+    asked = dict.fromkeys(str(row["question"]) for row in problems)
+    for number, question in enumerate(asked):
+        texts = answers_to(model, question, 1000 + number)
+        for row in problems:
+            if row["question"] == question:
+                target = CodeTask(**row["target"])
+                passed = sum(n for text, n in texts.items() if target.solved_by(text))
+                row["again"] = {"rollouts": ROLLOUTS, "passed": passed}
+                print(row["name"], row["passed"], passed, flush=True)
+
+
+def set_for(model: LocalModel) -> list[dict[str, Any]]:
+    """The problems on file. Raises ModelError when another base was asked then."""
+    kept = json.loads(SET.read_text(encoding="utf-8"))
+    if kept["base"] != model.base_hash:
+        raise ModelError(
+            f"{SET} was rated with other weights", hint="make it anew, without --again"
+        )
+    return list(kept["problems"])
+
+
 def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument("--many", action="store_true", help="only those with many demands, anew")
+    ask.add_argument("--again", action="store_true", help="only the second sample, anew")
     given = ask.parse_args()
     torch.set_num_threads(1)
     model = LocalModel.load("pocket", device="cpu")
-    if given.many:
-        kept = json.loads(SET.read_text())["problems"]
-        kept = [row for row in kept if not row["name"].startswith("many-")]
+    if given.again:
+        problems = set_for(model)
+    elif given.many:
+        kept = [row for row in set_for(model) if not row["name"].startswith("many-")]
+        problems = [*kept, *many_demands(model)]
     else:
-        kept = whole_set(model)
-    found = {"base": model.base_hash, "problems": [*kept, *many_demands(model)]}
+        problems = [*whole_set(model), *many_demands(model)]
+    score_again(model, problems)
+    found = {"base": model.base_hash, "problems": problems}
     SET.write_text(json.dumps(found, indent=1) + "\n")
 
 

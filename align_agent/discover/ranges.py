@@ -18,7 +18,9 @@ VERIFIER = Path(__file__).with_name("range_verifier.py")
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """A problem with how often the base solved it: `passed` of `rollouts` answers."""
+    """A problem with how often the base solved it: `passed` of `rollouts` answers. Its level was
+    chosen by these; `again` counts (rollouts, passed) of a sample
+    drawn afterwards, which chose nothing."""
 
     problem: Problem
     level: str
@@ -26,6 +28,7 @@ class Rated:
     demands: int
     rollouts: int
     passed: int
+    again: tuple[int, int]
 
 
 def load_ranges(path: Path = SET) -> list[Rated]:
@@ -45,5 +48,6 @@ def load_ranges(path: Path = SET) -> list[Rated]:
             max_new_tokens=64,
         )
         counts = (row["demands"], row["rollouts"], row["passed"])
-        rated.append(Rated(problem, row["level"], row["say"], *counts))
+        again = (row["again"]["rollouts"], row["again"]["passed"])
+        rated.append(Rated(problem, row["level"], row["say"], *counts, again))
     return rated

@@ -50,3 +50,9 @@ def test_the_levels_of_the_generated_set_go_by_the_bases_rate_alone() -> None:
         levels[level] = levels.get(level, 0) + 1
     assert levels["hard"] >= 15
     assert levels["very hard"] >= 8
+
+
+def test_best_of_k_is_scored_on_a_sample_that_chose_no_level() -> None:
+    rated = load_ranges()
+    assert all(one.again[0] >= 2944 for one in rated)
+    assert any(one.again[1] != one.passed for one in rated)
