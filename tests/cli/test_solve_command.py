@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -117,3 +119,64 @@ def test_resuming_another_search_is_refused(
     done = json.loads(capsys.readouterr().out)
     assert run(tmp_path, str(EXAMPLE), "--budget", "1", "--resume", done["run"]) == 2
     assert "searched for something else" in capsys.readouterr().err
+
+
+def test_another_model_is_named_by_its_folder(
+    tiny_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = [str(EXAMPLE), "--model", str(tiny_model_dir), "--budget", "3", "--json"]
+    assert run(tmp_path, *args) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["attempts"] == 3
+    with Store.open(Home(tmp_path).database) as store:
+        assert store.runs.get(found["run"]).base == str(tiny_model_dir)
+
+
+def test_a_model_that_is_nowhere_to_be_had_is_an_error_with_a_hint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    home = tmp_path / "home"
+    assert run(home, str(EXAMPLE), "--model", "nobody/no-such-model") == 1
+    error = capsys.readouterr().err
+    assert "error: the model nobody/no-such-model is not on this machine" in error
+    assert "hint: go online once, give a folder" in error
+    assert "Traceback" not in error
+    with Store.open(Home(home).database) as store:
+        (stored,) = store.runs.list()
+    assert stored.status == "failed"
+
+
+def test_a_terminal_shows_each_round_while_the_search_runs(tmp_path: Path) -> None:
+    problem = yaml.safe_load(EXAMPLE.read_text())
+    problem["verifier"]["tests"] = "assert numbers(3) == 'never'"
+    path = tmp_path / "never.yaml"
+    path.write_text(yaml.safe_dump(problem))
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "align_agent", "--home", str(tmp_path / "home"), "solve"]
+    process = subprocess.Popen(
+        [*command, str(path), "--budget", "20"],
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(theirs)
+    seen: list[str] = []
+    while piece := _piece(ours):
+        if process.poll() is None:
+            seen.append(re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", piece))
+    os.close(ours)
+    assert process.wait(timeout=60) == 1
+    counts = [int(found) for found in re.findall(r"(\d+)/20 attempts", "".join(seen))]
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 3  # while it ran, not all at once when it had ended
+    assert "Test failed" in "".join(seen)
+
+
+def _piece(terminal: int) -> str:
+    """What came on the screen next; nothing once the program has let go of it."""
+    try:
+        return os.read(terminal, 65536).decode(errors="replace")
+    except OSError:  # Linux's word for a terminal that nobody holds any more
+        return ""

@@ -7,6 +7,7 @@ import re
 import pytest
 from test_problem import HUMANEVAL
 
+from align_agent.discover import verdicts
 from align_agent.discover.problem import Problem, Verifier, humaneval
 from align_agent.discover.verdicts import Judge, code_in
 from align_agent.errors import InputError
@@ -164,6 +165,20 @@ def test_methods_of_a_solution_class_are_called() -> None:
     body = "class Solution:\n    def add(self, items, one):\n        return (*items, one)"
     assert one.judge(code(body)).passed
     assert not one.judge(code(body.replace("one)", "4)"))).passed
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [["int"], ["float", "x"], ["float", "0x1p99999"], ["dict", [[1]]], ["range", [1, 2, 0]]],
+)
+def test_values_that_an_attempt_forged_are_a_failed_test(
+    sent: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A box that was taken over writes what it likes into the pipe.
+    monkeypatch.setattr(verdicts._Solution, "call", lambda self, wanted: {"value": sent})
+    found = judge(Verifier("io", entry="add", cases=(("1\n2", "3"),))).judge(RIGHT)
+    assert found.kind == "failed"
+    assert "cannot be read" in found.feedback
 
 
 @pytest.mark.parametrize(

@@ -167,3 +167,41 @@ def test_learn_wants_a_file_or_a_document(
 ) -> None:
     assert main(["--home", str(tmp_path / "home"), "learn", *arguments]) == 2
     assert "--skill" in capsys.readouterr().err
+
+
+def test_a_model_in_a_folder_of_its_own_can_be_taught(
+    tiny_model_dir: Path, demonstrations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Home(tmp_path / "home")
+    home.ensure()
+    home.config.write_text(
+        f"model:\n  base: {tiny_model_dir}\n  max_new_tokens: 8\n  threads: 1\n"
+        "distill:\n  epochs: 1\n  lora_rank: 2\n  rollouts: logged\n"
+        "gate:\n  probes: 4\n  samples: 1\n"
+    )
+    code = main(["--home", str(home.root), "learn", str(demonstrations), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert code == {"rejected": 3}.get(found["status"], 0), found
+    assert found["new"] == 28
+    with Store.open(home.database) as store:
+        assert store.runs.get(found["run"]).base == str(tiny_model_dir)
+        assert {turn.base for turn in store.turns.list()} == {str(tiny_model_dir)}
+
+
+def test_a_model_that_is_nowhere_to_be_had_is_told_before_anything_is_stored(
+    demonstrations: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    home = Home(tmp_path / "home")
+    home.ensure()
+    home.config.write_text("model:\n  base: nobody/no-such-model\n")
+    assert main(["--home", str(home.root), "learn", str(demonstrations)]) == 1
+    error = capsys.readouterr().err
+    assert "error: the model nobody/no-such-model is not on this machine" in error
+    assert "hint: go online once, give a folder" in error
+    with Store.open(home.database) as store:
+        assert not store.turns.list()
