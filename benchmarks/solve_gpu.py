@@ -3,8 +3,8 @@ attempts of the student, and the step on a batch of them. `make bench-solve-gpu`
 
 A batch is what `align-agent solve` does between two looks at its feedback: 16 attempts, then the
 teacher's side of them and one gradient. `--tiny` runs the same path with small dimensions on any
-device. Sandbox and verifier are left out: they cost the processor, not the card. Prints a table and,
-last, one JSON object.
+device, and is all that was run so far: no card was to be had. Sandbox and verifier are left out: they
+cost the processor, not the card. Prints a table and, last, one JSON object.
 """
 
 from __future__ import annotations
