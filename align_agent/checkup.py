@@ -190,10 +190,13 @@ def _config(home: Home) -> Finding:
 
 def _database(home: Home) -> Finding:
     from align_agent.store import Store
+    from align_agent.store.lost import refuse_lost
 
-    if not home.database.exists():
-        return Finding("database", "warn", f"{home.database} does not exist", "align-agent init")
     try:
+        refuse_lost(home.database)
+        if not home.database.exists():
+            missing = f"{home.database} does not exist"
+            return Finding("database", "warn", missing, "align-agent init")
         with Store.open(home.database, read_only=True) as store:
             problems = store.check()
             lost = losses(store.counters.all())

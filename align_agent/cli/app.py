@@ -58,7 +58,11 @@ class App:
         return load_checked(self.home.config)
 
     def require_home(self) -> Home:
-        """The home, which must exist. Raises UsageError, so that a mistyped `--home` shows."""
+        """The home, which must exist. Raises UsageError, so that a mistyped `--home` shows, and
+        StoreCorrupt where its database was lost."""
+        from align_agent.store.lost import refuse_lost
+
+        refuse_lost(self.home.database)
         if not self.home.database.exists():
             raise UsageError(
                 f"there is no align-agent home at {self.home.root}",
@@ -66,8 +70,11 @@ class App:
             )
         return self.home
 
-    def make_home(self) -> Home:
-        """The home, made with its configuration, skills and database where they are missing."""
+    def make_home(self, *, fresh: bool = False) -> Home:
+        """The home, made with its configuration, skills and database where they are missing.
+
+        Raises StoreCorrupt where the database was lost, unless a `fresh` one is wanted.
+        """
         from align_agent.store import Store
 
         home = self.home.ensure()
@@ -75,7 +82,7 @@ class App:
             home.config.write_text(_FIRST_CONFIG, encoding="utf-8")
             home.config.chmod(0o600)
         _bring_skills(home.root / "skills")
-        Store.open(home.database).close()
+        Store.open(home.database, fresh=fresh).close()
         return home
 
     @contextmanager

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.output import emit, say
+from align_agent.errors import UsageError
 
 
 @click.command()
+@click.option("--fresh", is_flag=True, help="A new database, where the one of before was lost.")
 @common
 @click.pass_obj
-def command(app: App) -> None:
+def command(app: App, fresh: bool) -> None:
     """Make the home folder (readable by you alone), its config.yaml and its database.
 
-    What is already there stays as it is.
+    What is already there stays as it is. Where a database was lost but its versions, nights or
+    backups are there, --fresh begins anew beside them.
     """
-    had_config, had_database = app.home.config.exists(), app.home.database.exists()
-    home = app.make_home()
+    had_config, had_database = app.home.config.exists(), _filled(app.home.database)
+    if fresh and had_database:
+        raise UsageError(
+            f"{app.home.database} is there: nothing was lost",
+            hint="leave out --fresh, or choose another home with --home or ALIGN_AGENT_HOME",
+        )
+    home = app.make_home(fresh=fresh)
     result = {
         "home": str(home.root),
         "config": str(home.config),
@@ -35,3 +45,7 @@ def command(app: App) -> None:
         say("next      align-agent chat")
 
     emit(result, app.json, show)
+
+
+def _filled(database: Path) -> bool:
+    return database.exists() and database.stat().st_size > 0

@@ -13,6 +13,7 @@ from align_agent.checkup import losses
 from align_agent.cli.app import App, common
 from align_agent.cli.output import emit, paint, pairs, say, warn, when
 from align_agent.records import version_label
+from align_agent.store.lost import refuse_lost
 
 if TYPE_CHECKING:
     from align_agent.adapters.registry import Registry
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(app: App) -> None:
     """What serves, what was learned, when the next night runs, and whether anything was lost."""
+    refuse_lost(app.home.database)
     if not app.home.database.exists():
         data: dict[str, Any] = {"home": str(app.home.root), "initialised": False}
         emit(data, app.json, lambda: say(f"no home at {app.home.root} yet: align-agent init"))

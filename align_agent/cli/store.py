@@ -25,6 +25,7 @@ def command() -> None:
 def check(app: App) -> None:
     """Whether the database is sound, and what is in it."""
     from align_agent.store import MISFIT, SCHEMA_VERSION
+    from align_agent.store.lost import newest_backup
 
     with app.store() as store:  # the search index can only be checked by one who may write
         problems = store.check()
@@ -59,14 +60,9 @@ def check(app: App) -> None:
     if problems:
         raise StoreCorrupt(
             f"{data['path']} is damaged",
-            hint=f"newest backup: {_newest_backup(app) or 'none'}; "
+            hint=f"newest backup: {newest_backup(app.home.database) or 'none'}; "
             "stop align-agent, then copy it over the damaged file",
         )
-
-
-def _newest_backup(app: App) -> Path | None:
-    backups = sorted(app.home.backups.glob("*.db"), key=lambda path: path.stat().st_mtime)
-    return backups[-1] if backups else None
 
 
 @command.command("backup")

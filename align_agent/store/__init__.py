@@ -21,6 +21,7 @@ from align_agent.store.forgotten import Forgotten
 from align_agent.store.journal import Counters, Events, State
 from align_agent.store.links import Links
 from align_agent.store.looks import Looks
+from align_agent.store.lost import refuse_lost
 from align_agent.store.migrations import SCHEMA_VERSION, back_up, migrate
 from align_agent.store.rules import Rules
 from align_agent.store.runs import Runs
@@ -53,12 +54,22 @@ class Store:
         self.state = State(connection)
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False, busy_seconds: float = 10.0) -> Store:
+    def open(
+        cls,
+        path: Path,
+        *,
+        read_only: bool = False,
+        busy_seconds: float = 10.0,
+        fresh: bool = False,
+    ) -> Store:
         """Open the database, which is made where there is none, and bring its schema up to date.
 
-        Waits `busy_seconds` for another process that is writing. Raises StoreCorrupt,
-        StoreForeign, StoreTooNew, StoreLocked, DiskFull, or StoreError.
+        Where an earlier one is gone, but what it left is there, a new one is made only if `fresh`.
+        Waits `busy_seconds` for another process that is writing. Raises StoreCorrupt (also for a
+        lost one), StoreForeign, StoreTooNew, StoreLocked, DiskFull, or StoreError.
         """
+        if not fresh:
+            refuse_lost(Path(path))
         connection = Connection(Path(path), read_only=read_only, busy_seconds=busy_seconds)
         try:
             migrate(connection)

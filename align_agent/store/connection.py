@@ -25,6 +25,7 @@ from align_agent.errors import (
     StoreForeign,
     StoreLocked,
 )
+from align_agent.store.lost import newest_backup
 from align_agent.store.text import storable
 
 if TYPE_CHECKING:
@@ -231,8 +232,8 @@ def refused(error: OSError, path: Path) -> StoreError:
 
 
 def _corrupt(path: Path, cause: str) -> StoreCorrupt:
-    backups = sorted((path.parent / "backups").glob("*.db"))
-    newest = f"; the newest backup is {backups[-1]}" if backups else ""
+    backup = newest_backup(path)
+    newest = f"; the newest backup is {backup}" if backup else ""
     return StoreCorrupt(
         f"{path} is no SQLite database, or a damaged one ({cause})",
         hint=f"move it away (keep it), then copy a backup to its place{newest}",

@@ -146,6 +146,12 @@ def test_a_reference_to_nothing_in_the_database_fails(doctor: Cli, lived: Home) 
     assert finding(doctor(code=1), "database")["status"] == "fail"
 
 
+def test_a_lost_database_is_told(doctor: Cli, lived: Home) -> None:
+    lived.database.unlink()
+    row = finding(doctor(code=1), "database")
+    assert row["status"] == "fail" and "init --fresh" in row["cure"]
+
+
 def test_lost_turns_are_told(doctor: Cli, made: Home) -> None:
     from align_agent.store import Store
 

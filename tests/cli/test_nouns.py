@@ -32,6 +32,21 @@ def test_init_brings_the_skills_that_the_agent_reads(cli: Cli, made: Home) -> No
     assert {"align-status", "align-feedback", "align-rollback"} <= names
 
 
+def test_init_begins_anew_where_a_database_was_lost_only_when_told_to(
+    cli: Cli, lived: Home
+) -> None:
+    lived.database.unlink()
+    cli("init", code=1)
+    assert cli("init", "--fresh", "--json").json["created"] == ["database"]
+    assert cli("status", "--json").json["turns"]["total"] == 0
+    assert (lived.adapters / "v0002").exists()
+
+
+def test_init_does_not_replace_a_database(cli: Cli, lived: Home) -> None:
+    assert "nothing was lost" in cli("init", "--fresh", code=2).err
+    assert cli("status", "--json").json["turns"]["total"] == 4
+
+
 def test_skills_of_ones_own_are_left_as_they_are(cli: Cli, home: Home) -> None:
     (home.root / "skills" / "mine").mkdir(parents=True)
     cli("init")

@@ -23,6 +23,12 @@ def test_status_names_the_champion_and_since_when(cli: Cli, lived: Home) -> None
     assert "pocket, v2 since" in cli("status").out
 
 
+def test_status_of_a_lost_database_names_the_newest_backup(cli: Cli, lived: Home) -> None:
+    backup = cli("store", "backup").out.strip()
+    lived.database.unlink()
+    assert backup in cli("status", code=1).err
+
+
 def test_status_of_a_fresh_home_serves_the_base(cli: Cli, made: Home) -> None:
     data = cli("status", "--json").json
     assert data["champion"]["label"] == "base" and data["last_night"] is None

@@ -42,6 +42,45 @@ def test_an_empty_file_becomes_a_database(path):
         assert store.turns.list() == []
 
 
+@pytest.mark.parametrize("left", ["adapters/v0001", "runs/run-1", "backups/align-1.db"])
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_lost_database_is_no_new_home(path, left, emptied):
+    (path.parent / left).mkdir(parents=True)
+    if emptied:
+        path.touch()
+    with pytest.raises(StoreCorrupt, match="used before"):
+        Store.open(path)
+    assert path.exists() == emptied
+
+
+def test_an_emptied_database_whose_log_is_there_keeps_the_log(path):
+    path.touch()
+    log = path.with_name("align.db-wal")
+    log.write_bytes(b"turns that no checkpoint moved")
+    with pytest.raises(StoreCorrupt):
+        Store.open(path)
+    assert log.exists()
+
+
+def test_a_kill_at_the_first_opening_locks_nobody_out(path):
+    for folder in ("adapters", "runs", "backups"):
+        (path.parent / folder).mkdir()
+    with Connection(path, read_only=False).utils.conn as raw:
+        assert raw.execute("pragma user_version").fetchone() == (0,)
+    with Store.open(path) as store:
+        assert store.check() == []
+
+
+def test_a_backup_copied_to_the_place_of_a_lost_database_is_read(path, make_turn):
+    with Store.open(path) as store:
+        store.turns.add(make_turn())
+        backup = store.backup()
+    path.unlink()
+    path.write_bytes(backup.read_bytes())
+    with Store.open(path) as store:
+        assert store.turns.count() == 1
+
+
 def test_the_file_and_its_companions_are_private_to_their_owner(store, path, make_turn):
     store.turns.add(make_turn())
     for name in ("align.db", "align.db-wal", "align.db-shm"):
@@ -122,8 +161,9 @@ def test_every_older_schema_is_brought_up_to_date_with_its_rows(path, version, m
             assert store.adapters.alias("champion") == 0
         if version >= 6:
             assert store.state.get("seen") == "yes"
-    Store.open(tmp_path / "blank.db").close()
-    assert schema_of(path) == schema_of(tmp_path / "blank.db")
+    blank = tmp_path / "blank" / "align.db"
+    Store.open(blank).close()
+    assert schema_of(path) == schema_of(blank)
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))

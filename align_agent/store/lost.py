@@ -1,0 +1,59 @@
+"""Tells a database that was lost from one that was never made, by what lies beside it.
+
+Looks at names alone. A home that was lived in and whose database is missing or empty must not pass
+for a new one: what was said and learned would be gone without a word.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from align_agent.errors import StoreCorrupt
+
+
+def refuse_lost(path: Path) -> None:
+    """Raises StoreCorrupt where there is no database, or an empty file, beside what one left."""
+    if not _empty(path):
+        return
+    found = next(_left_by_one(path), "")
+    # Asked again: another process may be making it, and its log comes after its first page.
+    if not found or not _empty(path):
+        return
+    newest = newest_backup(path)
+    put_back = f"copy the newest backup to its place: cp {newest} {path}; or put the file back"
+    raise StoreCorrupt(
+        f"{path} is {'empty' if path.exists() else 'missing'}, "
+        f"but this home was used before: {found} is here",
+        hint=(put_back if newest else "put the file back")
+        + "; to begin anew beside what is left: `align-agent init --fresh`",
+    )
+
+
+def newest_backup(path: Path) -> Path | None:
+    """The copy of this database that was made last, None where there is none."""
+    backups = list((path.parent / "backups").glob("*.db"))
+    return max(backups, key=lambda backup: backup.stat().st_mtime, default=None)
+
+
+def _empty(path: Path) -> bool:
+    try:
+        return stat.S_ISREG((found := path.stat()).st_mode) and not found.st_size
+    except FileNotFoundError:
+        return True
+    except OSError:  # whoever opens it says what is wrong
+        return False
+
+
+def _left_by_one(path: Path) -> Iterator[str]:
+    """What only a home with a database has, by name."""
+    home = path.parent
+    # SQLite deletes the log of a file that it finds empty.
+    log = path.with_name(f"{path.name}-wal")
+    if log.is_file() and log.stat().st_size:
+        yield log.name
+    for folder, pattern in (("adapters", "v[0-9]*"), ("runs", "[!.]*"), ("backups", "*.db")):
+        for one in islice((home / folder).glob(pattern), 1):
+            yield f"{folder}/{one.name}"
