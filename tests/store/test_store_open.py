@@ -379,7 +379,7 @@ def test_many_may_open_a_new_database_at_the_same_moment(tmp_path):
     together = threading.Barrier(4)
     with ThreadPoolExecutor(4) as pool:
         for number in range(60):
-            path = tmp_path / f"{number}.db"
+            path = tmp_path / str(number) / "align.db"
             assert list(pool.map(open_it, [path] * 4)) == [0] * 4
 
 
