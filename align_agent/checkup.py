@@ -5,6 +5,7 @@ torch is asked in a process of its own, because a broken build may end the one t
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Literal
 
 from align_agent.errors import AlignAgentError
@@ -159,7 +161,20 @@ def _home(home: Home) -> Iterator[Finding]:
             f"chmod 700 {home.root}",
         )
         return
-    yield Finding("home", "ok", str(home.root))
+    yield _writable(home)
+
+
+def _writable(home: Home) -> Finding:
+    try:
+        with TemporaryFile(dir=home.root) as file:
+            file.write(b"\0" * 4096)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            cure = "free some space; until then nothing that is said can be stored"
+        else:
+            cure = f"let yourself write to {home.root}, or move ALIGN_AGENT_HOME"
+        return Finding("home", "fail", f"{home.root} cannot be written: {error.strerror}", cure)
+    return Finding("home", "ok", str(home.root))
 
 
 def _disk(home: Home) -> Finding:

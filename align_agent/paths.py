@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from align_agent.errors import InputError
+from align_agent.errors import InputError, UsageError
 
 ENV_HOME = "ALIGN_AGENT_HOME"
 
@@ -66,17 +66,37 @@ class Home:
         return self.root / "scheduler.lock"
 
     def ensure(self) -> Home:
-        """Create the folders that are missing, readable by their owner alone (mode 700)."""
+        """Create the folders that are missing, readable by their owner alone (mode 700).
+
+        Raises UsageError where a file is in the way.
+        """
         for folder in (self.root, self.adapters, self.runs, self.backups, self.logs):
+            _refuse_file(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)
+            if folder.stat().st_mode & 0o777 != 0o700:
+                folder.chmod(0o700)
         return self
 
 
 def find_home(explicit: str | Path | None = None) -> Home:
-    """The home in use: the argument, else `ALIGN_AGENT_HOME`, else `~/.align-agent`."""
+    """The home in use: the argument, else `ALIGN_AGENT_HOME`, else `~/.align-agent`.
+
+    Raises UsageError for a path that a file keeps from being a folder.
+    """
     chosen = explicit or os.environ.get(ENV_HOME) or Path.home() / ".align-agent"
-    return Home(Path(chosen).expanduser().resolve())
+    root = Path(chosen).expanduser().resolve()
+    _refuse_file(root)
+    return Home(root)
+
+
+def _refuse_file(folder: Path) -> None:
+    """Raises UsageError where the folder cannot be, because it or one above it is a file."""
+    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    if there.is_file():
+        raise UsageError(
+            f"{there} is a file, where a folder has to be",
+            hint="move it away, or choose another home with --home or ALIGN_AGENT_HOME",
+        )
 
 
 def read_text(path: Path, *, hint: str, most: int = 0) -> str:

@@ -63,6 +63,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         os.environ.update(kept)
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte, which a test may fill."""
+    from disks import mounted
+
+    with mounted(tmp_path / "disk") as disk:
+        yield disk
+
+
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Qwen3 of hidden 32 and 2 layers, with a byte-level BPE trained on the spot."""

@@ -20,7 +20,7 @@ from align_agent.adapters.registry import Registry
 from align_agent.agent import live, tools, workspace
 from align_agent.agent.approval import NOBODY, Approve, Decision, nobody
 from align_agent.agent.graph import TurnContext, build_graph, missing_agent
-from align_agent.agent.memory import forget_older, open_memory
+from align_agent.agent.memory import open_memory
 from align_agent.agent.pump import Pump, Stopped
 from align_agent.agent.skills import Skill, read_skills, skills_block
 from align_agent.agent.workspace import Workspace
@@ -103,7 +103,7 @@ class AgentSession:
         self._files: Workspace | None = None
         if agent.workspace:
             self._files = Workspace.of(home, agent.workspace, agent.test_command)
-        self._saver = resources.enter_context(open_memory(home.checkpoints))
+        self._saver = resources.enter_context(open_memory(home.checkpoints, conversation_id))
         self._graph = build_graph(self._saver)
         self._store = resources.enter_context(Store.open(home.database))
         self._registry = Registry(self._store, home)
@@ -164,6 +164,12 @@ class AgentSession:
         values = self._graph.get_state(self._thread()).values
         return [Message.from_dict(data) for data in values.get("messages", [])]
 
+    @property
+    def memory_fault(self) -> str:
+        """Why the conversation is remembered no longer than this session, if it is not."""
+        fault = self._saver.fault
+        return fault.message if fault is not None else ""
+
     def close(self) -> None:
         """Store what waits to be recorded and free the databases. Closing twice does nothing."""
         self._resources.close()
@@ -220,7 +226,7 @@ class AgentSession:
                 if whole:
                     self.last_turn, self.last_adapter = turn, call.adapter
             self._record_denied(call)
-        forget_older(self._saver, self.conversation_id)
+        self._saver.forget_older()
 
     def learn_at_once(self, turn: Turn, shown: Shown) -> bool:
         """Take one step from what is known now of a turn's answer, if `learn.live` says so.

@@ -1,4 +1,4 @@
-"""`align-agent doctor`: what this machine lacks, and how to get it. Changes nothing."""
+"""`align-agent doctor`: what this machine lacks, and how to get it. Leaves nothing behind."""
 
 from __future__ import annotations
 

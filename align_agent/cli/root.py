@@ -44,6 +44,17 @@ NOUNS = {
 }
 
 
+_OTHER = "choose another home with ALIGN_AGENT_HOME or --home"
+_SYSTEM_HINTS = {
+    errno.EROFS: f"its file system can only be read: mount it for writing, or {_OTHER}",
+    errno.EACCES: f"see that it and its folder belong to you and are writable, or {_OTHER}",
+    errno.EPERM: f"see that it and its folder belong to you and are writable, or {_OTHER}",
+    errno.ENOTDIR: "one of the folders in this path is a file: move it away, or name another path",
+    errno.EEXIST: "move it away, or name another path",
+    errno.EISDIR: "it is a folder: move it away, or name another path",
+}
+
+
 @click.group(cls=LazyGroup, nouns=NOUNS, package="align_agent.cli")
 @click.version_option(__version__, prog_name="align-agent", message="%(prog)s %(version)s")
 @common
@@ -105,10 +116,19 @@ def _known(error: Exception) -> AlignAgentError | None:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return _missing(error.name.partition(".")[0])
     if isinstance(error, OSError):
-        if error.errno == errno.ENOSPC:
-            return DiskFull("the disk is full", hint="free some space; nothing stored is lost")
-        return AlignAgentError(str(error))
+        return _of_system(error)
     return None
+
+
+def _of_system(error: OSError) -> AlignAgentError:
+    """What the operating system refused, with what can be done about it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull("the disk is full", hint="free some space; nothing stored is lost")
+    if error.errno is None or error.filename is None:
+        return AlignAgentError(str(error))
+    return AlignAgentError(
+        f"{os.fsdecode(error.filename)}: {error.strerror}", hint=_SYSTEM_HINTS.get(error.errno, "")
+    )
 
 
 def _missing(module: str) -> AlignAgentError | None:

@@ -58,6 +58,7 @@ class Talk:
             app.config, agent=replace(agent, workspace=workspace or agent.workspace)
         )
         self._approve = approve
+        self._told = ""  # of the memory: once is enough
         self.ended = False
         self.log: list[dict[str, Any]] = []
         self._session: AgentSession = self._open(conversation)
@@ -111,6 +112,7 @@ class Talk:
                 click.echo(printable(piece), nl=False)
         self._tell("")
         self._tell_of_step()
+        self._tell_of_memory()
         turn, step = self._session.last_turn, self._session.last_step
         if turn is not None:
             self.log.append(
@@ -131,6 +133,12 @@ class Talk:
             note(paint(f"(learned at once: {told})", dim=True))
         if fault:
             warn(f"nothing was learned at once: {fault}")
+
+    def _tell_of_memory(self) -> None:
+        fault = self._session.memory_fault
+        if fault and fault != self._told:
+            warn(f"{fault}; this conversation is remembered until you leave, and no longer")
+        self._told = fault
 
     def _open(self, conversation: str, model: LocalModel | None = None) -> AgentSession:
         from align_agent.agent.session import AgentSession

@@ -42,6 +42,8 @@ _IO_FULL = {  # extended codes of I/O errors that a full disk or a quota brings 
     sqlite3.SQLITE_IOERR_SHMMAP,
 }
 
+_UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+
 Row = dict[str, Any]
 Identity = tuple[int, ...]
 
@@ -58,21 +60,39 @@ class ConstraintError(StoreError):
 
 
 class Connection:
-    """A connection to a store's file, for one thread. Raises only `StoreError`s."""
+    """A connection to a store's file, for one thread. Raises only `StoreError`s.
+
+    On a disk that is full or may only be read it opens for reading: whatever wants to write then
+    raises what is wrong with the disk.
+    """
 
     def __init__(self, path: Path, *, read_only: bool, busy_seconds: float = _BUSY_SECONDS) -> None:
         self.path = path
         self.read_only = read_only
+        self._refusal: StoreError | None = None
+        try:
+            self._open(busy_seconds)
+        except StoreError as error:
+            if not _still(path, error):
+                raise
+            self.read_only, self._refusal = True, error
+            self._open(busy_seconds)
+
+    def _open(self, busy_seconds: float) -> None:
         with _OPENING:
-            _check_file(path, read_only=read_only)
+            if self._refusal is None:
+                _check_file(self.path, read_only=self.read_only)
             with self.translated():
-                self.raw = _connect(path, read_only=read_only, busy_seconds=busy_seconds)
-            self._file = _identity(path)
+                mode = (
+                    "immutable=1" if self._refusal else "mode=ro" if self.read_only else "mode=rw"
+                )
+                self.raw = _connect(self.path, mode, busy_seconds)
+            self._file = _identity(self.path)
             _OPEN[self._file] += 1
         try:
             with self.translated():
                 self._check_owner()
-                _configure(self.raw, read_only=read_only, busy_seconds=busy_seconds)
+                _configure(self.raw, read_only=self.read_only, busy_seconds=busy_seconds)
         except BaseException:
             self.close()
             raise
@@ -135,6 +155,8 @@ class Connection:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing. The write lock is taken at the start; inner calls join the outer one."""
+        if self._refusal is not None:
+            raise self._refusal
         if self.read_only:
             raise StoreError(
                 f"{self.path} was opened for reading only", hint="open it without read_only"
@@ -173,6 +195,11 @@ class Connection:
         try:
             yield
         except sqlite3.DatabaseError as error:
+            readonly = (
+                getattr(error, "sqlite_errorcode", 0) or 0
+            ) & 0xFF == sqlite3.SQLITE_READONLY
+            if self._refusal is not None and readonly:
+                raise self._refusal from error
             raise translate(error, self.path) from error
 
     def _check_owner(self) -> None:
@@ -183,7 +210,8 @@ class Connection:
             owner = self.raw.execute("pragma application_id").fetchone()[0]
             tables = self.raw.execute("select count(*) from sqlite_master").fetchone()[0]
         finally:
-            self.raw.execute("rollback")
+            if self.raw.in_transaction:  # SQLite ends it itself where the disk is full
+                self.raw.execute("rollback")
         if owner == APPLICATION_ID:
             return
         if owner != 0 or tables:
@@ -211,7 +239,9 @@ def translate(error: sqlite3.Error, path: Path) -> StoreError:
         )
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return _corrupt(path, str(error))
-    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+    if primary in _UNWRITABLE and read_only_disk(path):
+        return _read_only(path)
+    if primary in _UNWRITABLE:
         return StoreError(
             f"{path} cannot be opened or written: {error}",
             hint="check that the file and its folder belong to you and are writable",
@@ -225,10 +255,38 @@ def refused(error: OSError, path: Path) -> StoreError:
         return DiskFull(
             f"{path} cannot be made: the disk is full or over its quota", hint="free some space"
         )
+    if error.errno == errno.EROFS:
+        return _read_only(path)
     return StoreError(
         f"{path} cannot be opened: {error.strerror or error}",
         hint="check that the file and its folder belong to you and are writable",
     )
+
+
+def read_only_disk(path: Path) -> bool:
+    """Whether the file system that holds the path can only be read."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def _read_only(path: Path) -> StoreError:
+    return StoreError(
+        f"{path} cannot be written: its file system can only be read",
+        hint="mount it for writing, or choose another home with ALIGN_AGENT_HOME or --home",
+    )
+
+
+def _still(path: Path, error: StoreError) -> bool:
+    """Whether a disk that takes nothing is all that keeps the file from being read: SQLite wants
+    to make companions for it, though without a log all that was stored is in the file itself."""
+    log = path.with_name(f"{path.name}-wal")
+    try:
+        whole = path.stat().st_size > 0 and not (log.exists() and log.stat().st_size)
+    except OSError:
+        return False
+    return whole and (isinstance(error, DiskFull) or read_only_disk(path))
 
 
 def _corrupt(path: Path, cause: str) -> StoreCorrupt:
@@ -272,8 +330,8 @@ def _identity(path: Path) -> Identity:
     return found.st_dev, found.st_ino
 
 
-def _connect(path: Path, *, read_only: bool, busy_seconds: float) -> sqlite3.Connection:
-    uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "?mode=rw")
+def _connect(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{mode}"
     # No isolation level: transactions begin and end where `transaction` says, nowhere else.
     return sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -448,8 +449,9 @@ def back_up(connection: Connection, target: Path) -> Path:
     except OSError as error:
         raise refused(error, target) from error
     finally:
-        for path in leavings:
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # what kept it from being made is told already
+            for path in leavings:
+                path.unlink(missing_ok=True)
     return target
 
 

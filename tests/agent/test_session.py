@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disks import fill
 
 from align_agent.adapters.registry import Registry
 from align_agent.agent.session import AgentSession, first_prompt, system_prompt
@@ -270,6 +271,31 @@ def test_a_damaged_memory_file_is_told_with_a_way_out(make_session: Any, home: H
     with pytest.raises(StoreCorrupt) as caught:
         make_session()
     assert "move" in caught.value.hint
+
+
+def test_a_memory_that_can_grow_no_more_keeps_no_answer_back(make_session: Any) -> None:
+    session = make_session()
+    list(session.send("7*6?"))
+    session._saver.conn.execute("pragma max_page_count = 1")  # SQLite takes the present size
+    questions = ["7*6?", *["Hello!" + " x" * 150] * 8]
+    for question in questions[1:]:
+        assert "".join(session.send(question))
+    assert "disk is full" in session.memory_fault
+    assert [m.content for m in session.messages() if m.role == "user"] == questions
+
+
+def test_a_conversation_goes_on_while_the_disk_is_full(
+    small_disk: Path, config: Config, scholar: LocalModel
+) -> None:
+    home = Home(small_disk / "home").ensure()
+    with AgentSession.open(home, config, model=scholar) as session:
+        list(session.send("7*6?"))
+    fill(small_disk)
+    same = session.conversation_id
+    with AgentSession.open(home, config, model=scholar, conversation_id=same) as later:
+        assert "".join(later.send("Hello!"))
+        assert [m.content for m in later.messages() if m.role == "user"] == ["7*6?", "Hello!"]
+        assert "disk is full" in later.memory_fault
 
 
 def test_closing_twice_does_nothing(make_session: Any) -> None:

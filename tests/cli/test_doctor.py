@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cli_helpers import Cli, Result
+from disks import only_read
 
 from align_agent import checkup
 from align_agent.models import pocket
@@ -117,6 +118,13 @@ def test_a_home_that_others_can_enter_is_told(doctor: Cli, made: Home) -> None:
     made.root.chmod(0o755)
     row = finding(doctor(), "home")
     assert row["status"] == "warn" and row["cure"].startswith("chmod 700")
+
+
+def test_a_home_that_cannot_be_written_fails(small_disk: Path) -> None:
+    home = Home(small_disk / "home").ensure()
+    only_read(small_disk)
+    (found,) = checkup._home(home)
+    assert found.status == "fail" and str(home.root) in found.cure
 
 
 def test_a_missing_home_is_only_a_warning(doctor: Cli, home: Home) -> None:

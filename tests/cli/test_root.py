@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 from cli_helpers import Cli
+from disks import only_read
 
 from align_agent.cli import main
 from align_agent.cli.root import NOUNS, root
@@ -132,11 +133,6 @@ def test_a_full_disk_is_told_as_such(cli: Cli, home: Home, monkeypatch: pytest.M
     assert "disk is full" in err and "hint:" in err
 
 
-def test_a_file_where_the_home_should_be_is_told(cli: Cli, home: Home) -> None:
-    home.root.write_text("not a folder")
-    assert cli("init", code=1).err.startswith("error:")
-
-
 def test_a_missing_optional_package_names_the_extra_that_brings_it(made: Home) -> None:
     # In a process of its own: where the package was imported before, its parts are still there.
     program = (
@@ -215,3 +211,30 @@ def test_a_module_of_no_extra_is_a_defect() -> None:
     from align_agent.cli.root import _known
 
     assert _known(ModuleNotFoundError(name="nothing_of_ours")) is None
+
+
+@pytest.mark.parametrize("below", ["", "home"])
+@pytest.mark.parametrize("command", ["init", "status", "doctor"])
+def test_a_home_that_is_a_file_is_misuse(
+    cli: Cli, tmp_path: Path, command: str, below: str
+) -> None:
+    (tmp_path / "file").write_text("a letter")
+    err = cli("--home", str(tmp_path / "file" / below), command, code=2).err
+    assert "is a file" in err and "hint: " in err
+
+
+def test_a_refusal_of_the_system_says_what_to_do_about_it(cli: Cli, small_disk: Path) -> None:
+    home = str(small_disk / "home")
+    cli("--home", home, "init")
+    only_read(small_disk)
+    for command in (["distill", "run"], ["store", "backup"], ["rules", "add", "Be short."]):
+        err = cli("--home", home, *command, code=1).err
+        assert "can only be read" in err and "mount it for writing" in err
+    cli("--home", str(small_disk / "other"), "init", code=1)
+
+
+def test_a_home_on_a_disk_that_can_only_be_read_is_looked_at(cli: Cli, small_disk: Path) -> None:
+    home = str(small_disk / "home")
+    cli("--home", home, "init")
+    only_read(small_disk)
+    assert cli("--home", home, "status", "--json").json["turns"]["total"] == 0

@@ -45,8 +45,9 @@ TORCH_MODULES = {
     "distill/loss.py", "distill/memory.py", "distill/rollouts.py", "distill/step.py",
     "distill/teacher.py", "distill/train.py",
 }  # fmt: skip
-# Inherits from langgraph's class; nothing else imports it but agents that are built with langgraph.
-GRAPH_MODULES = {"langgraph/capture.py"}
+# Inherit from langgraph's classes; whoever needs one imports it inside a function, or is an agent
+# that is built with langgraph.
+GRAPH_MODULES = {"agent/saver.py", "langgraph/capture.py"}
 
 
 def room_of(path: Path) -> str:

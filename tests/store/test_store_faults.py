@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from disks import fill, only_read
 
-from align_agent.errors import DiskFull
+from align_agent.errors import DiskFull, StoreError
 from align_agent.store import Store
 
 WRITER = """
@@ -91,23 +90,6 @@ def test_writing_goes_on_once_there_is_room_again(path, write):
     assert_whole(path, ids)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real file system of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("making a small file system needs root")
-    done = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True
-    )
-    if done.returncode:
-        pytest.skip("this machine does not allow mounting a file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_truly_full_disk_is_named_and_keeps_every_committed_turn(small_disk, make_turn):
     path = small_disk / "align.db"
     stored = []
@@ -126,11 +108,32 @@ def test_a_truly_full_disk_is_named_and_keeps_every_committed_turn(small_disk, m
 
 
 def test_a_database_cannot_be_begun_on_a_full_disk(small_disk):
-    with contextlib.suppress(OSError), (small_disk / "filler").open("wb") as filler:
-        while True:
-            filler.write(b"\0" * 65536)
+    fill(small_disk)
     with pytest.raises(DiskFull):
         Store.open(small_disk / "align.db")
+
+
+def test_a_store_on_a_full_disk_is_read_and_says_so_when_it_should_write(small_disk, make_turn):
+    path = small_disk / "align.db"
+    with Store.open(path) as store:
+        store.turns.add(make_turn())
+    fill(small_disk)
+    with Store.open(path) as store:
+        assert store.turns.count() == 1
+        for write in (lambda: store.turns.add(make_turn()), lambda: store.counters.bump("x")):
+            with pytest.raises(DiskFull):
+                write()
+
+
+def test_a_store_on_a_disk_that_can_only_be_read_is_read(small_disk, make_turn):
+    path = small_disk / "align.db"
+    with Store.open(path) as store:
+        store.turns.add(make_turn())
+    only_read(small_disk)
+    with Store.open(path) as store:
+        assert store.turns.count() == 1
+        with pytest.raises(StoreError, match="can only be read"):
+            store.backup()
 
 
 def test_a_backup_on_a_full_disk_is_named_and_leaves_no_half_file(small_disk, path, make_turn):

@@ -1,0 +1,106 @@
+"""LangGraph's checkpointer, which goes on in this process's memory where the disk refuses.
+
+Inherits from langgraph's class, so that `memory.py` alone imports it, inside a function.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from align_agent.errors import DiskFull, StoreError
+from align_agent.store.connection import read_only_disk, refused, translate
+
+BUSY_SECONDS = 10.0
+_TABLES = ("checkpoints", "writes")
+
+
+class Saver(SqliteSaver):
+    """The checkpoints in a file or, once its disk takes nothing any more, in memory alone.
+
+    The conversation at hand comes along; `fault` then says what is wrong with the disk.
+    """
+
+    def __init__(self, path: Path, conversation_id: str) -> None:
+        self._path, self._conversation = path, conversation_id
+        self.fault: StoreError | None = None
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            disk = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+            super().__init__(disk)
+            self.setup()
+        except (OSError, sqlite3.OperationalError) as error:
+            fault = _unwilling(error, path)
+            if fault is None:
+                raise
+            super().__init__(sqlite3.connect(":memory:", check_same_thread=False))
+            self._move_to_memory(fault, _as_it_lies(path))
+
+    def put(self, *arguments: Any, **named: Any) -> Any:
+        return self._kept(lambda: SqliteSaver.put(self, *arguments, **named))
+
+    def put_writes(self, *arguments: Any, **named: Any) -> None:
+        self._kept(lambda: SqliteSaver.put_writes(self, *arguments, **named))
+
+    def forget_older(self) -> None:
+        """Delete all but the conversation's newest checkpoint: each holds the whole memory."""
+        self._kept(self._forget_older)
+
+    def _forget_older(self) -> None:
+        newest = "select max(checkpoint_id) from checkpoints where thread_id = ?"
+        with self.cursor() as cursor:
+            for table in _TABLES:
+                cursor.execute(
+                    f"delete from {table} where thread_id = ? "  # noqa: S608
+                    f"and checkpoint_id < ({newest})",
+                    [self._conversation, self._conversation],
+                )
+
+    def _kept(self, write: Callable[[], Any]) -> Any:
+        try:
+            return write()
+        except sqlite3.OperationalError as error:
+            fault = _unwilling(error, self._path)
+            if fault is None:
+                raise
+            self._move_to_memory(fault, self.conn)
+        return write()
+
+    def _move_to_memory(self, fault: StoreError, source: sqlite3.Connection | None) -> None:
+        self.conn = sqlite3.connect(":memory:", check_same_thread=False)
+        self.is_setup = False
+        self.setup()
+        self.fault = fault
+        if source is None:
+            return
+        for table in _TABLES:
+            said = f"select * from {table} where thread_id = ?"  # noqa: S608
+            for row in source.execute(said, [self._conversation]).fetchall():
+                marks = ", ".join("?" * len(row))
+                self.conn.execute(f"insert into {table} values ({marks})", row)  # noqa: S608
+        self.conn.commit()
+        source.close()
+
+
+def _unwilling(error: OSError | sqlite3.Error, path: Path) -> StoreError | None:
+    """What keeps the disk from taking anything; None where the file itself is what is wrong."""
+    if isinstance(error, OSError):
+        fault = refused(error, path)
+        failing = False
+    else:
+        fault = translate(error, path)
+        failing = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR
+    return fault if failing or isinstance(fault, DiskFull) or read_only_disk(path) else None
+
+
+def _as_it_lies(path: Path) -> sqlite3.Connection | None:
+    """The file as SQLite reads it without making companions; None where a log is not yet in it."""
+    log = path.with_name(f"{path.name}-wal")
+    if not path.exists() or not path.stat().st_size or (log.exists() and log.stat().st_size):
+        return None
+    return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
