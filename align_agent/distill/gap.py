@@ -16,6 +16,7 @@ from align_agent.distill.hindsight import build_hindsight
 from align_agent.distill.pairs import Pair, pair
 from align_agent.errors import ModelError
 from align_agent.models.forward import by_length, logits_at
+from align_agent.models.shortage import halving
 from align_agent.records import Message
 
 if TYPE_CHECKING:
@@ -63,13 +64,14 @@ def divergences(
     """mean_t KL(student || teacher) of each pair, in nats a token, over the whole vocabulary.
 
     The student is the network with `adapter`, the teacher always the base. NaN where an output of
-    either is not a number.
+    either is not a number. Smaller batches where memory gives out.
     """
     if not pairs:
         return []
     student, teacher = model.network(adapter), model.network(None)
     result = [0.0] * len(pairs)
-    for batch in scoring_batches(model, pairs):
+
+    def compute(batch: list[int]) -> list[float]:
         chosen = [pairs[i] for i in batch]
         with torch.inference_mode():
             one = logits_at(
@@ -81,8 +83,10 @@ def divergences(
             left = torch.log_softmax(one.float(), dim=-1)  # (B, A, V)
             right = torch.log_softmax(two.float(), dim=-1)
             kl = (left.exp() * (left - right)).sum(dim=-1)  # (B, A)
-            for row, i in enumerate(batch):
-                value = float(kl[row, : len(pairs[i].targets)].mean())
-                # Rounding may end below 0. `max(0.0, nan)` would be 0.0: a broken model agrees.
-                result[i] = value if math.isnan(value) else max(0.0, value)
+            return [float(kl[row, : len(p.targets)].mean()) for row, p in enumerate(chosen)]
+
+    for batch, values in halving(scoring_batches(model, pairs), compute):
+        for i, value in zip(batch, values, strict=True):
+            # Rounding may end below 0. `max(0.0, nan)` would be 0.0: a broken model agrees.
+            result[i] = value if math.isnan(value) else max(0.0, value)
     return result

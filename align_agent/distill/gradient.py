@@ -32,6 +32,7 @@ from align_agent.distill.loss import (
 from align_agent.distill.pairs import Pair, pair_of
 from align_agent.distill.teacher import TeacherRow, teacher_rows
 from align_agent.errors import InputError, ModelError, TrainingDiverged
+from align_agent.models import shortage
 from align_agent.models.forward import has_plain_head, logits_at
 from align_agent.models.lora import assert_plain, copy_lora
 from align_agent.models.tree import hidden_at
@@ -183,11 +184,11 @@ def gradient_of(
             return *_backward(network, batch, formula, tokens, prompt_gradient), tokens
         except (MemoryError, RuntimeError) as error:
             parts = parts_of([lesson.pair.student_ids for lesson in batch], tokens)
-            if not memory.ran_out(error) or len(parts) == len(batch):
+            if not shortage.ran_out(error) or len(parts) == len(batch):
                 raise
         for parameter in network.parameters():
             parameter.grad = None
-        memory.give_back()
+        shortage.give_back()
         _set_random_state(chance, network.device)  # the failed pass has drawn from it
         tokens = memory.halved(tokens, [len(lesson.pair.student_ids) for lesson in batch])
 

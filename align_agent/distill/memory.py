@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import resource
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,6 @@ from align_agent.models.tree import hidden_at
 _SMALL_MODEL = 200_000_000
 _TOKENS_SMALL, _TOKENS_LARGE = 16_384, 2_048
 _PROBE = 64  # tokens
-_OUT = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 
 
 def tokens_at_once(student: Any, max_memory_gb: float) -> int:
@@ -69,20 +67,6 @@ def peak_gb(device: torch.device) -> float:
         return float(torch.cuda.max_memory_allocated(device)) / 2**30
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**30 if sys.platform == "darwin" else 2**20)
-
-
-def ran_out(error: BaseException) -> bool:
-    """Whether this is the machine or the card saying that memory is used up."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return any(sign in str(error).lower() for sign in _OUT)
-
-
-def give_back() -> None:
-    """Free what a failed pass left behind."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def halved(tokens: int, lengths: Sequence[int]) -> int:

@@ -26,6 +26,7 @@ from align_agent.distill.loss import teacher_table
 from align_agent.distill.pairs import Pair
 from align_agent.models import lora
 from align_agent.models.forward import has_plain_head, logits_at
+from align_agent.models.shortage import halving
 from align_agent.models.tree import hidden_at
 
 if TYPE_CHECKING:
@@ -58,10 +59,11 @@ def teacher_rows(
     """What the frozen base, shown the hindsight, thinks at each answer's positions.
 
     `exact` keeps hidden states in place of tables of `top_k`, where the logits follow from them by
-    the head alone; a warning says where they do not. At most `tokens` go through the
-    network at a time. With a `folder` the result lies in memory-mapped files there, and is read
-    from them when it was computed before. `teacher` is a network in the base's place, whose result
-    is never kept: it moves on. Raises ModelError when the base carries an adapter.
+    the head alone; a warning says where they do not. At most `tokens` go through the network at a
+    time, fewer where memory gives out. With a `folder` the result lies in memory-mapped files
+    there, and is read from them when it was computed before. `teacher` is a network in the base's
+    place, whose result is never kept: it moves on. Raises ModelError when the base carries an
+    adapter.
     """
     assert teacher is None or folder is None
     network = teacher
@@ -84,9 +86,13 @@ def teacher_rows(
     columns, known = _open(folder, shapes, key)
     if not known:
         starts = _starts(pairs)
-        for part in parts_of([p.teacher_ids for p in pairs], tokens):
+
+        def compute(part: list[int]) -> dict[str, torch.Tensor]:
             with torch.no_grad():
-                found = _compute(network, [pairs[i] for i in part], width, exact)
+                return _compute(network, [pairs[i] for i in part], width, exact)
+
+        parts = parts_of([p.teacher_ids for p in pairs], tokens)
+        for part, found in halving(parts, compute):
             at = 0
             for i in part:
                 n = len(pairs[i].targets)

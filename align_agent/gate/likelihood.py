@@ -118,6 +118,7 @@ def weigh(model: LocalModel, adapter: Path | None, asked: Sequence[Asked]) -> li
     import torch
 
     from align_agent.models.forward import answer_positions, by_length, logits_at
+    from align_agent.models.shortage import halving
 
     encoded = [
         model.encode_answer(one.prompt, (Message("assistant", one.answer),), one.tools)
@@ -132,7 +133,8 @@ def weigh(model: LocalModel, adapter: Path | None, asked: Sequence[Asked]) -> li
     longest = max((len(row) for row in positions), default=1)
     batch_size = max(1, min(32, _LOGITS // (model.vocab_size * longest)))
     found: dict[int, Weight] = {}
-    for batch in by_length([len(ids) for ids in sequences], batch_size):
+
+    def compute(batch: list[int]) -> list[Weight]:
         ids, places = [sequences[i] for i in batch], [positions[i] for i in batch]
         with model.lock, torch.inference_mode():
             own = torch.log_softmax(logits_at(network, ids, places).float(), dim=-1)  # (B, A, V)
@@ -141,9 +143,14 @@ def weigh(model: LocalModel, adapter: Path | None, asked: Sequence[Asked]) -> li
             if adapter is not None:
                 theirs = torch.log_softmax(logits_at(base, ids, places).float(), dim=-1)
                 kl = (own.exp() * (own - theirs)).sum(dim=-1)
-        for row, i in enumerate(batch):
-            n = len(positions[i])
-            found[i] = Weight(float(entropy[row, :n].mean()), float(kl[row, :n].mean()))
+        ends = [len(row) for row in places]
+        return [
+            Weight(float(entropy[row, :n].mean()), float(kl[row, :n].mean()))
+            for row, n in enumerate(ends)
+        ]
+
+    for batch, weights in halving(by_length([len(ids) for ids in sequences], batch_size), compute):
+        found |= zip(batch, weights, strict=True)
     return [found[i] for i in range(len(asked))]
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from align_agent.errors import AlignAgentError, ModelError
+from align_agent.models import rope
 from align_agent.models.cache import RowCache, can_join, growing_cache
 from align_agent.models.chat import Tools
 from align_agent.models.decoding import noise
@@ -49,7 +50,15 @@ class Ticket:
     @property
     def lane(self) -> Hashable:
         """Answers of one lane are computed together: all whose versions mix are."""
+        if self.alone:
+            return self.row
         return _MIXED if self.row.version.mixes else self.row.version.key
+
+    @property
+    def alone(self) -> bool:
+        """Whether it may grow so long that it would turn the positions of answers beside it."""
+        longest = len(self.row.prompt) + self.row.sampling.max_new_tokens
+        return rope.is_long(self.row.version.network, longest)
 
     @property
     def prompt_tokens(self) -> int:
@@ -181,17 +190,19 @@ class Engine:
                 self._fail(tickets, error)
 
     def _prefill(self, ticket: Ticket, room: int) -> int:
-        """Compute at most `room` more prompt tokens. Returns how many it were."""
+        """Compute at most `room` more prompt tokens, or all where pieces would be turned otherwise.
+        Returns how many it were."""
         wanted = len(ticket.row.prompt) - 1  # the last one goes in with the first step
         if ticket.cache is None:
-            ticket.cache = self._prefixes.get(
-                ticket.row.version.key, ticket.row.prompt
-            ) or RowCache(growing_cache(ticket.row.version.network.config), 0)
+            kept = None
+            if not ticket.alone:  # what was kept of a shorter text is turned otherwise
+                kept = self._prefixes.get(ticket.row.version.key, ticket.row.prompt)
+            ticket.cache = kept or RowCache(growing_cache(ticket.row.version.network.config), 0)
             ticket.reused = ticket.cache.length
             self.counts["prompt_tokens"] += len(ticket.row.prompt)
             self.counts["reused_tokens"] += ticket.reused
         start = ticket.cache.length
-        end = min(wanted, start + room)
+        end = wanted if ticket.alone else min(wanted, start + room)
         if end > start:
             ids = torch.tensor([ticket.row.prompt[start:end]], device=self.model.device)
             with self.model.lock, torch.inference_mode():
@@ -259,7 +270,7 @@ class Engine:
         lane.keep(lambda row: row not in over)
 
     def _remember(self, ticket: Ticket, lane: Lane) -> None:
-        if not can_join(lane.cache):
+        if not can_join(lane.cache) or ticket.alone:
             return
         ids = [*ticket.row.prompt, *ticket.row.builder.token_ids]
         with torch.inference_mode():

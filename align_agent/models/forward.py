@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
+from align_agent.models import rope
 from align_agent.models.cache import growing_cache
 
 PIECE = 256  # tokens that are scored while others wait
@@ -37,12 +38,21 @@ def logits_at(
 
     sequences: B lists of token ids. positions: B ascending lists of indices into them.
     Returns (B, A, V) in the network's dtype, A the longest list; a shorter row's rest is filler.
-    Padding is on the right and needs no mask: nothing before it can see it.
+    Padding is on the right and needs no mask: nothing before it can see it. Rows that would turn
+    each other's positions go through apart (`rope.apart`).
     """
     ends = [row[-1] + 1 for row in positions]
-    ids = pad_right([s[:end] for s, end in zip(sequences, ends, strict=True)], network.device)
+    cut = [s[:end] for s, end in zip(sequences, ends, strict=True)]
     index = pad_right(positions, network.device)  # (B, A)
-    return _logits(network, ids, index, use_cache=False)
+    parts = rope.apart(network, ends)
+    if len(parts) == 1:
+        return _logits(network, pad_right(cut, network.device), index, use_cache=False)
+    found: list[torch.Tensor] = [index.new_empty(0)] * len(cut)
+    for part in parts:
+        ids = pad_right([cut[i] for i in part], network.device)
+        for i, row in zip(part, _logits(network, ids, index[part], use_cache=False), strict=True):
+            found[i] = row
+    return torch.stack(found)
 
 
 def logprobs_by_piece(
@@ -62,6 +72,8 @@ def logprobs_by_piece(
     reader = body(network) if has_plain_head(network) else network
     kept = keys_and_values(reader, growing_cache(network.config))
     end = positions[-1] + 1
+    if rope.is_long(network, end):
+        piece = end  # its first tokens would be turned as those of a short text
     for start in range(0, end, piece):
         before_each()
         part = torch.tensor([ids[start : min(start + piece, end)]], device=network.device)
@@ -90,6 +102,7 @@ def by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
 
 def _logits(network: Any, ids: torch.Tensor, index: torch.Tensor, **more: Any) -> torch.Tensor:
     """The logits (B, A, V) of ids (B, T) at index (B, A). `more` goes into the forward pass."""
+    rope.forget(network)
     if not has_plain_head(network):
         return _pick(network(input_ids=ids, **more).logits, index)
     hidden = body(network)(input_ids=ids, **more).last_hidden_state  # (B, T, H)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from align_agent.errors import ModelError, UsageError
-from align_agent.models import files, lora
+from align_agent.models import files, lora, rope
 from align_agent.models.answer import AnswerBuilder
 from align_agent.models.cache import rows_that_fit
 from align_agent.models.chat import ChatFormat, Encoded, Tools, too_long
@@ -25,6 +25,7 @@ from align_agent.models.forward import answer_positions, by_length, logits_at
 from align_agent.models.generation import Generation, Sampling
 from align_agent.models.mixed import Mixed, Version
 from align_agent.models.quantize import NF4, in_four_bits
+from align_agent.models.shortage import halving
 from align_agent.records import Message
 
 _ADAPTERS_KEPT = 4
@@ -171,7 +172,7 @@ class LocalModel:
         the seed and i alone, whatever `batch_size` is; 0 is as many as memory allows. `on_done`
         gets the number of answers so far. `network` answers instead of an adapter's: one that is
         still being trained. Once `over` says so, every answer ends where it is, as one of too many
-        tokens does. Raises ContextTooLong.
+        tokens does. Where memory gives out fewer are answered at a time. Raises ContextTooLong.
         """
         sampling = sampling or Sampling()
         encoded = [self._prompt_ids(prompt, tools) for prompt in prompts]
@@ -180,8 +181,12 @@ class LocalModel:
         answers: dict[int, Generation] = {}
         longest = max(map(len, encoded), default=0) + sampling.max_new_tokens
         batch_size = batch_size or rows_that_fit(network, longest)
-        for batch in by_length([len(ids) for ids in encoded], batch_size):
+        if rope.is_long(network, longest):
+            batch_size = 1  # a long row would turn the positions of those beside it
+
+        def compute(batch: list[int]) -> list[Generation]:
             uniform = noise(seed, batch, sampling.max_new_tokens)
+            rope.forget(network)
             decoder = Decoder(
                 network, [encoded[i] for i in batch], uniform, sampling, self._pad_id()
             )
@@ -197,8 +202,10 @@ class LocalModel:
                 if on_done is not None and len(going_on) < len(decoder.rows):
                     on_done(len(answers) + len(batch) - len(going_on))
                 decoder.keep(going_on)
-            for i, builder in zip(batch, builders, strict=True):
-                answers[i] = builder.finish()[1]
+            return [builder.finish()[1] for builder in builders]
+
+        for batch, found in halving(by_length([len(ids) for ids in encoded], batch_size), compute):
+            answers |= zip(batch, found, strict=True)
         return [answers[i] for i in range(len(prompts))]
 
     def logprobs(
@@ -219,16 +226,22 @@ class LocalModel:
         positions = [answer_positions(len(e.prompt_ids), e.mask) for e in encoded]
         network = self.network(adapter)
         result: dict[int, list[float]] = {}
-        for batch in by_length([len(ids) for ids in sequences], batch_size):
+
+        def compute(batch: list[int]) -> list[list[float]]:
             with self.lock, torch.inference_mode():
                 logits = logits_at(
                     network, [sequences[i] for i in batch], [positions[i] for i in batch]
                 )
                 table = torch.log_softmax(logits.float(), dim=-1)  # (B, A, V)
+            rows = []
             for row, i in enumerate(batch):
                 at = torch.tensor([sequences[i][p + 1] for p in positions[i]], device=self.device)
                 picked = table[row, : len(at)].gather(-1, at[:, None])
-                result[i] = picked.squeeze(-1).tolist()
+                rows.append(picked.squeeze(-1).tolist())
+            return rows
+
+        for batch, rows in halving(by_length([len(ids) for ids in sequences], batch_size), compute):
+            result |= zip(batch, rows, strict=True)
         return [result[i] for i in range(len(turns))]
 
     def serving(self, adapter: Path | None) -> Version:

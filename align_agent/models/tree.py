@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
+from align_agent.models import rope
 from align_agent.models.forward import body, pad_right, without_dropout
 
 ATTENTION = "align_tree"
@@ -103,13 +104,35 @@ def hidden_at(
 
     sequences: B lists of token ids. positions: B ascending lists of indices into them, N in all.
     Call it on a network of your own (`lora.twin`): its way of attending is set. A network that
-    cannot be packed is given padded rows, with the same result.
+    cannot be packed is given padded rows, with the same result. Rows that would turn each other's
+    positions go through apart (`rope.apart`).
 
     Without `prompt_gradient` what stands before a sequence's first position is computed for its
     keys and values alone, and no gradient goes there: a truncated one. Padded rows have the whole.
     """
     cut = [list(s[: p[-1] + 1]) for s, p in zip(sequences, positions, strict=True)]
+    parts = rope.apart(network, [len(row) for row in cut])
+    if len(parts) == 1:
+        return _together(network, cut, positions, prompt_gradient)
+    found: list[torch.Tensor] = [torch.empty(0)] * len(cut)
+    for part in parts:
+        rows = [positions[i] for i in part]
+        states = _together(network, [cut[i] for i in part], rows, prompt_gradient)
+        for i, some in zip(part, states.split([len(row) for row in rows]), strict=True):
+            found[i] = some
+    return torch.cat(found)
+
+
+def _together(
+    network: Any,
+    cut: list[list[int]],
+    positions: Sequence[Sequence[int]],
+    prompt_gradient: bool,
+) -> torch.Tensor:
+    """`hidden_at` for sequences that end at their last position, in one pass."""
     starts = [row[0] for row in positions]
+    # A beginning apart from its end would be turned as a short text.
+    prompt_gradient = prompt_gradient or rope.is_long(network, max(map(len, cut)))
     if can_pack(network) and not prompt_gradient and min(starts) > 0:
         tree = _behind(network, cut, starts)
         hidden = _run(network, tree)
@@ -124,6 +147,7 @@ def hidden_at(
         hidden = _run(network, tree)
         at = [tree.places[i][j] for i, row in enumerate(positions) for j in row]
         return hidden[torch.tensor(at, device=hidden.device)]
+    rope.forget(network)
     hidden = body(network)(input_ids=pad_right(cut, network.device), use_cache=False)
     states = hidden.last_hidden_state
     return torch.cat([states[i, list(row)] for i, row in enumerate(positions)])
@@ -179,6 +203,7 @@ def can_pack(network: Any) -> bool:
 def _run(network: Any, tree: Tree) -> torch.Tensor:
     from transformers import AttentionInterface
 
+    rope.forget(network)
     AttentionInterface.register(ATTENTION, _attention)
     _attend_by(network, ATTENTION)
     found: torch.Tensor = body(network)(

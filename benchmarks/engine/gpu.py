@@ -34,7 +34,7 @@ from engine.shapes import (
     tiny,
 )
 
-from align_agent.distill import memory
+from align_agent.models import shortage
 
 SHAPES = {"4b": QWEN3_4B, "8b": QWEN3_8B}
 ROWS = ("train", "long", "night", "trl")
@@ -138,7 +138,7 @@ def main() -> None:
                 told = {"row": row, "shape": name, "format": stored, "device": machine}
                 print(json.dumps({**told, "parameters": size, **found}), flush=True)
             del made
-            memory.give_back()
+            shortage.give_back()
         if "trl" in given.rows and "bf16" in given.formats:
             told = {"row": "trl", "shape": name, "format": "bf16", "device": machine}
             print(json.dumps({**told, **trl(shape, device)}), flush=True)

@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-from align_agent.distill import memory
 from align_agent.distill.pairs import Pair
-from align_agent.models import lora
+from align_agent.models import lora, shortage
 
 RANK = 16
 
@@ -85,7 +84,7 @@ def build_packed(shape: Shape, device: str, computed: torch.dtype) -> Any:
         made = build(shape, device, computed).network()
         made.save_pretrained(folder)
         del made
-        memory.give_back()
+        shortage.give_back()
         packed = in_four_bits(computed, torch.device(device))
         network = AutoModelForCausalLM.from_pretrained(folder, dtype=computed, **packed)
     return _model(network, shape, computed)

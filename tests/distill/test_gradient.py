@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from align_agent.distill import gap as gap_module
 from align_agent.distill import gradient as gradient_module
 from align_agent.distill import teacher as teacher_module
 from align_agent.distill.gradient import Lesson
@@ -89,3 +90,24 @@ def test_it_is_said_when_an_exact_comparison_cannot_be_had(
     monkeypatch.setattr(teacher_module, "has_plain_head", lambda network: False)
     assert teacher_rows(tiny_model, pairs, 20, exact=True)[0].hidden is None
     assert "distill.exact" in caplog.text
+
+
+def test_the_teachers_side_and_the_gap_are_the_same_on_a_small_card(
+    tiny_model: LocalModel, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def small(real: Any) -> Any:
+        def only_one(network: Any, ids: Any, positions: Any, **more: Any) -> torch.Tensor:
+            if len(ids) > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return real(network, ids, positions, **more)
+
+        return only_one
+
+    whole, gaps = teacher_rows(tiny_model, pairs, 20), gap_module.divergences(tiny_model, pairs)
+    monkeypatch.setattr(teacher_module, "hidden_at", small(teacher_module.hidden_at))
+    monkeypatch.setattr(gap_module, "logits_at", small(gap_module.logits_at))
+    for one, two in zip(whole, teacher_rows(tiny_model, pairs, 20), strict=True):
+        assert one.logprobs is not None
+        assert two.logprobs is not None
+        assert torch.allclose(one.logprobs, two.logprobs, atol=1e-4)
+    assert gap_module.divergences(tiny_model, pairs) == pytest.approx(gaps, abs=1e-4)
