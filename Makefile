@@ -80,7 +80,7 @@ bench-growth: $(stamp) ## time and memory against the number and length of turns
 	OMP_NUM_THREADS=1 PYTHONPATH=.:benchmarks $(bin)/python benchmarks/engine/growth.py $(BENCH_ARGS)
 
 .PHONY: bench-foretold
-bench-foretold: $(stamp) ## are minutes and memory of a night as `distill plan --probe` foretells (2 minutes)
+bench-foretold: $(stamp) ## are minutes and memory of a night as `distill plan --probe` foretells (6 minutes)
 	OMP_NUM_THREADS=1 PYTHONPATH=.:benchmarks $(bin)/python -W ignore benchmarks/engine/foretold.py $(BENCH_ARGS)
 
 .PHONY: bench-prompt-gradient

@@ -49,7 +49,7 @@ from align_agent.models.pocket.world import (
     draw_problems,
 )
 from align_agent.night.artefacts import RunFolder
-from align_agent.night.phases import MIN_ANCHORS, asked_alike
+from align_agent.night.everyday import MIN_ANCHORS, asked_alike
 from align_agent.night.progress import Silent
 from align_agent.paths import Home
 from align_agent.prompts import hindsight_block, with_hindsight, with_rules

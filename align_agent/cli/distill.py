@@ -45,7 +45,8 @@ def _show(data: dict[str, Any], limit: int) -> None:
             ("learn from", data["train"]),
             ("start", data["start"]),
             ("held out", data["heldout"]),
-            ("anchors", data["anchors"]),
+            ("anchors", f"{data['anchors']} of yours, {data['general']} everyday prompts"),
+            *([("", data["few"])] if data["few"] else []),
             ("left out", sum(data["skipped"].values())),
             *[("", f"{number}x {reason}") for reason, number in data["skipped"].items()],
             ("rules", "\n".join(data["rules"]) or "(none)"),
@@ -58,6 +59,7 @@ def _show(data: dict[str, Any], limit: int) -> None:
                 ("answers", found["answers"]),
                 ("steps", found["steps"]),
                 ("minutes", f"about {found['minutes']:.1f} ({by_phase})"),
+                ("", f"about {found['least_minutes']:.1f} if it finds nothing new to learn"),
                 ("memory", f"about {found['memory_gb']:.1f} GB"),
             ]
         )

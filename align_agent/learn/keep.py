@@ -29,7 +29,7 @@ from align_agent.night import exam, plan
 from align_agent.night.artefacts import RunFolder
 from align_agent.night.clock import Clock
 from align_agent.night.context import Night
-from align_agent.night.phases import asked_alike
+from align_agent.night.everyday import asked_alike, general_prompts
 from align_agent.night.progress import Silent
 from align_agent.paths import Home
 from align_agent.records import BASE_VERSION, Message, Run, version_label
@@ -126,7 +126,7 @@ def settle(night: Night, search: Search, solution: str, adapter: Path) -> None:
 def _beside(night: Night, problem: str) -> list[str]:
     """Everyday prompts that are not the problem. What asks nearly the same comes first: that is
     what the solution would spread to."""
-    texts = exam.general_prompts(night, 8 * ANCHORS, seed=night.run.seed)
+    texts = general_prompts(night.config, 8 * ANCHORS, seed=night.run.seed)
     texts = [text for text in texts if plain(text) != plain(problem)]
     near = [text for text in texts if asked_alike(text, problem)][: ANCHORS // 2]
     far = [text for text in texts if not asked_alike(text, problem)][:ANCHORS]

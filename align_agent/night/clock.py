@@ -14,9 +14,28 @@ MINUTE = 60.0
 SPENT = "seconds_spent"  # in the run's row: what earlier processes spent on its finished phases
 
 # Of the time before the gate: when each phase must be over, as a share.
-_OVER = {"taught": 0.25, "draft": 0.45, "rollouts": 0.7, "train": 1.0}
+_OVER = {
+    "detect": 0.1,
+    "preflight": 0.2,
+    "taught": 0.25,
+    "draft": 0.45,
+    "rollouts": 0.7,
+    "train": 1.0,
+}
 # For the gate, while nothing is known, and the least and the most that is kept for it.
 _GATE, _LEAST, _MOST = 0.2, 0.05, 0.5
+
+
+def deadline(phase: str, minutes: float, gate_seconds: float | None = None) -> float:
+    """Seconds after the night's beginning when the phase must be over."""
+    whole = minutes * MINUTE
+    gate = _GATE * whole if gate_seconds is None else gate_seconds
+    return _OVER[phase] * (whole - min(max(gate, _LEAST * whole), _MOST * whole))
+
+
+def gate_time(answers: int, seconds_each: float) -> float:
+    """Seconds for the gate's answers, and a quarter more: it also weighs and compares."""
+    return 1.25 * answers * seconds_each
 
 
 @dataclass(slots=True)
@@ -34,12 +53,9 @@ class Clock:
         return self.before + time.monotonic() - self.begun
 
     def expect_gate(self, answers: int, seconds_each: float) -> None:
-        """Keep so much time for the gate, and a quarter more: it also weighs and compares."""
-        self.gate_seconds = 1.25 * answers * seconds_each
+        """Keep so much time for the gate, from what is known by now."""
+        self.gate_seconds = gate_time(answers, seconds_each)
 
     def left(self, phase: str) -> float:
         """Seconds until the phase must be over; 0 when its time is up."""
-        whole = self.minutes * MINUTE
-        gate = _GATE * whole if self.gate_seconds is None else self.gate_seconds
-        gate = min(max(gate, _LEAST * whole), _MOST * whole)
-        return max(0.0, _OVER[phase] * (whole - gate) - self.spent)
+        return max(0.0, deadline(phase, self.minutes, self.gate_seconds) - self.spent)

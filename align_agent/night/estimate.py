@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +18,14 @@ from align_agent.adapters.registry import Registry
 from align_agent.config import Config, DistillConfig, load_config
 from align_agent.distill.hindsight import Example
 from align_agent.distill.select import Selection
-from align_agent.errors import InputError
+from align_agent.errors import InputError, ModelError
 from align_agent.models.load import load_model
 from align_agent.night import plan
 from align_agent.night.artefacts import ProbeFolder
+from align_agent.night.clock import deadline, gate_time
+from align_agent.night.everyday import beside, general_prompts
 from align_agent.paths import Home
+from align_agent.records import Message
 from align_agent.store import Store
 
 if TYPE_CHECKING:
@@ -63,11 +67,13 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What the next night will take. `seconds` by phase, `memory_gb` of the whole process."""
+    """What the next night will take. `seconds` by phase, `memory_gb` of the whole process;
+    `least_minutes` where it finds in its preflight that there is nothing new to learn."""
 
     answers: int
     steps: int
     minutes: float
+    least_minutes: float
     memory_gb: float
     seconds: dict[str, float]
 
@@ -89,9 +95,30 @@ def estimate(home: Home) -> Estimate:
         loading = time.monotonic() - begun
         version, _ = Registry(store, home).serving(config.model.base, model.base_hash)
         probed = ProbeFolder(home.probed).holds()
+        chosen, lessons = fitting(model, config, chosen, wishes)
         counts = count(config, chosen, wishes, champion=version > 0, probed=probed)
-        lessons = [plan.lesson_of(c, wishes, config) for c in chosen.train[:_PROBE]]
-    return foretell(config, counts, replace(probe(model, config, lessons), loading=loading))
+    return foretell(
+        config, counts, replace(probe(model, config, lessons[:_PROBE]), loading=loading)
+    )
+
+
+def fitting(
+    model: LocalModel, config: Config, chosen: Selection, wishes: plan.Wishes
+) -> tuple[Selection, list[Example]]:
+    """The selection without the turns that the night would leave out, and its lessons.
+
+    Raises InputError when there is none.
+    """
+    from align_agent.distill.gradient import encode_examples
+
+    settings = config.distill
+    lessons = [plan.lesson_of(candidate, wishes, config) for candidate in chosen.train]
+    usable, _ = encode_examples(
+        model, lessons, settings.mask_first_tokens, reasoning=settings.reasoning
+    )
+    kept = [example for example, _ in usable]
+    ids = {example.turn_id for example in kept}
+    return replace(chosen, train=[c for c in chosen.train if c.turn.id in ids]), kept
 
 
 def count(
@@ -99,22 +126,16 @@ def count(
 ) -> Counts:
     """The work of a night over these turns; see `phases` and `exam` for what each phase does."""
     from align_agent.night.exam import asked
-    from align_agent.night.phases import (
-        MIN_ANCHORS,
-        PREFLIGHT_PROMPTS,
-        draft_batch,
-        draft_passes,
-    )
+    from align_agent.night.phases import PREFLIGHT_PROMPTS, draft_batch, draft_passes
 
     settings = config.distill
     n, own = len(chosen.train), len(chosen.anchors)
-    share = settings.anchors
-    wanted = max(round(share / (1 - share) * n), MIN_ANCHORS) if share else 0
-    general = max(wanted - own, 0)
+    general = len(beside(config, chosen, n, own, seed=settings.seed))
+    held = min(n, len(beside(config, chosen, n, 0, seed=settings.seed)))
     checked = sum(bool(plan.checks_of(c, wishes)) for c in chosen.train)
     drafted = settings.rollouts != "logged" and settings.draft_epochs > 0
     anywhere = bool(wishes.general()) or any(c.shown.document for c in chosen.train)
-    draft = (n if anywhere else n + min(n, wanted)) if drafted else 0
+    draft = (n if anywhere else n + held) if drafted else 0
     passes = draft_passes(settings, draft) if drafted else 0
     fresh = 0 if settings.rollouts == "logged" else n + own
     examples = general + n + own + (n + own if settings.rollouts == "both" else 0)
@@ -132,29 +153,62 @@ def count(
 
 
 def foretell(config: Config, counts: Counts, costs: Costs) -> Estimate:
-    """Counts times costs."""
+    """Counts times costs, as far as the night's clock lets each phase go."""
+    settings, minutes = config.distill, config.distill.max_minutes
     n = counts.draft
-    settings = config.distill
+    clock = _Simulated(costs.loading)
+    preflight = clock.rest(counts.preflight * costs.answer + 2 * counts.lessons * costs.teacher)
+    least = clock.spent
+    written, drafted = n * costs.answer, n * counts.draft_passes * costs.draft
+    answered = clock.until(deadline("taught", minutes), written)
+    taught = clock.rest(n * costs.teacher)
+    stepped = clock.until(deadline("draft", minutes), drafted)
+    fresh = clock.until(deadline("rollouts", minutes), counts.rollouts * costs.answer)
+    gate = counts.gate * costs.answer
+    known = gate_time(counts.gate, fresh / counts.rollouts) if counts.rollouts else None
+    shown = clock.rest(counts.examples * costs.teacher)
+    whole = counts.examples * settings.epochs * costs.example
+    trained = clock.until(deadline("train", minutes, known), whole)
+    clock.rest(gate)
     seconds = {
         "loading": costs.loading,
-        "preflight": counts.preflight * costs.answer + 2 * counts.lessons * costs.teacher,
-        "draft": n * (costs.answer + costs.teacher + counts.draft_passes * costs.draft),
-        "rollouts": counts.rollouts * costs.answer,
-        "train": counts.examples * (costs.teacher + settings.epochs * costs.example),
-        "gate": counts.gate * costs.answer,
+        "preflight": preflight,
+        "draft": answered + taught + stepped,
+        "rollouts": fresh,
+        "train": shown + trained,
+        "gate": gate,
     }
-    # Training ends by itself when all that is left of the night's time is the gate's.
-    others = sum(seconds.values()) - seconds["train"]
-    seconds["train"] = min(seconds["train"], max(0.0, 60.0 * settings.max_minutes - others))
     widest = max(counts.preflight // 2, n, counts.rollouts, counts.gate // 3)
     more = max(0, min(widest, costs.rows) - _PROBE) * costs.row_bytes
+    steps = counts.draft_steps * _part(stepped, drafted) + counts.steps * _part(trained, whole)
     return Estimate(
-        answers=counts.preflight + counts.draft + counts.rollouts + counts.gate,
-        steps=counts.draft_steps + counts.steps,
-        minutes=round(sum(seconds.values()) / 60, 2),
+        answers=counts.preflight + n + counts.rollouts + counts.gate,
+        steps=round(steps),
+        minutes=round(clock.spent / 60, 2),
+        least_minutes=round(least / 60, 2),
         memory_gb=round(costs.memory_gb + more / 2**30, 2),
         seconds={name: round(value, 1) for name, value in seconds.items()},
     )
+
+
+@dataclass(slots=True)
+class _Simulated:
+    """A night's clock that is only thought of: what each piece of work takes of it."""
+
+    spent: float
+
+    def rest(self, seconds: float) -> float:
+        """Work that is done to its end."""
+        self.spent += seconds
+        return seconds
+
+    def until(self, end: float, seconds: float) -> float:
+        """Work that stops when its time is up."""
+        return self.rest(min(seconds, max(0.0, end - self.spent)))
+
+
+def _part(done: float, whole: float) -> float:
+    return done / whole if whole else 1.0
 
 
 def probe(model: LocalModel, config: Config, lessons: list[Example]) -> Costs:
@@ -168,13 +222,13 @@ def probe(model: LocalModel, config: Config, lessons: list[Example]) -> Costs:
 
     settings = config.distill
     tokens = max(1, min(config.model.max_new_tokens, model.context // 2))
-    prompts = [model.fit(one.prompt, reserve=tokens, tools=one.tools) for one in lessons]
+    prompts = _prompts(model, config, lessons, tokens)
     model.generate_batch(prompts[:1], sampling=Sampling(1, 0.0))
     begun = time.monotonic()
     model.generate_batch(
         prompts, sampling=Sampling(tokens, config.model.temperature, config.model.top_p, seed=0)
     )
-    answer = (time.monotonic() - begun) / len(lessons)
+    answer = (time.monotonic() - begun) / len(prompts)
     half = max(1, settings.batch_size // 2)
     example = _pass_over(model, lessons, replace(settings, epochs=2))
     draft = _pass_over(
@@ -183,7 +237,9 @@ def probe(model: LocalModel, config: Config, lessons: list[Example]) -> Costs:
     network = model.network(None)
     limit = tokens_at_once(network, 0.0)
     begun = time.monotonic()
-    usable, _ = encode_examples(model, lessons, settings.mask_first_tokens)
+    usable, _ = encode_examples(
+        model, lessons, settings.mask_first_tokens, reasoning=settings.reasoning
+    )
     teacher_rows(
         model, [pair for _, pair in usable], settings.top_k, exact=settings.exact, tokens=limit
     )
@@ -199,6 +255,19 @@ def probe(model: LocalModel, config: Config, lessons: list[Example]) -> Costs:
         bytes_of_row(network, longest + tokens) // 2,  # most answers end early
         rows_that_fit(network, longest + tokens),
     )
+
+
+def _prompts(
+    model: LocalModel, config: Config, lessons: list[Example], tokens: int
+) -> list[tuple[Message, ...]]:
+    """As many prompts as are tried, everyday ones among them where there are few lessons: answers
+    that are written side by side cost less each, and a night writes many."""
+    found: list[tuple[Message, ...]] = []
+    for one in lessons:
+        with suppress(ModelError):  # an answer of full length has no room: the log's is kept
+            found.append(tuple(model.fit(one.prompt, reserve=tokens, tools=one.tools)))
+    general = general_prompts(config, 2 * _PROBE, seed=config.distill.seed)
+    return [*found, *((Message("user", text),) for text in general)][:_PROBE]
 
 
 def _pass_over(model: LocalModel, lessons: list[Example], settings: DistillConfig) -> float:

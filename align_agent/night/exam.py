@@ -1,7 +1,6 @@
 """Sets the gate's exam from the night's turns and holds it. The gate itself is `gate/`.
 
-Also the home of general prompts: everyday questions that stand in as anchors, and as held-out
-prompts where the user has too few conversations to hold one out.
+Everyday prompts (`everyday`) stand in where the user has too few conversations to hold one out.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +22,18 @@ from align_agent.gate import verdict
 from align_agent.gate.bench import Bench
 from align_agent.gate.likelihood import wins
 from align_agent.gate.paper import Exam, HeldOut
-from align_agent.gate.probes import Probe, is_pocket, probes_for
+from align_agent.gate.probes import Probe, probes_for
 from align_agent.gate.report import Judgement
 from align_agent.gate.scores import Sheet, count_checks, score
 from align_agent.models.generation import Sampling
 from align_agent.night import plan
 from align_agent.night.artefacts import ProbeFolder
 from align_agent.night.context import Night
+from align_agent.night.everyday import FEW_ANCHORS, STAND_INS, general_prompts
 from align_agent.records import Message
 
 MAX_HELD_OUT = 64
 MIN_HELD_OUT = 8  # below it general prompts join in: two or three answers show nothing
-STAND_INS = 16
-PROMPTS_FILE = "general_prompts.txt"
 PINNED = "pinned"
 SPARED_WITHIN = 0.05  # of the rule checks
 REGRESSION = "the largest step back"
@@ -96,7 +93,9 @@ def hold(night: Night) -> dict[str, Any]:
         personal=night.config.privacy.redact_personal,
     )
     judged = verdict.judge(bench, night.config.gate)
-    judged = replace(judged, reasons=(*judged.reasons, *spared(night, candidate, memory)))
+    few = night.done["rollouts"].get(FEW_ANCHORS)
+    more = (*spared(night, candidate, memory), *([few] if few else ()))
+    judged = replace(judged, reasons=(*judged.reasons, *more))
     _note_metrics(night, judged)
     samples = samples_of(paper, bench, night.config.gate.samples, night.run.seed)
     return {"judgement": judged.to_dict(), "samples": samples}
@@ -205,29 +204,10 @@ def stand_ins(night: Night) -> list[HeldOut]:
             tools=lessons[place % len(lessons)].tools,
         )
         for place, text in enumerate(
-            general_prompts(night, STAND_INS, seed=night.run.seed, examined=True)
+            general_prompts(night.config, STAND_INS, seed=night.run.seed, examined=True)
         )
     ]
     return [item for item in (_fitted(night, item) for item in items) if item is not None]
-
-
-def general_prompts(night: Night, n: int, *, seed: int, examined: bool = False) -> list[str]:
-    """At most `n` everyday questions that suit the base, without repeats.
-
-    What is `examined` is never what is trained on.
-    """
-    if is_pocket(night.config.model.base):
-        from align_agent.models.pocket.world import anchor_prompts
-
-        kept_apart = set(anchor_prompts(2 * STAND_INS, seed + 1))
-        if examined:
-            return sorted(kept_apart)[:n]
-        return [t for t in dict.fromkeys(anchor_prompts(n, seed)) if t not in kept_apart]
-    text = resources.files(__package__).joinpath(PROMPTS_FILE).read_text(encoding="utf-8")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    chosen = [line for place, line in enumerate(lines) if (place % 4 == 0) == examined]
-    random.Random(seed).shuffle(chosen)
-    return chosen[:n]
 
 
 def standing_prompt(night: Night, text: str) -> tuple[Message, ...]:

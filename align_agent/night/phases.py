@@ -8,7 +8,6 @@ a phase survive a kill is `run.py`.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,6 +24,7 @@ from align_agent.night import continual, exam, plan
 from align_agent.night.artefacts import ProbeFolder
 from align_agent.night.context import BASE_HASH, End, Night
 from align_agent.night.detect import detect
+from align_agent.night.everyday import FEW_ANCHORS, beside, too_few
 from align_agent.prompts import with_hindsight
 from align_agent.records import BASE_VERSION, version_label
 
@@ -38,11 +38,8 @@ if TYPE_CHECKING:
 MIN_GAP_SHARE = 0.1
 # Prompts on which teacher and champion are compared before any training.
 PREFLIGHT_PROMPTS = 32
-# Anchors of a small night: a few dozen lessons alone bend the model more than hundreds do.
-MIN_ANCHORS = 64
 # Steps that a draft takes at least: after fewer a sure habit is seen to remain.
 DRAFT_STEPS = 30
-ALIKE = 0.4  # words in common of two prompts that ask for the same kind of thing
 
 Phase = Callable[[Night], "dict[str, Any] | End"]
 
@@ -247,6 +244,9 @@ def rollouts(night: Night) -> dict[str, Any]:
     lessons = _lessons(night)
     anchors = [_example(night, c, anchor=True) for c in night.chosen().anchors]
     general = _general_anchors(night, lessons, len(anchors))
+    few = too_few(night.config, len(lessons), len(anchors) + len(general))
+    if few:
+        night.progress.say(few)
     fresh = [] if settings.rollouts == "logged" else [*lessons, *anchors]
     night.progress.phase("rollouts", len(fresh) + len(general))
     common: dict[str, Any] = {
@@ -277,6 +277,7 @@ def rollouts(night: Night) -> dict[str, Any]:
     return {
         "examples": [example.to_dict() for example in examples],
         "answers": len(fresh) + len(general),
+        FEW_ANCHORS: few,
         "seconds": night.clock.spent - begun,
     }
 
@@ -448,19 +449,11 @@ def rules_kept(items: list[HeldOut], answers: list[str]) -> Counter[str]:
 def _general_anchors(night: Night, lessons: list[Example], own: int) -> list[Example]:
     """General prompts that fill the anchors up to their share of all examples.
 
-    They are asked as the lessons were, tools included, and under what applies to any prompt. None
-    is asked as a demonstrated prompt is: there the old answer must not be held in place.
+    They are asked as the lessons were, tools included, and under what applies to any prompt.
     """
-    share = night.config.distill.anchors
-    missing = max(round(share / (1 - share) * len(lessons)), MIN_ANCHORS if share else 0) - own
     rules = [rule.text for rule in night.wishes.general()]
     block = Shown(document=night.documents()).block(rules)
-    shown = [c.turn.user_text for c in night.chosen().train if c.shown.demonstration]
-    texts = [
-        text
-        for text in exam.general_prompts(night, max(missing, 0), seed=night.run.seed)
-        if not any(asked_alike(text, other) for other in shown)
-    ]
+    texts = beside(night.config, night.chosen(), len(lessons), own, seed=night.run.seed)
     return [
         Example(
             turn_id="",
@@ -472,9 +465,3 @@ def _general_anchors(night: Night, lessons: list[Example], own: int) -> list[Exa
         )
         for place, text in enumerate(texts)
     ]
-
-
-def asked_alike(one: str, other: str) -> bool:
-    """Whether two prompts share most of their words, whatever their numbers are."""
-    first, second = (set(re.findall(r"[^\W\d]+", text.casefold())) for text in (one, other))
-    return len(first & second) >= ALIKE * max(1, len(first | second))

@@ -20,6 +20,7 @@ from align_agent.feedback.scope import applying
 from align_agent.feedback.shown import document_checks
 from align_agent.gate.probes import is_pocket
 from align_agent.night import continual
+from align_agent.night.everyday import beside, too_few
 from align_agent.paths import Home
 from align_agent.prompts import RULES_HEADER, without_rules
 from align_agent.records import BASE_VERSION, Rule, Turn, version_label
@@ -53,7 +54,8 @@ class Plan:
     """What the next night would do, as far as can be told without a model.
 
     `ready` says whether it would train at all, `reason` why or why not, `start` from which weights.
-    `skipped` counts the reasons for leaving turns out.
+    `general` everyday prompts join the `anchors`, which are the user's own; `few` says where they
+    are too few all together. `skipped` counts the reasons for leaving turns out.
     """
 
     ready: bool
@@ -62,6 +64,8 @@ class Plan:
     train: int
     heldout: int
     anchors: int
+    general: int
+    few: str
     skipped: dict[str, int]
     rules: list[str]
     turns: list[PlannedTurn]
@@ -128,13 +132,17 @@ def plan(home: Home) -> Plan:
         uses = uses_of(chosen, wishes)
         texts = store.turns.user_texts()
     problem = too_little(chosen, config.distill.min_turns)
+    lessons, own = len(chosen.train), len(chosen.anchors)
+    general = len(beside(config, chosen, lessons, own, seed=config.distill.seed)) if lessons else 0
     return Plan(
         ready=not problem,
         reason=problem or f"{len(chosen.train)} turns to learn from",
         start=f"{version_label(start.version)}{f': {start.why}' if start.why else ''}",
-        train=len(chosen.train),
+        train=lessons,
         heldout=len(chosen.heldout),
-        anchors=len(chosen.anchors),
+        anchors=own,
+        general=general,
+        few=too_few(config, lessons, own + general) if lessons else "",
         skipped=dict(Counter(reason for _, reason in chosen.skipped).most_common()),
         rules=[rule.text for rule in wishes.rules],
         turns=[PlannedTurn(turn_id, use, why, texts[turn_id]) for turn_id, use, why in uses],

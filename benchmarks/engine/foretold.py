@@ -1,7 +1,9 @@
 """Does `align-agent distill plan --probe` foretell a night? `make bench-foretold`.
 
-Homes of three sizes with the pocket model: each is probed, then its night is run, both in processes
-of their own. Prints minutes and memory, foretold and found, and as its last line one JSON object.
+Homes with the pocket model, of three sizes and of kinds that are not the usual: each is probed, then
+its night is run, both in processes of their own. Prints minutes and memory, foretold and found, and
+as its last line one JSON object. A night that finds in its preflight that there is nothing new is
+held against what was foretold of that end.
 """
 
 from __future__ import annotations
@@ -10,60 +12,100 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-CONVERSATIONS = (6, 16, 48)
 WITHIN = 0.3
 COMPLAINT = "No bold and no lists, please."
 
 
+@dataclass(frozen=True)
+class Case:
+    """A home: its turns, its own settings, whether its base is a folder, so that the everyday
+    prompts are those of any model, and how many turns came after a night that nobody measured."""
+
+    turns: int
+    settings: str = ""
+    folder: bool = False
+    later: int = 0
+
+
+CASES = {
+    "18 turns": Case(18),
+    "48 turns": Case(48),
+    "144 turns": Case(144),
+    "4 turns": Case(4),
+    "512 turns, max_minutes: 1": Case(512, "distill:\n  max_minutes: 1\n"),
+    "second night, 8 turns more": Case(18, later=8),
+    "a folder as base, 300 turns": Case(300, folder=True),
+}
+
+
 def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__)
-    ask.add_argument("--conversations", type=int, nargs="+", default=CONVERSATIONS)
+    ask.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     given = ask.parse_args()
     from report import report
 
     rows, figures = [], {}
-    for size in given.conversations:
+    for name in given.cases:
         with tempfile.TemporaryDirectory() as folder:
-            turns = people_talk(Path(folder), size)
-            one = compared(Path(folder))
-        print(json.dumps(one), file=sys.stderr, flush=True)
-        for name in ("minutes", "memory_gb"):
-            ratio = one["foretold"][name] / one["found"][name]
+            one = compared(prepared(Path(folder), CASES[name]))
+        print(json.dumps({name: one}), file=sys.stderr, flush=True)
+        for what in ("minutes", "memory_gb"):
+            ratio = one["foretold"][what] / one["found"][what]
             fits = 1 - WITHIN <= ratio <= 1 + WITHIN
             rows.append(
-                (f"{name}, {turns} turns", one["foretold"][name], one["found"][name], ratio,
+                (f"{what}, {name}", one["foretold"][what], one["found"][what], ratio,
                  f"within {WITHIN:.0%}", fits)
             )  # fmt: skip
-            figures[f"{name}_ratio_{turns}"] = round(ratio, 3)
+            figures[f"{what}_ratio {name}"] = round(ratio, 3)
     report("foretold", rows, figures, "torch")
 
 
-def people_talk(root: Path, conversations: int) -> int:
-    """A home with conversations of three turns, each answered by the pocket model's own manner and
-    complained of. Returns its number of turns."""
+def prepared(root: Path, case: Case) -> Path:
+    """The case's home, before the night that is foretold."""
+    settings = case.settings
+    if case.folder:
+        from align_agent.models.pocket import WEIGHTS
+
+        shutil.copytree(WEIGHTS, root / "base")
+        settings += f"model:\n  base: {root / 'base'}\n"
+    home = root / "home"
+    people_talk(home, range(case.turns), settings)
+    if case.later:
+        ran("-m", "align_agent.night", "--home", str(home), home=home)
+        people_talk(home, range(case.turns, case.turns + case.later), settings)
+    return home
+
+
+def people_talk(root: Path, places: range, settings: str = "") -> None:
+    """Turns, three to a conversation, each answered by the pocket model's own manner and complained
+    of."""
     from align_agent.models.pocket.world import anchor_prompts
     from align_agent.paths import Home
     from align_agent.records import Feedback, Message, Rule, Turn
     from align_agent.store import Store
 
     home = Home(root).ensure()
-    home.config.write_text("schedule:\n  enabled: false\n")
-    questions = anchor_prompts(3 * conversations, 7)
-    chance = random.Random(0)
+    home.config.write_text(f"schedule:\n  enabled: false\n{settings}")
+    questions = anchor_prompts(places.stop, 7)
+    chance = random.Random(places.start)
     with Store.open(home.database) as store, store.transaction():
-        store.rules.add(
-            Rule("Write plain text: no bold, no lists, no headings.", "active", "format:plain",
-                 check={"name": "no_markdown"})
-        )  # fmt: skip
-        for place, asked in enumerate(questions):
+        if not places.start:
+            store.rules.add(
+                Rule("Write plain text: no bold, no lists, no headings.", "active", "format:plain",
+                     check={"name": "no_markdown"})
+            )  # fmt: skip
+        for place in places:
+            asked = questions[place]
             answer = f"1. Start with {chance.randrange(50)}.\n2. **Final Answer:** {place}"
             said = (Message("assistant", answer),)
             prompt = (Message("user", asked),)
@@ -72,17 +114,23 @@ def people_talk(root: Path, conversations: int) -> int:
             store.feedback.add(
                 Feedback(turn.id, "follow_up", "negative", "format", 0.9, COMPLAINT, "bench")
             )
-    return len(questions)
 
 
 def compared(home: Path) -> dict[str, Any]:
     """What was foretold of the home's next night, and what it then took."""
+    from align_agent.paths import Home
+    from align_agent.store import Store
+
     told, _, _ = ran("-m", "align_agent", "distill", "plan", "--probe", "--json", home=home)
-    night, seconds, memory = ran("-m", "align_agent.night", "--home", str(home), home=home)
+    _, seconds, memory = ran("-m", "align_agent.night", "--home", str(home), home=home)
     estimate = json.loads(told)["estimate"]
+    with Store.open(Home(home).database) as store:
+        night = store.runs.list(1)[0]
+    if night.status == "skipped":
+        estimate["minutes"] = estimate["least_minutes"]
     return {
         "foretold": {n: estimate[n] for n in ("minutes", "memory_gb", "seconds")},
-        "found": {"minutes": seconds / 60, "memory_gb": memory, "night": night.strip()[:200]},
+        "found": {"minutes": seconds / 60, "memory_gb": memory, "night": night.status},
     }
 
 

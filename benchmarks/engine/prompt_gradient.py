@@ -65,7 +65,7 @@ def one_night(conversations: int, seed: int, through: bool) -> dict[str, float]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             home = Home(Path(folder))
-            people_talk(home.root, conversations)
+            people_talk(home.root, range(3 * conversations))
             home.config.write_text(
                 f"distill: {{seed: {seed}, prompt_gradient: {str(through).lower()}}}\n"
                 "gate: {probes: 50}\n"

@@ -15,7 +15,7 @@ from align_agent.learn import lessons as log
 from align_agent.learn.demonstrations import Demonstration
 from align_agent.learn.documents import Document, questions_in, read_document
 from align_agent.night import plan
-from align_agent.night.phases import asked_alike
+from align_agent.night.everyday import asked_alike
 from align_agent.paths import Home
 from align_agent.records import Message, Turn
 from align_agent.store import Store

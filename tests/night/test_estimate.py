@@ -9,16 +9,21 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nights import make_home, talk
+from nights import COMPLAINT, conversation, make_home, talk
 
 from align_agent.config import Config
-from align_agent.distill.select import Selection
+from align_agent.distill.hindsight import Shown
+from align_agent.distill.select import Candidate, Selection
 from align_agent.errors import InputError
-from align_agent.night.estimate import estimate
+from align_agent.night.clock import deadline
+from align_agent.night.estimate import Costs, Counts, count, estimate, foretell
+from align_agent.night.everyday import general_prompts, too_few, wanted
 from align_agent.night.exam import asked
 from align_agent.night.phases import DRAFT_STEPS, draft_batch, draft_passes
+from align_agent.night.plan import Wishes
 from align_agent.night.progress import Silent
 from align_agent.night.run import run_night
+from align_agent.records import Feedback
 from align_agent.store import Store
 
 
@@ -37,6 +42,54 @@ def test_the_steps_foretold_are_the_steps_that_are_made(
     with Store.open(home.database) as store:
         steps = [row for row in store.runs.metrics(run.id) if "loss" in row]
     assert found.steps == len(steps)
+
+
+def test_turns_that_the_night_would_leave_out_are_not_foretold(
+    tmp_path: Path, tiny_model_dir: Path
+) -> None:
+    home = make_home(tmp_path, tiny_model_dir)
+    talk(home)
+    before = estimate(home)
+    with Store.open(home.database) as store:
+        (turn,) = conversation(90, 1, answer="x " * 5000)
+        store.turns.add(turn)
+        store.feedback.add(
+            Feedback(turn.id, "follow_up", "negative", "format", 0.9, COMPLAINT, "t")
+        )
+    after = estimate(home)
+    assert (after.answers, after.steps) == (before.answers, before.steps)
+
+
+@pytest.mark.parametrize("base", ["pocket", "another-model"])
+@pytest.mark.parametrize("lessons", [10, 100, 400])
+def test_the_everyday_prompts_foretold_are_those_that_there_are(
+    tmp_path: Path, base: str, lessons: int
+) -> None:
+    config = Config()
+    config = replace(config, model=replace(config.model, base=base))
+    (turn,) = conversation(0, 1)
+    chosen = Selection(train=[Candidate(turn, Shown("No."))] * lessons)
+    with Store.open(tmp_path / "align.db") as store:
+        found = count(config, chosen, Wishes(store, config), champion=False, probed=False)
+    anchors = found.rollouts - lessons
+    there = general_prompts(config, wanted(config, lessons), seed=config.distill.seed)
+    assert anchors == len(there)
+    assert bool(too_few(config, lessons, anchors)) == (anchors < 0.9 * wanted(config, lessons))
+
+
+@given(lessons=st.integers(1, 5000), answer=st.floats(0.001, 5), minutes=st.integers(1, 100))
+def test_no_phase_is_foretold_to_go_on_when_its_time_is_up(lessons, answer, minutes):
+    counts = Counts(lessons, 0, lessons, 4, 8 * lessons, 2 * lessons, 2 * lessons, lessons, 0)
+    costs = Costs(1.0, answer, 0.0, answer, answer, 1.0)
+    config = replace(Config(), distill=replace(Config().distill, max_minutes=minutes))
+    found = foretell(config, counts, costs)
+    spent = 0.0
+    for phase in ("loading", "preflight", "draft", "rollouts", "train"):
+        spent += found.seconds[phase]
+        if phase in ("draft", "rollouts"):
+            assert spent <= deadline(phase, minutes) + 0.5
+    assert found.minutes <= minutes + 0.01
+    assert found.steps <= counts.draft_steps + counts.steps
 
 
 def test_nothing_to_learn_is_not_foretold(tmp_path: Path, tiny_model_dir: Path) -> None:

@@ -206,11 +206,11 @@ def test_every_turn_is_planned_once_and_no_conversation_is_on_both_sides(talks, 
 def test_general_prompts_that_are_examined_are_never_trained_on(home, base):
     from types import SimpleNamespace
 
-    from align_agent.night.exam import STAND_INS, general_prompts
+    from align_agent.night.everyday import STAND_INS, general_prompts
 
-    night = SimpleNamespace(config=SimpleNamespace(model=SimpleNamespace(base=base)))
-    trained = general_prompts(night, 200, seed=3)
-    examined = general_prompts(night, STAND_INS, seed=3, examined=True)
+    config = SimpleNamespace(model=SimpleNamespace(base=base))
+    trained = general_prompts(config, 200, seed=3)
+    examined = general_prompts(config, STAND_INS, seed=3, examined=True)
     assert len(trained) >= 40 and len(examined) >= 10
     assert not set(trained) & set(examined)
 
