@@ -40,6 +40,7 @@ from align_agent.models.tree import hidden_at
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
 
+TOO_LONG = "too long for distill.max_memory_gb"
 _EXPLODED = 1e4  # a gradient norm; sound runs stay below 100
 
 
@@ -118,8 +119,8 @@ def encode_examples(
             continue
         if pair is None:
             skipped.append((example.turn_id, "no token of the answer is left to learn"))
-        elif longest and max(len(pair.student_ids), len(pair.teacher_ids)) > longest:
-            skipped.append((example.turn_id, "too long for distill.max_memory_gb"))
+        elif too_long(pair, longest):
+            skipped.append((example.turn_id, TOO_LONG))
         else:
             found.append((example, pair))
     if not found:
@@ -129,6 +130,19 @@ def encode_examples(
             hint="see `align-agent distill plan`",
         )
     return found, skipped
+
+
+def longest_turn(model: LocalModel, cfg: TrainConfig) -> int:
+    """Tokens of the longest turn that `max_memory_gb` lets a training take; 0: any."""
+    if not cfg.max_memory_gb:
+        return 0
+    with seeded(0, model.device):
+        return memory.tokens_at_once(student_of(model, cfg, 0, None), cfg.max_memory_gb)
+
+
+def too_long(pair: Pair, longest: int) -> bool:
+    """Whether either side of the pair is longer than that."""
+    return 0 < longest < max(len(pair.student_ids), len(pair.teacher_ids))
 
 
 def lessons_of(

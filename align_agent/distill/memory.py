@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from align_agent.distill.head import CHUNK_VALUES
+from align_agent.models.forward import has_plain_head
 from align_agent.models.tree import hidden_at
 
 # Without a limit of the user's, by the network's size: the rest of a batch waits its turn.
@@ -27,15 +29,27 @@ def tokens_at_once(student: Any, max_memory_gb: float) -> int:
     if not max_memory_gb:
         size = sum(p.numel() for p in student.parameters())
         return _TOKENS_SMALL if size < _SMALL_MODEL else _TOKENS_LARGE
-    room = max_memory_gb * 2**30 - fixed_bytes(student)
-    return max(1, int(room / bytes_per_token(student)))
+    room = max(0.0, max_memory_gb * 2**30 - fixed_bytes(student))
+    each, logits, rows = bytes_per_token(student), *_widest(student)
+    if room <= rows * (each + logits):
+        return max(1, int(room / (each + logits)))
+    return int((room - rows * logits) / each)
 
 
 def fixed_bytes(student: Any) -> int:
-    """What training holds whatever the tokens: weights, gradients and moments of the LoRA, and
-    the widest logits that are ever held."""
+    """What training holds whatever the tokens: weights, gradients and moments of the LoRA."""
     learned = sum(p.numel() * p.element_size() for p in student.parameters() if p.requires_grad)
-    return int(4 * learned + 4 * 4 * CHUNK_VALUES)
+    return int(4 * learned)
+
+
+def _widest(student: Any) -> tuple[int, float]:
+    """Bytes of one token's logits, four copies of them, and how many tokens have theirs at a time
+    at most: a chunk's (the teacher's table and the exact distances take whole rows), or everyone's
+    where the network changes its logits behind the head."""
+    network = student.get_base_model()
+    vocabulary = len(network.get_output_embeddings().weight)
+    rows = max(1, CHUNK_VALUES // vocabulary) if has_plain_head(network) else math.inf
+    return 4 * 4 * vocabulary, rows
 
 
 def bytes_per_token(student: Any) -> float:

@@ -182,16 +182,19 @@ def ask(
     items: Sequence[HeldOut],
     exam: Exam,
     count: Counter | None = None,
+    over: Callable[[], bool] | None = None,
 ) -> list[Generation]:
-    """The answers in words, one for each item, asked with the tools that it had."""
+    """The answers in words, one for each item, asked with the tools that it had. Once `over` says
+    that the time is up they end where they are."""
     count = count or Counter()
     answers: dict[int, Generation] = {}
     for tools, places in by_tools([item.tools for item in items]):
         part = [items[i].prompt for i in places]
-        found = _generate(model, adapter, part, exam.sampling, tools, count)
+        found = _generate(model, adapter, part, exam.sampling, tools, count, over)
         silent = [i for i, answer in enumerate(found) if tools and not answer.text.strip()]
         # Nothing runs tools here: an answer that is only a call is asked for again in words.
-        again = _generate(model, adapter, [part[i] for i in silent], exam.sampling, (), count)
+        said = [part[i] for i in silent]
+        again = _generate(model, adapter, said, exam.sampling, (), count, over)
         for i, answer in zip(silent, again, strict=True):
             found[i] = answer
         answers.update(zip(places, found, strict=True))
@@ -205,6 +208,7 @@ def _generate(
     sampling: Sampling,
     tools: tuple[dict[str, Any], ...],
     count: Counter,
+    over: Callable[[], bool] | None = None,
 ) -> list[Generation]:
     before = count.done
     return model.generate_batch(
@@ -213,4 +217,5 @@ def _generate(
         adapter=adapter,
         tools=tools,
         on_done=lambda done: count.reach(before + done),
+        over=over,
     )

@@ -16,6 +16,7 @@ SPENT = "seconds_spent"  # in the run's row: what earlier processes spent on its
 # Of the time before the gate: when each phase must be over, as a share.
 _OVER = {
     "detect": 0.1,
+    "gap": 0.15,
     "preflight": 0.2,
     "taught": 0.25,
     "draft": 0.45,

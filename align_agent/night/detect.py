@@ -37,7 +37,7 @@ def detect(night: Night) -> dict[str, Any]:
     model answer otherwise, told of it?
 
     A gap above the threshold becomes negative feedback, any other a neutral one, so that it is
-    measured once.
+    measured once. The newest come first; what the night has no time for waits for the next one.
     """
     todo = unjudged(night.store, night.config)
     night.progress.phase("detect", len(todo))
@@ -52,9 +52,12 @@ def detect(night: Night) -> dict[str, Any]:
             found += gaps(model, items[start : start + AT_ONCE])
             verdicts += _verdicts(night, model, todo[start : start + AT_ONCE])
             night.progress.step(len(found))
+            if len(found) < len(todo) and not night.clock.left("detect"):
+                night.progress.say(f"{len(todo) - len(found)} follow-ups wait for the next night")
+                break
     profile = Profile(night.store, night.config)
     with night.store.transaction():
-        for (turn, after), gap, judged in zip(todo, found, verdicts, strict=True):
+        for (turn, after), gap, judged in zip(todo[: len(found)], found, verdicts, strict=True):
             measured, opinion = judge.settle(_gap_feedback(turn, after, gap, night), judged)
             night.store.feedback.add(measured)
             if opinion is not None:

@@ -109,12 +109,13 @@ def fitting(
 
     Raises InputError when there is none.
     """
-    from align_agent.distill.gradient import encode_examples
+    from align_agent.distill.gradient import encode_examples, longest_turn
 
     settings = config.distill
+    longest = longest_turn(model, settings)
     lessons = [plan.lesson_of(candidate, wishes, config) for candidate in chosen.train]
     usable, _ = encode_examples(
-        model, lessons, settings.mask_first_tokens, reasoning=settings.reasoning
+        model, lessons, settings.mask_first_tokens, longest, reasoning=settings.reasoning
     )
     kept = [example for example, _ in usable]
     ids = {example.turn_id for example in kept}
@@ -126,7 +127,8 @@ def count(
 ) -> Counts:
     """The work of a night over these turns; see `phases` and `exam` for what each phase does."""
     from align_agent.night.exam import asked
-    from align_agent.night.phases import PREFLIGHT_PROMPTS, draft_batch, draft_passes
+    from align_agent.night.phases import draft_batch, draft_passes
+    from align_agent.night.preflight import PREFLIGHT_PROMPTS
 
     settings = config.distill
     n, own = len(chosen.train), len(chosen.anchors)
@@ -157,7 +159,8 @@ def foretell(config: Config, counts: Counts, costs: Costs) -> Estimate:
     settings, minutes = config.distill, config.distill.max_minutes
     n = counts.draft
     clock = _Simulated(costs.loading)
-    preflight = clock.rest(counts.preflight * costs.answer + 2 * counts.lessons * costs.teacher)
+    preflight = clock.until(deadline("gap", minutes), 2 * counts.lessons * costs.teacher)
+    preflight += clock.until(deadline("preflight", minutes), counts.preflight * costs.answer)
     least = clock.spent
     written, drafted = n * costs.answer, n * counts.draft_passes * costs.draft
     answered = clock.until(deadline("taught", minutes), written)

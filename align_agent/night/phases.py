@@ -8,7 +8,6 @@ a phase survive a kill is `run.py`.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -18,26 +17,18 @@ from typing import TYPE_CHECKING, Any
 from align_agent.config import DistillConfig
 from align_agent.distill.hindsight import Example, Shown, teacher_prompt
 from align_agent.distill.select import Candidate
-from align_agent.errors import ModelError
-from align_agent.feedback.checks import run_check
+from align_agent.errors import InputError
 from align_agent.night import continual, exam, plan
 from align_agent.night.artefacts import ProbeFolder
 from align_agent.night.context import BASE_HASH, End, Night
 from align_agent.night.detect import detect
 from align_agent.night.everyday import FEW_ANCHORS, beside, too_few
-from align_agent.prompts import with_hindsight
+from align_agent.night.preflight import preflight
 from align_agent.records import BASE_VERSION, version_label
 
 if TYPE_CHECKING:
-    from align_agent.distill.pairs import Pair
     from align_agent.distill.train import TrainResult
-    from align_agent.gate.paper import HeldOut
 
-# The mean gap below which the teacher has nothing to say that the champion does not say already,
-# as a share of the gap that makes a single follow-up a correction (feedback.gap_threshold).
-MIN_GAP_SHARE = 0.1
-# Prompts on which teacher and champion are compared before any training.
-PREFLIGHT_PROMPTS = 32
 # Steps that a draft takes at least: after fewer a sure habit is seen to remain.
 DRAFT_STEPS = 30
 
@@ -68,87 +59,7 @@ def select(night: Night) -> dict[str, Any] | End:
     return dict(plan.artefact_of(chosen))
 
 
-def preflight(night: Night) -> dict[str, Any] | End:
-    """Is there anything to learn? The gap between champion and teacher, and who obeys better."""
-    from align_agent.distill.gap import divergences
-
-    version, path = night.champion()
-    night.update(parent=version)
-    candidates = night.chosen().train
-    night.progress.phase("preflight", len(candidates))
-    model = night.model()
-    pairs, dropped = _pairs(night, candidates)
-    night.store.runs.add_turns(night.run.id, [(i, "skip", why) for i, why in dropped])
-    if not pairs:
-        return End("skipped", f"nothing to learn: no turn fits this model ({dropped[0][1]})")
-    found = divergences(model, list(pairs.values()), path)
-    gap = sum(found) / len(found)
-    night.progress.step(len(candidates))
-    floor = MIN_GAP_SHARE * night.config.feedback.gap_threshold
-    label = version_label(version)
-    if not math.isfinite(gap):
-        raise ModelError(
-            "the model's output is not a number",
-            hint="check the model's files, or set model.dtype to float32",
-        )
-    if gap < floor:
-        return End(
-            "skipped",
-            f"nothing to learn: shown your wishes, the base answers as {label} does already "
-            f"(gap {gap:.4f} nats a token, at least {floor:.4f} is asked for)",
-        )
-    told, met, total, ahead = _obedience(night, [c for c in candidates if c.turn.id in pairs])
-    open_wishes = any(
-        c.shown.taught or (c.shown.follow_up and not night.wishes.violates(c.turn))
-        for c in candidates
-        if c.turn.id in pairs
-    )
-    if total and not ahead and not open_wishes and not night.retired():
-        return End(
-            "skipped",
-            f"nothing to learn: shown your rules, the base meets {told} of {total} rule checks on "
-            f"your prompts and no rule more often; what serves now ({label}) meets {met}",
-        )
-    night.store.runs.add_metric(
-        night.run.id, 0, preflight_gap=gap, teacher_checks=told, champion_checks=met
-    )
-    return {
-        "gap": gap,
-        "checks": total,
-        "teacher_met": told,
-        "champion_met": met,
-        "dropped": [turn_id for turn_id, _ in dropped],
-    }
-
-
-def _pairs(
-    night: Night, candidates: list[Candidate]
-) -> tuple[dict[str, Pair], list[tuple[str, str]]]:
-    """The turns that this model can learn from, and (turn id, reason) of the others."""
-    from align_agent.distill.pairs import pair_of
-
-    pairs: dict[str, Pair] = {}
-    dropped: list[tuple[str, str]] = []
-    settings = night.config.distill
-    for candidate in candidates:
-        try:
-            pair = pair_of(
-                night.model(),
-                _example(night, candidate),
-                skip_first=settings.mask_first_tokens,
-                reasoning=settings.reasoning,
-            )
-        except ModelError as error:
-            dropped.append((candidate.turn.id, error.message))
-            continue
-        if pair is None:
-            dropped.append((candidate.turn.id, "no token of the answer is left to learn"))
-        else:
-            pairs[candidate.turn.id] = pair
-    return pairs, dropped
-
-
-def draft(night: Night) -> dict[str, Any]:
+def draft(night: Night) -> dict[str, Any] | End:
     """A quick first adapter on the teacher's answers, from which training then goes on, on answers
     of its own.
 
@@ -174,7 +85,10 @@ def draft(night: Night) -> dict[str, Any]:
         # habit would hardly move.
         loss="forward_kl",
     )
-    workshop, result = _train(night, lessons, hasty, "draft", night.start())
+    try:
+        workshop, result = _train(night, lessons, hasty, "draft", night.start())
+    except InputError as error:  # what was drawn is longer than the log: none has room
+        return End("skipped", f"nothing to learn: {error.message}")
     night.folder.keep(workshop, night.folder.draft)
     return {"made": True, "steps": result.steps, "seconds": result.seconds}
 
@@ -282,7 +196,7 @@ def rollouts(night: Night) -> dict[str, Any]:
     }
 
 
-def train(night: Night) -> dict[str, Any]:
+def train(night: Night) -> dict[str, Any] | End:
     """Distil into the night's adapter. A training that was cut off goes on at its step."""
     found = night.done["rollouts"]
     examples = [Example.from_dict(row) for row in found["examples"]]
@@ -295,7 +209,10 @@ def train(night: Night) -> dict[str, Any]:
             probed=ProbeFolder(night.home.probed).holds(),
         )
         night.clock.expect_gate(asked, found["seconds"] / found["answers"])
-    workshop, result = _train(night, examples, night.config.distill, "train", _underway(night))
+    try:
+        workshop, result = _train(night, examples, night.config.distill, "train", _underway(night))
+    except InputError as error:
+        return End("skipped", f"nothing to learn: {error.message}")
     night.folder.keep(workshop, night.folder.adapter)
     night.update(config={**night.run.config, continual.OUT_OF_TIME: result.stopped_early})
     losses = [row["loss"] for row in result.metrics]
@@ -401,49 +318,6 @@ PHASES: dict[str, Phase] = {
 
 def _example(night: Night, candidate: Candidate, *, anchor: bool = False) -> Example:
     return plan.lesson_of(candidate, night.wishes, night.config, anchor=anchor)
-
-
-def _obedience(night: Night, candidates: list[Candidate]) -> tuple[int, int, int, bool]:
-    """(checks that the teacher meets, that the champion meets, all, whether the teacher meets any
-    one rule more often) on the turns' own prompts.
-
-    Rule by rule: where the champion keeps one rule and misses another, the sums may be the same.
-    """
-    from align_agent.gate.paper import Exam
-    from align_agent.gate.scores import ask
-    from align_agent.models.generation import Sampling
-
-    items = [exam.heldout_of(night, candidate) for candidate in candidates]
-    asked = [item for item in items if item is not None and item.checks][:PREFLIGHT_PROMPTS]
-    if not asked:
-        return 0, 0, 0, False
-    told = [replace(item, prompt=with_hindsight(item.prompt, item.hindsight)) for item in asked]
-    settings = night.config.model
-    sampling = Sampling(
-        night.max_new_tokens(), settings.temperature, settings.top_p, seed=night.run.seed
-    )
-    conditions = Exam(asked, (), sampling)
-    _, path = night.champion()
-    model = night.model()
-    teacher = rules_kept(asked, [one.text for one in ask(model, None, told, conditions)])
-    champion = rules_kept(asked, [one.text for one in ask(model, path, asked, conditions)])
-    total = sum(len(item.checks) for item in asked)
-    return teacher.total(), champion.total(), total, is_ahead(teacher, champion)
-
-
-def is_ahead(teacher: Counter[str], champion: Counter[str]) -> bool:
-    """Whether the teacher keeps any one rule more often, whatever the sums are."""
-    return any(teacher[rule] > champion[rule] for rule in teacher)
-
-
-def rules_kept(items: list[HeldOut], answers: list[str]) -> Counter[str]:
-    """How often each rule's check is met, by the check's spec."""
-    return Counter(
-        repr(sorted(spec.items()))
-        for item, answer in zip(items, answers, strict=True)
-        for spec in item.checks
-        if run_check(dict(spec), answer)
-    )
 
 
 def _general_anchors(night: Night, lessons: list[Example], own: int) -> list[Example]:

@@ -272,7 +272,8 @@ def test_turns_too_long_for_the_allowed_memory_are_left_out_with_the_reason(
 ) -> None:
     long = Example("long", (Message("user", "x " * 300),), examples[0].response, "f")
     student = tiny_model.fresh_lora(16, 32, 0.0, 0)
-    room = memory.fixed_bytes(student) + 200 * memory.bytes_per_token(student)
+    logits = 16 * tiny_model.vocab_size  # bytes a token: four copies in fp32
+    room = memory.fixed_bytes(student) + 200 * (memory.bytes_per_token(student) + logits)
     cfg = replace(SHORT, max_memory_gb=room / 2**30)
     result = train(tiny_model, [long, *examples[:4]], cfg, seed=0, out_dir=tmp_path)
     assert ("long", "too long for distill.max_memory_gb") in result.skipped

@@ -281,6 +281,16 @@ def test_a_declared_rule_counts_at_once(learned):
         assert [rule.text for rule in store.rules.list(("declared",))] == ["Talk like a pirate."]
 
 
+def test_a_limit_on_memory_without_room_for_any_turn_ends_the_night_as_skipped(
+    tmp_path, tiny_model_dir
+):
+    home = make_home(tmp_path, tiny_model_dir, distill={"max_memory_gb": 1e-4})
+    talk(home)
+    run = night(home)
+    assert run.status == "skipped"
+    assert "distill.max_memory_gb" in run.reason
+
+
 # Nights that fail
 
 

@@ -1,7 +1,7 @@
 """Whether the teacher has something to teach is asked rule by rule."""
 
 from align_agent.gate.scores import HeldOut
-from align_agent.night.phases import is_ahead, rules_kept
+from align_agent.night.preflight import is_ahead, rules_kept
 
 ITEM = HeldOut((), checks=({"name": "no_emoji"}, {"name": "max_words", "n": 3}))
 
