@@ -5,6 +5,7 @@ Never constructs Python objects from YAML tags. Writes nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,19 @@ from align_agent.config.nodes import (
 )
 from align_agent.config.options import Option, option_of
 from align_agent.config.sections import Config
+from align_agent.config.slips import (
+    cure_of,
+    hidden_in,
+    pair_of,
+    without_bullet,
+    wrongly_quoted,
+)
 from align_agent.errors import ConfigError
 
 if TYPE_CHECKING:
     import yaml
 
+_DEPTH = 4  # a list of rules, a rule, its check, the check's texts
 MAX_BYTES = 1_000_000
 
 
@@ -103,10 +112,14 @@ class _Reader:
         import yaml
 
         if not isinstance(node, yaml.MappingNode):
+            pair = pair_of(str(node.value)) if is_scalar(node) else ""
+            below = " below it, indented by two spaces" if line else ""
             raise self.error(
-                line or line_of(node),
+                line_of(node) if pair else line or line_of(node),
                 f"{where} must hold settings, not {describe(node)}",
-                f"write `name: value` lines{' below it, indented by two spaces' if line else ''}",
+                f"a colon and a space stand between name and value: `{pair}`"
+                if pair
+                else f"write `name: value` lines{below}",
             )
         pairs: dict[str, tuple[int, yaml.Node]] = {}
         for key_node, value in node.value:
@@ -124,13 +137,12 @@ class _Reader:
         return pairs
 
     def _value(self, dotted: str, node: yaml.Node, spec: Option, line: int) -> Any:
+        self._quotes(dotted, node)
         value = convert(node, spec)
         if spec.kind in ("texts", "rules"):
             self._items(dotted, node, spec)
         if value is None:
-            cure = f"write {spec.expected()}"
-            if spec.kind == "str" and is_scalar(node) and node.value:
-                cure = f'put it in quotes: {dotted.split(".")[1]}: "{node.value}"'
+            cure = _type_cure(dotted.split(".")[1], node, spec)
             raise self.error(
                 line, f"`{dotted}` must be {spec.expected()}, not {describe(node)}", cure
             )
@@ -146,6 +158,25 @@ class _Reader:
             )
         return value
 
+    def _quotes(self, dotted: str, node: yaml.Node, depth: int = 0) -> None:
+        """Refuse typographic quotes around a text: YAML takes them for a part of it."""
+        import yaml
+
+        if isinstance(node, yaml.MappingNode):
+            parts = [value for _, value in node.value]
+        else:
+            parts = node.value if isinstance(node, yaml.SequenceNode) else []
+        if isinstance(node, yaml.ScalarNode) and (inner := wrongly_quoted(node)):
+            raise self.error(
+                line_of(node),
+                f"the text {short(node.value)} of `{dotted}` stands in typographic quotes, which "
+                "YAML takes for letters",
+                f'write straight quotes, or none: "{inner}"',
+            )
+        # A list may hold itself; what a person writes has few levels.
+        for part in parts if depth < _DEPTH else ():
+            self._quotes(dotted, part, depth + 1)
+
     def _items(self, dotted: str, node: yaml.Node, spec: Option) -> None:
         """Note the line of each entry of a list; complain of one that is none at its own line."""
         import yaml
@@ -155,7 +186,7 @@ class _Reader:
             raise self.error(
                 line_of(node),
                 f"`{dotted}` must be {spec.expected()}, not {describe(node)}",
-                f'write it as a list: {name}: ["{node.value[:60]}"]',
+                _list_cure(name, str(node.value)),
             )
         if not isinstance(node, yaml.SequenceNode):
             return
@@ -188,6 +219,8 @@ def _compose(path: Path) -> yaml.Node | None:
     import yaml
 
     text = _text(path)
+    if hidden := hidden_in(text):
+        raise ConfigError(f"{path} line {hidden[0]}: {hidden[1]}", hint=hidden[2])
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -195,10 +228,10 @@ def _compose(path: Path) -> yaml.Node | None:
         if error.context_mark and "end of stream" in str(error.problem):
             mark = error.context_mark  # where it was opened, not where the file ended
         line = mark.line + 1 if mark else 1
-        row = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
         cause = " ".join(str(error.problem or error.context or "cannot be read").split())
         raise ConfigError(
-            f"{path} line {line}: this is no valid YAML ({cause})", hint=_yaml_cure(row, cause)
+            f"{path} line {line}: this is no valid YAML ({cause})",
+            hint=cure_of(text.splitlines(), line, cause),
         ) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, int(error.position)) + 1
@@ -259,12 +292,20 @@ def _nearest(key: str, known: tuple[str, ...]) -> str:
     return f"known here: {', '.join(known)}"
 
 
-def _yaml_cure(row: str, cause: str) -> str:
-    lead = row[: len(row) - len(row.lstrip())]
-    if "\t" in lead or "\\t" in cause or "\t" in cause:
-        return "a tab stands there; indent with spaces"
-    if "alias" in cause or "anchor" in cause:
-        return "a text that begins with * or & must stand in quotes"
-    if "document" in cause:
-        return "remove the line `---`; the file holds one document"
-    return "check the quotes, brackets and indentation of this line and the one before"
+def _type_cure(name: str, node: yaml.Node, spec: Option) -> str:
+    """How to write a value of the wanted type."""
+    if not is_scalar(node) or not node.value:
+        return f"write {spec.expected()}"
+    if spec.kind == "str":
+        return f'put it in quotes: {name}: "{node.value}"'
+    if spec.kind == "float" and re.fullmatch(r"-?\d+,\d+", node.value):
+        return f"write {spec.expected()}, with a point: {name}: {node.value.replace(',', '.')}"
+    bare = " without quotes" if getattr(node, "style", "") in ("'", '"') else ""
+    return f"write {spec.expected()}{bare}"
+
+
+def _list_cure(name: str, text: str) -> str:
+    """How to write as a list what was written as one text."""
+    if bare := without_bullet(text):
+        return f"begin each entry with a hyphen and a space: `- {bare[:60]}`"
+    return f'write it as a list: {name}: ["{text[:60]}"]'

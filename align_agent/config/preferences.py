@@ -57,7 +57,7 @@ def declared_rules(preferences: PreferencesConfig) -> list[tuple[str, Entry]]:
 
 def _entries(preferences: PreferencesConfig) -> Iterator[tuple[str, Entry]]:
     for name in ("style", "length", "language", "formatting"):
-        value = str(getattr(preferences, name)).strip()
+        value = " ".join(str(getattr(preferences, name)).split())
         if value:
             yield f"preferences.{name}", _setting(name, value)
     for place, text in enumerate(preferences.do):

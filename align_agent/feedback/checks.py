@@ -265,6 +265,25 @@ _PARAMETERS: dict[str, dict[str, type | tuple[type, ...]]] = {
 _OPTIONAL = frozenset({"brief", "json"})
 
 
+# What each parameter must be, in words, and one that is fine.
+_KINDS = {
+    "n": "a whole number", "grade": "a whole number", "max_words": "a whole number",
+    "max_sentences": "a whole number", "keys": "a text or a list of texts",
+    "text": "a text or a list of texts (a number or a date in quotes)",
+    "code": "a text, the two letters of a language",
+}  # fmt: skip
+_FINE: dict[str, str] = {
+    "n": "3", "grade": "8", "max_words": "60", "max_sentences": "3", "keys": "[answer]",
+    "text": '"Hello"', "code": "de",
+}  # fmt: skip
+
+
+def _example(name: str) -> str:
+    """A spec of the check that is fine, as it stands in config.yaml."""
+    given = "".join(f", {key}: {_FINE[key]}" for key in _PARAMETERS.get(name, {}))
+    return f"check: {{name: {name}{given}}}" if given else f"check: {name}"
+
+
 def validate_spec(spec: Mapping[str, Any]) -> None:
     """Raise InputError when a spec names no known check or has missing or wrong parameters."""
     name = str(spec.get("name", ""))
@@ -278,19 +297,34 @@ def validate_spec(spec: Mapping[str, Any]) -> None:
     given = {key: value for key, value in spec.items() if key != "name"}
     shown = ", ".join(wanted) or "no parameters"
     if given.keys() - wanted.keys() or (name not in _OPTIONAL and wanted.keys() - given.keys()):
-        raise InputError(f"check {name} takes {shown}", hint=f"its spec is {dict(spec)!r}")
+        raise InputError(
+            f"check {name} takes {shown}, and its spec is {dict(spec)!r}",
+            hint=f"write {_example(name)}",
+        )
     for key, value in given.items():
         if not isinstance(value, wanted[key]) or isinstance(value, bool):
-            raise InputError(f"check {name}: {key} has the wrong type", hint=f"it is {value!r}")
+            kind = _KINDS[key]
+            quoted = isinstance(value, str) and value.strip().isdigit() and wanted[key] is int
+            raise InputError(
+                f"check {name}: {key} must be {kind}, not {value!r}",
+                hint=f"write {_example(name)}{', without quotes' if quoted else ''}",
+            )
     if any(key in ("n", "grade") and value < 1 for key, value in given.items()):
-        raise InputError(f"check {name} needs a number above 0", hint=f"its spec is {dict(spec)!r}")
+        raise InputError(
+            f"check {name} needs a number above 0, and its spec is {dict(spec)!r}",
+            hint=f"write {_example(name)}",
+        )
     if any(not contents.visible(text) for text in _listed(given.get("text", "x"))):
         raise InputError(
-            f"check {name} needs words in its text", hint=f"its spec is {dict(spec)!r}"
+            f"check {name} needs words in its text, and its spec is {dict(spec)!r}",
+            hint=f"write {_example(name)}",
         )
     if name == "language" and spec["code"] not in _LANGUAGES:
         known = ", ".join(_LANGUAGES)
-        raise InputError(f"check language knows no {spec['code']!r}", hint=f"it knows {known}")
+        raise InputError(
+            f"check language knows no {spec['code']!r}",
+            hint=f"write {_example(name)}; it knows {known}",
+        )
 
 
 def run_check(spec: Mapping[str, Any], answer: str, *, asked: str = "") -> bool:
