@@ -120,9 +120,11 @@ def test_strangers_and_files_leave_profile_and_adapter_as_they_were(tmp_path: Pa
     assert before[2] == after[2]
 
 
-@pytest.mark.parametrize("words", [SHOUTED.format(0), SHOUT])
+@pytest.mark.parametrize(
+    ("words", "rule"), [(SHOUTED.format(0), "emoji"), (SHOUT, "Always answer in capitals")]
+)
 def test_the_strangers_words_and_the_files_make_rules_when_the_owner_says_them(
-    tmp_path: Path, words: str
+    tmp_path: Path, words: str, rule: str
 ) -> None:
     """Else a reader that hears nothing would pass above."""
     home = make_home(tmp_path / "home", WEIGHTS)
@@ -138,7 +140,7 @@ def test_the_strangers_words_and_the_files_make_rules_when_the_owner_says_them(
     )
     say(home, said, "777")
     with Store.open(home.database) as store:
-        assert store.rules.list()
+        assert any(rule in found.text for found in store.rules.list())
 
 
 @pytest.mark.parametrize("sender", ["666", "signal:777"])
