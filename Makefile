@@ -69,7 +69,7 @@ bench-serve: $(stamp) ## how fast the server is beside the bare model
 	$(bin)/python benchmarks/serve_speed.py
 
 bench-engine: $(stamp) ## training beside TRL 1.16 and a loop as CLaaS runs it; TRL goes into .cache/
-	$(bin)/python benchmarks/engine/run.py $(BENCH_ARGS)
+	PYTHONPATH=.:benchmarks $(bin)/python benchmarks/engine/run.py $(BENCH_ARGS)
 
 .PHONY: bench-gpu
 bench-gpu: $(stamp) ## training at the shapes of Qwen3-4B and 8B on a card (BENCH_ARGS=--tiny without one)

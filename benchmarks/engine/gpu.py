@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from engine.measure import night, now_mb, peak_mb
+from engine.measure import night, peak_mb, start_counting
 from engine.run import HERE, ROOT, trl_python
 from engine.shapes import (
     QWEN3_4B,
@@ -67,7 +67,7 @@ def works(shape: Shape, small: bool) -> dict[str, Work]:
 def ours(model: Any, work: Work) -> dict[str, Any]:
     """The figures of one row."""
     pairs = separate_turns(work.shape, work.turns)
-    weights = now_mb(model.device)
+    weights = start_counting(model.device)
     # kernels are chosen and memory is laid out before the clock starts
     night(model, pairs[:1], 1, 1, work.tokens, 64, checkpointing=work.checkpointing)
     found = night(
@@ -129,8 +129,6 @@ def main() -> None:
             for row, work in works(shape, given.tiny).items():
                 if row not in given.rows:
                     continue
-                if device == "cuda":
-                    torch.cuda.reset_peak_memory_stats()
                 found = ours(made, work)
                 if given.peak_tflops:
                     floor = given.peak_tflops * 1e12

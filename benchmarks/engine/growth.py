@@ -84,7 +84,7 @@ def choosing(n: int) -> dict[str, float]:
     """What `select` does at the beginning of a night, over a log of `n` turns on the disk."""
     import torch
     from engine.logs import fill
-    from engine.measure import now_mb, peak_mb
+    from engine.measure import peak_mb, start_counting
 
     from align_agent.config import Config
     from align_agent.night import plan
@@ -99,7 +99,7 @@ def choosing(n: int) -> dict[str, float]:
         writer.join()
         with Store.open(Home(Path(folder)).database) as store:
             wishes = plan.Wishes(store, Config())
-            loaded = now_mb(cpu)
+            loaded = start_counting(cpu)
             begun, wall = time.process_time(), time.perf_counter()
             chosen, _ = plan.tonight(store, Config(), wishes, plan.serving(store))
             seconds, wall = time.process_time() - begun, time.perf_counter() - wall
@@ -113,12 +113,12 @@ def choosing(n: int) -> dict[str, float]:
 
 def caching(model: Any, pairs: list[Any]) -> dict[str, float]:
     """The teacher's side of `n` turns, into memory-mapped files."""
-    from engine.measure import finish, now_mb, peak_mb
+    from engine.measure import finish, peak_mb, start_counting
 
     from align_agent.distill.teacher import teacher_rows
 
     with tempfile.TemporaryDirectory() as folder:
-        loaded, begun = now_mb(model.device), finish(model.device)
+        loaded, begun = start_counting(model.device), finish(model.device)
         teacher_rows(model, pairs, 20, folder=Path(folder))
         seconds = finish(model.device) - begun
         size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 2**20
@@ -132,10 +132,10 @@ def caching(model: Any, pairs: list[Any]) -> dict[str, float]:
 
 def training(model: Any, pairs: list[Any], batch: int) -> dict[str, float]:
     """One epoch, the teacher's side counted."""
-    from engine.measure import night, now_mb, peak_mb
+    from engine.measure import night, peak_mb, start_counting
 
     night(model, pairs[:1], 1, 1, 16_384, 20)  # what is done once only
-    loaded = now_mb(model.device)
+    loaded = start_counting(model.device)
     found = night(model, pairs, batch, 1, 16_384, 20)
     return {"seconds": round(found["seconds"], 3), "mb": round(peak_mb(model.device) - loaded, 1)}
 

@@ -8,8 +8,9 @@ forward passes, whole logits, JSD).
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -26,16 +27,27 @@ from align_agent.models import tree
 
 
 def peak_mb(device: torch.device) -> float:
+    """The most that was held since `start_counting`."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return _status_mb("VmHWM")
 
 
-def now_mb(device: torch.device) -> float:
+def start_counting(device: torch.device) -> float:
+    """Give back what was freed, forget the peak so far, and say how much is held now, in MB."""
+    gc.collect()
     if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated() / 2**20
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status_mb("VmRSS")
+
+
+def _status_mb(name: str) -> float:
     with Path("/proc/self/status").open() as lines:
-        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
 
 
 def finish(device: torch.device) -> float:
@@ -151,7 +163,7 @@ def main() -> None:
     model = build(shape)
     pairs = (conversation if given.conversation else separate_turns)(shape, given.turns)
     warm = separate_turns(shape, 1)
-    loaded = now_mb(model.device)
+    loaded = start_counting(model.device)
     if given.way == "padded":
         tree.can_pack = lambda network: False
     if given.way == "whole":

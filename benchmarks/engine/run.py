@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from kept import kept_rows
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 TRL = ROOT / ".cache" / "trl"
@@ -26,6 +28,8 @@ MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": "17179869184",
     "MALLOC_TOP_PAD_": "268435456",
 }
+PARTS = ("8192", "151936", "packing", "tricks")
+EPOCHS = 3  # of a night, as measure.py runs it
 CONVERSATION = ["--conversation", "--turns", "10", "--batch", "10", "--prompt", "64"]
 CONVERSATION += ["--completion", "64", "--context", "32"]
 
@@ -69,11 +73,7 @@ def measured(python: str, script: str, *arguments: str, threads: int) -> dict[st
 
 def kept() -> dict[str, Any]:
     """The rows measured so far, by their command."""
-    if not ROWS.exists():
-        return {}
-    lines = ROWS.read_text(encoding="utf-8").splitlines(keepends=True)
-    rows = [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be cut off
-    return {row["row"]: row["found"] for row in rows}
+    return {row["row"]: row["found"] for row in kept_rows(ROWS)}
 
 
 def one_vocabulary(vocab: int, turns: int, steps: int, threads: int) -> dict[str, Any]:
@@ -98,6 +98,29 @@ def one_vocabulary(vocab: int, turns: int, steps: int, threads: int) -> dict[str
     }
 
 
+def tricks(vocab: int, turns: int, threads: int) -> dict[str, Any]:
+    """What each trick is worth at one size of the vocabulary: time and memory without it."""
+    size = ["--vocab", str(vocab), "--turns", str(turns)]
+
+    def row(*way: str) -> dict[str, Any]:
+        return measured(sys.executable, "measure.py", *way, *size, threads=threads)
+
+    ours = row("ours")
+    others = {
+        "whole_logits": row("whole"),
+        "checkpointing": row("ours", "--checkpointing"),
+        "prompt_without_gradient": row("ours", "--cut"),
+        "exact": row("ours", "--exact"),
+    }
+    again = ours["seconds"] + (EPOCHS - 1) * ours["teacher_s"]
+    found = {f"teacher_each_epoch_time_{vocab}": round(again / ours["seconds"], 2)}
+    for name, other in others.items():
+        found[f"{name}_time_{vocab}"] = round(other["seconds"] / ours["seconds"], 2)
+        peak = other["peak_above_model_mb"] / ours["peak_above_model_mb"]
+        found[f"{name}_memory_{vocab}"] = round(peak, 2)
+    return found
+
+
 def packing(threads: int) -> dict[str, Any]:
     """A conversation of ten turns, its beginnings read once or ten times."""
     rows = {
@@ -114,7 +137,7 @@ def packing(threads: int) -> dict[str, Any]:
 
 def main() -> None:
     ask = argparse.ArgumentParser()
-    ask.add_argument("--only", choices=("8192", "151936", "packing"), action="append")
+    ask.add_argument("--only", choices=PARTS, action="append")
     ask.add_argument("--turns", type=int, default=16)
     ask.add_argument("--steps", type=int, default=4)
     ask.add_argument("--threads", type=int, default=1)
@@ -123,15 +146,17 @@ def main() -> None:
     ROWS.parent.mkdir(exist_ok=True)
     if not given.resume:
         ROWS.unlink(missing_ok=True)
-    wanted = given.only or ["8192", "151936", "packing"]
     figures: dict[str, Any] = {}
-    for name in wanted:
+    for name in given.only or PARTS:
         if name == "packing":
             figures |= packing(given.threads)
+        elif name == "tricks":
+            figures |= tricks(8192, given.turns, given.threads)
+            figures |= tricks(151_936, given.turns, given.threads)
         else:
             figures |= one_vocabulary(int(name), given.turns, given.steps, given.threads)
     for name, value in figures.items():
-        print(f"{name:24} {value:>10}")
+        print(f"{name:36} {value:>10}")
     machine = {
         "cpu": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),

@@ -26,7 +26,7 @@ logging.disable(logging.WARNING)
 
 import datasets  # noqa: E402
 import torch  # noqa: E402
-from engine.measure import now_mb, peak_mb  # noqa: E402
+from engine.measure import peak_mb, start_counting  # noqa: E402
 from engine.shapes import Shape, build  # noqa: E402
 from peft import LoraConfig  # noqa: E402
 from tokenizers import ByteLevelBPETokenizer  # noqa: E402
@@ -145,7 +145,7 @@ def main() -> None:
         rows["completion_ids"].append(ids[at + 400 : at + 400 + shape.completion])
     dtype = torch.bfloat16 if given.device == "cuda" else torch.float32
     network = build(shape, given.device, dtype).network()
-    loaded = now_mb(network.device)
+    loaded = start_counting(network.device)
     settings = settings_of(given, shape, folder)
     clock = Clock()
     trainer = Logged(
