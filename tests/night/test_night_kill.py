@@ -98,41 +98,54 @@ def whole(home: Home) -> None:
             files.verify(registry.folder(number), adapter.manifest_sha256)
 
 
+def weights(home: Home, version: int) -> bytes:
+    return (home.adapters / f"v{version:04d}" / "adapter_model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def prepared_origin(learned_origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose second night has work in every phase. Made once; tests get copies."""
+    home = Home(tmp_path_factory.mktemp("prepared") / "home")
+    shutil.copytree(learned_origin, home.root)
+    prepare(home)
+    return home.root
+
+
+@pytest.fixture(scope="module")
+def straight(
+    prepared_origin: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, str, bytes]:
+    """How that night ends where nothing disturbs it: status, reason and the adapter's bytes."""
+    home = Home(tmp_path_factory.mktemp("straight") / "home")
+    shutil.copytree(prepared_origin, home.root)
+    run = run_night(home, progress=Silent())
+    return run.status, run.reason, weights(home, 2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_night_killed_in_any_phase_leaves_all_whole_and_the_next_one_ends_it(
-    learned: Home, tmp_path: Path, phase: str
+def test_a_night_killed_in_any_phase_ends_with_the_bytes_of_one_that_was_not(
+    prepared_origin: Path, straight: tuple[str, str, bytes], tmp_path: Path, phase: str
 ):
-    prepare(learned)
-    killed = surely_kill_in(learned, phase, tmp_path / "origin")
-    whole(learned)
-    with Store.open(learned.database) as store:
-        assert Registry(store, learned).champion() == 1
+    home = Home(tmp_path / "home")
+    shutil.copytree(prepared_origin, home.root)
+    killed = surely_kill_in(home, phase, tmp_path / "origin")
+    whole(home)
+    with Store.open(home.database) as store:
+        assert Registry(store, home).champion() == 1
 
-    run = run_night(learned, progress=Silent())
+    run = run_night(home, progress=Silent())
 
     assert run.id == killed.id
+    assert (run.status, run.reason, weights(home, 2)) == straight
     assert run.status in ORDERLY
-    whole(learned)
-    with Store.open(learned.database) as store:
+    whole(home)
+    with Store.open(home.database) as store:
         made = [a.version for a in store.adapters.list() if a.run_id == run.id]
         assert made == [2]
-        assert files.versions_in(learned.adapters) == [1, 2]
+        assert files.versions_in(home.adapters) == [1, 2]
         assert len(store.runs.list()) == 2
         assert store.events.list(kind="night_resumed")
-
-
-@pytest.mark.slow
-def test_a_resumed_night_ends_as_the_uninterrupted_one_would(learned: Home, tmp_path: Path):
-    prepare(learned)
-    other = Home(tmp_path / "other")
-    shutil.copytree(learned.root, other.root)
-    kill_in(learned, "gate")
-    resumed = run_night(learned, progress=Silent())
-    straight = run_night(other, progress=Silent())
-    assert (resumed.status, resumed.reason) == (straight.status, straight.reason)
-    weights = "v0002/adapter_model.safetensors"
-    assert (learned.adapters / weights).read_bytes() == (other.adapters / weights).read_bytes()
 
 
 def test_a_night_killed_after_its_version_was_registered_does_not_register_it_again(
@@ -156,11 +169,10 @@ def test_a_night_killed_after_its_version_was_registered_does_not_register_it_ag
 
 
 @pytest.fixture(scope="module")
-def killed_origin(learned_origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def killed_origin(prepared_origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose second night died in the gate: training is done and paid for."""
     home = Home(tmp_path_factory.mktemp("killed") / "home")
-    shutil.copytree(learned_origin, home.root)
-    prepare(home)
+    shutil.copytree(prepared_origin, home.root)
     kill_in(home, "gate")
     return home.root
 
