@@ -12,7 +12,7 @@ from align_agent.feedback.patterns import alternatives
 
 # Up to the end of a clause: "never mind the bold" and "no need for emoji" are wishes.
 _IDIOM = re.compile(
-    r"(?<![\w'])(?:(?:oh|ok|okay|well|please|ah|no|but|and|so),? )*(?:"
+    r"(?<![\w'])(?:(?:oh|ok|okay|well|please|ah|no|but|and|so),? ){0,3}(?:"
     + alternatives(
         r"""
         never ?mind(?: (?:me|that|it|this|then))?(?: then)? | nvm | do(?:n't| not) (?:you )?(?:worry
