@@ -287,7 +287,9 @@ def test_any_order_of_telling_words_is_read(words: list[str]) -> None:
     assert isinstance(read(" ".join(words)), Reading)
 
 
-@pytest.mark.parametrize("text", ["a", " ", "too long ", '"', "`", "\n", "no, ", "you did not ", "oh "])
+@pytest.mark.parametrize(
+    "text", ["a", " ", "too long ", '"', "`", "\n", "no, ", "you did not ", "oh "]
+)
 def test_a_megabyte_of_anything_is_read(text: str) -> None:
     huge = text * (1_000_000 // len(text))
     assert isinstance(read(huge, answer=huge, previous_user=huge), Reading)
