@@ -20,7 +20,7 @@ BUSY_SECONDS = 10.0
 _TABLES = ("checkpoints", "writes")
 
 
-class Saver(SqliteSaver):
+class Saver(SqliteSaver):  # type: ignore[misc]
     """The checkpoints in a file or, once its disk takes nothing any more, in memory alone.
 
     The conversation at hand comes along; `fault` then says what is wrong with the disk.
