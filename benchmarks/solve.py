@@ -23,12 +23,14 @@ from typing import Any
 from kept import kept_rows
 from report import machine, measured, publish, span, table
 
+from align_agent.config.sections import ModelConfig
 from align_agent.discover.estimate import interval, of_independent, of_searches
 from align_agent.discover.methods import BATCH, WINDOW, Method, learns
 from align_agent.discover.problem import Problem
 from align_agent.discover.ranges import Rated, load_ranges
 from align_agent.discover.search import Search, solve
 from align_agent.discover.verdicts import Judge
+from align_agent.models.load import load_model
 from align_agent.models.local import LocalModel
 
 ROOT = Path(__file__).parents[1]
@@ -119,8 +121,9 @@ def run_cells(
     cells: Cells,
     budget: int,
     minutes: float,
+    path: Path = CELLS,
 ) -> None:
-    """Run what is missing until the time is up."""
+    """Run what is missing until the time is up, each kept in the file as it ends."""
     end = time.monotonic() + minutes * 60
     judges: dict[str, Judge] = {}
     for one, method, seed in wanted:
@@ -133,7 +136,7 @@ def run_cells(
         row: dict[str, Any] = {"problem": one.problem.name, "method": method, "seed": seed}
         row |= {"first": first, "budget": budget, "seconds": round(done.seconds, 1)}
         row |= {"base": model.base_hash, "protocol": protocol_of(one.problem, method)}
-        with CELLS.open("a") as file:
+        with path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(one.problem.name, method, seed, first or "-", f"{done.seconds:.0f} s", flush=True)
 
@@ -326,29 +329,33 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, action="append", help="run no others")
     parser.add_argument("--method", choices=METHODS, action="append", help="run no others")
     parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--model", default="pocket", help="another model: prints, writes no page")
+    parser.add_argument("--cells", type=Path, default=CELLS, help="what was measured so far")
     chosen = parser.parse_args()
     if chosen.fresh:
-        CELLS.unlink(missing_ok=True)
+        chosen.cells.unlink(missing_ok=True)
     order = list(PARTS)
     rated = [one for one in load_ranges() if part_of(one) in PARTS]
     rated.sort(key=lambda one: order.index(part_of(one)))
     stated = measured()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-    model = LocalModel.load("pocket", device="cpu")
-    cells = load_cells(rated, model.base_hash, chosen.budget)
+    pocket = chosen.model == "pocket"
+    model = load_model(ModelConfig(base=chosen.model, device="cpu" if pocket else "auto"))
+    cells = load_cells(rated, model.base_hash, chosen.budget, chosen.cells)
     wanted = missing(
         rated, cells, chosen.seeds, chosen.part or tuple(PARTS), chosen.method or METHODS
     )
-    run_cells(model, wanted, cells, chosen.budget, chosen.minutes)
+    run_cells(model, wanted, cells, chosen.budget, chosen.minutes, chosen.cells)
     asked = (rated, cells, chosen.budget, chosen.seeds)
     lines, figures = curves(*asked)
     more, by_kind = by_feedback(*asked)
     judged = aims(*asked)
     more += ["", "### Aims", "", table(judged, ["aim", "measured", "met"])]
     figures["aims"] = {aim: met for aim, _, met in judged}
-    PICTURE.write_text(picture(*asked))
     stated = f"Budget {chosen.budget} attempts, up to {chosen.seeds} seeds, {stated}."
-    publish(PAGE, "\n".join([stated, *lines, *more]))
+    if pocket:  # best-of-k and the problems' levels are of this base
+        PICTURE.write_text(picture(*asked))
+        publish(PAGE, "\n".join([stated, *lines, *more]))
     print("\n".join([*lines, *more]))
     print(json.dumps({"name": "solve", "figures": figures | by_kind, "machine": machine("torch")}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +22,20 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="A skill's folder or a text file, learned by heart.",
 )
+@click.option("--model", "base", metavar="NAME", help="A model instead of the configured one.")
 @click.option("--dry-run", is_flag=True, help="Say what would be learned; load and write nothing.")
 @common
 @click.pass_obj
-def command(app: App, file: Path | None, skill: Path | None, dry_run: bool) -> None:
+def command(
+    app: App, file: Path | None, skill: Path | None, base: str | None, dry_run: bool
+) -> None:
     """Learn from answers that you show, or from a document.
 
     DEMOS.JSONL holds one JSON object a line: {"prompt": ..., "answer": ...}. With --skill a
     SKILL.md or a style guide goes into the weights, so that it need not stand in the prompt. Both
     become lessons in your log, and a night runs at once: the gate decides, and later nights learn
-    them again. Exit code 3 when the gate refuses the result.
+    them again. Exit code 3 when the gate refuses the result. A version of another --model serves
+    once `model.base` names that one.
     """
     order = _order(file, skill)
     if dry_run:
@@ -42,9 +47,12 @@ def command(app: App, file: Path | None, skill: Path | None, dry_run: bool) -> N
     from align_agent.learn.run import learn
     from align_agent.night.progress import progress_for
 
+    config = app.config
+    if base:
+        config = replace(config, model=replace(config.model, base=base))
     home = app.make_home()
     with progress_for() as progress:
-        done = learn(home, app.config, order, progress)
+        done = learn(home, config, order, progress)
     emit(done, app.json, lambda: _tell(done))
     if code := {"rejected": 3, "failed": 1}.get(done["status"]):
         click.get_current_context().exit(code)

@@ -79,7 +79,14 @@ def learn(home: Home, config: Config, order: Order, progress: Progress) -> dict[
         turns = log.answer(model, found.new, config, progress.step) if found.new else []
         log.keep(store, found.new, turns, found.replaced)
     # With new lessons an old night is not gone on with: it would learn without them.
-    run = run_night(home, resume=not found.new, progress=progress, trigger="learn", model=model)
+    run = run_night(
+        home,
+        resume=not found.new,
+        progress=progress,
+        trigger="learn",
+        model=model,
+        base=config.model.base,
+    )
     outcome = _told(run, found)
     if order.document is not None and run.candidate is not None:
         outcome |= measure(home, config, model, order.document, exam, run.candidate)

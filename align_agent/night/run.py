@@ -53,21 +53,23 @@ def run_night(
     progress: Progress | None = None,
     trigger: str = "manual",
     model: LocalModel | None = None,
+    base: str = "",
 ) -> Run:
     """Run one night to its end and return it. What goes wrong inside is its status and reason.
 
     A night that was interrupted is taken up where it stopped, if base, configuration, rules,
     champion and chosen turns are still the same, and `resume` allows; else it is closed and a new
     one starts. `progress` must be entered by the caller; without one, bars or lines go to
-    standard error. `model` is the configured base where it is loaded already. Raises NightBusy,
+    standard error. `base` names a model in place of the configured one; `model` is the night's base
+    where it is loaded already. Raises NightBusy,
     ConfigError and StoreError before the night has begun, and KeyboardInterrupt after noting it.
     """
     home.ensure()
     with NightLock(home.night_lock):
         if progress is not None:
-            return _night(home, resume, progress, trigger, model)
+            return _night(home, resume, progress, trigger, model, base)
         with progress_for() as own:
-            return _night(home, resume, own, trigger, model)
+            return _night(home, resume, own, trigger, model, base)
 
 
 def exit_code(run: Run) -> int:
@@ -76,9 +78,16 @@ def exit_code(run: Run) -> int:
 
 
 def _night(
-    home: Home, resume: bool, progress: Progress, trigger: str, model: LocalModel | None
+    home: Home,
+    resume: bool,
+    progress: Progress,
+    trigger: str,
+    model: LocalModel | None,
+    base: str,
 ) -> Run:
     config = load_checked(home.config)
+    if base:
+        config = replace(config, model=replace(config.model, base=base))
     with Store.open(home.database) as store:
         registry = Registry(store, home)
         registry.sweep()

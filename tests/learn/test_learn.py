@@ -188,6 +188,25 @@ def test_a_model_in_a_folder_of_its_own_can_be_taught(
         assert {turn.base for turn in store.turns.list()} == {str(tiny_model_dir)}
 
 
+def test_another_model_is_taught_by_name_and_the_configured_one_is_left(
+    tiny_model_dir: Path, demonstrations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Home(tmp_path / "home").ensure()
+    home.config.write_text(
+        "model:\n  max_new_tokens: 8\n  threads: 1\n"
+        "distill:\n  epochs: 1\n  lora_rank: 2\n  rollouts: logged\n"
+        "gate:\n  probes: 4\n  samples: 1\n"
+    )
+    asked = ["learn", str(demonstrations), "--model", str(tiny_model_dir), "--json"]
+    main(["--home", str(home.root), *asked])
+    found = json.loads(capsys.readouterr().out)
+    with Store.open(home.database) as store:
+        assert store.runs.get(found["run"]).base == str(tiny_model_dir)
+        assert store.runs.get(found["run"]).status != "failed"
+        assert {turn.base for turn in store.turns.list()} == {str(tiny_model_dir)}
+    assert load_config(home.config).model.base == "pocket"
+
+
 def test_a_model_that_is_nowhere_to_be_had_is_told_before_anything_is_stored(
     demonstrations: Path,
     tmp_path: Path,
