@@ -17,7 +17,7 @@ from align_agent.feedback.profile import Profile, applies
 from align_agent.gate import looks
 from align_agent.gate.intervals import mean
 from align_agent.gate.paper import HeldOut, by_tools
-from align_agent.gate.report import Judgement
+from align_agent.gate.report import TITLES, Judgement
 from align_agent.gate.scores import count_checks
 from align_agent.records import BASE_VERSION, Message, Turn, version_label
 
@@ -221,13 +221,13 @@ def _measured(
     items = [HeldOut(question.prompt, checks=question.checks) for question in questions]
     met, total = count_checks(items, texts)
     figures = {
-        "words": ("words an answer", mean([looks.length(text) for text in texts])),
-        "distinct": ("different word pairs", looks.distinct(texts)),
-        "repetition": ("repeated phrases", mean([looks.repetition(text) for text in texts])),
-        "finished": ("answers that end", mean([a.finish_reason != "length" for a in answers])),
+        "words": (TITLES["length"], mean([looks.length(text) for text in texts])),
+        "distinct": (TITLES["distinct"], looks.distinct(texts)),
+        "repetition": (TITLES["repetition"], mean([looks.repetition(text) for text in texts])),
+        "finished": (TITLES["finished"], mean([a.finish_reason != "length" for a in answers])),
         "sure": ("log-probability a token", mean([mean(answer.logprobs) for answer in answers])),
     }
-    return {"rules": ("wishes met", met / total), **figures} if total else figures
+    return {"rules": (TITLES["rules"], met / total), **figures} if total else figures
 
 
 def _side_by_side(

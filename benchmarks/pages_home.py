@@ -150,7 +150,7 @@ def _night(
             store.runs.add_sample(run.id, text(rng, 5, 20), *(text(rng, 10, 60) for _ in range(3)))
     adapter = registry.register(
         workshop, base=MODEL, base_hash="", run_id=run.id, parent=number - 1, rank=16,
-        verdict="promote", reasons=("met 40 of 40 rule checks on your own held-out prompts",),
+        verdict="promote", reasons=("it met 40 of 40 rule checks on your own prompts, kept aside",),
     )  # fmt: skip
     registry.promote(adapter.version, why="passed the gate", who="night")
     store.runs.update(
@@ -171,9 +171,9 @@ def _use(rng: random.Random, number: int) -> tuple[str, str, str]:
 
 def _verdict() -> dict[str, Any]:
     row = {"rules": "39/40", "rule_share": 0.975, "probes": "99/100", "correct": 0.99}
-    who = ("base", "champion", "candidate", "base with rules")
+    who = ("base", "champion", "candidate", "base with your rules")
     return {
         "verdict": "promote",
-        "reasons": ["met 40 of 40 rule checks on your own held-out prompts"],
+        "reasons": ["it met 40 of 40 rule checks on your own prompts, kept aside"],
         "table": [{"who": name, **row} for name in who],
     }

@@ -10,6 +10,7 @@ import click
 from align_agent.adapters.timeline import VersionFacts, facts_of, timeline
 from align_agent.cli.app import App, common, confirm, destructive
 from align_agent.cli.groups import NounGroup
+from align_agent.cli.nightly import detailed
 from align_agent.cli.output import emit, note, pairs, plain, say, table, when
 from align_agent.errors import UsageError
 from align_agent.records import BASE_VERSION, version_label
@@ -180,19 +181,21 @@ def _moved(row: dict[str, Any]) -> str:
     "--prompt", "prompts", multiple=True, metavar="TEXT", help="Ask this (may be repeated)."
 )
 @click.option("--limit", default=5, show_default=True, type=click.IntRange(1, 100))
+@detailed
 @common
 @click.pass_obj
-def compare(app: App, a: str, b: str, prompts: tuple[str, ...], limit: int) -> None:
-    """The same questions to two versions, side by side, with the words that differ marked.
+def compare(app: App, a: str, b: str, prompts: tuple[str, ...], limit: int, details: bool) -> None:
+    """The same questions to two versions, side by side.
 
-    Without --prompt, the questions are those that were held out when B was trained, else your
-    latest ones. Default: previous against champion.
+    Without --prompt, the questions are those that were kept aside when B was trained, else your
+    latest ones. --details marks the words that differ, and adds every figure. Default: previous
+    against champion.
     """
     from align_agent.cli.compare import compare_versions, show_comparison
 
     with app.registry() as (store, registry):
         data = compare_versions(app, store, registry, (a, b), prompts, limit)
-    emit(data.to_dict(), app.json, lambda: show_comparison(data))
+    emit(data.to_dict(), app.json, lambda: show_comparison(data, details))
 
 
 @command.command("promote")

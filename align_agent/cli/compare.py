@@ -5,14 +5,27 @@ The comparing itself is `align_agent/compare.py`.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from align_agent.cli.app import App
-from align_agent.cli.output import columns, note, paint, printable, say, table, warn, width
+from align_agent.cli.output import (
+    broken,
+    columns,
+    counted,
+    note,
+    paint,
+    pairs,
+    printable,
+    prose,
+    say,
+    table,
+    warn,
+    width,
+    wrapped,
+)
 from align_agent.compare import Comparison, Figure, Piece, Question
-from align_agent.errors import ContextTooLong, InputError
+from align_agent.errors import ContextTooLong, InputError, UsageError
 from align_agent.records import version_label
 
 if TYPE_CHECKING:
@@ -21,6 +34,12 @@ if TYPE_CHECKING:
     from align_agent.store import Store
 
 _MIN_COLUMN = 36
+# What is shown unasked, and how: (key, where it was measured) of a figure.
+_FIRST: tuple[tuple[tuple[str, str], str], ...] = (
+    (("rules", "gate"), ".0%"),
+    (("correct", "gate"), ".0%"),
+    (("words", "here"), ".0f"),
+)
 
 
 def compare_versions(
@@ -31,7 +50,7 @@ def compare_versions(
     prompts: Sequence[str],
     limit: int,
 ) -> Comparison:
-    """Both versions' answers to the same questions. Raises NotFound, AdapterError, InputError."""
+    """Both versions' answers to the same questions. Raises NotFound, UsageError, InputError."""
     from align_agent.agent.tools import call
     from align_agent.compare import compare, questions_of, turns_to_ask
     from align_agent.models.load import load_model
@@ -40,6 +59,11 @@ def compare_versions(
     turns = [] if prompts else turns_to_ask(store, b, limit)
     if not prompts and not turns:
         raise InputError("there is nothing to ask yet", hint="give a question with --prompt TEXT")
+    if a == b:
+        raise UsageError(
+            f"{names[0]} and {names[1]} are the same version: {version_label(a)}",
+            hint="name two; `align-agent adapters list` shows which there are",
+        )
     note("asking both versions ...")
     model = load_model(app.config.model)
     asked = _texts(app, model, prompts) if prompts else questions_of(store, app.config, turns)
@@ -71,22 +95,35 @@ def _fitting(app: App, model: LocalModel, asked: Sequence[Question]) -> list[Que
     return fitting
 
 
-def show_comparison(data: Comparison) -> None:
-    """Side by side where the window is wide enough, else one below the other; then the figures."""
+def show_comparison(data: Comparison, details: bool) -> None:
+    """Side by side where the window is wide enough, else one below the other; then what a person
+    asks first, or with `details` the words that differ and every figure."""
     a, b = version_label(data.a), version_label(data.b)
     column = (columns() - 3) // 2
     for row in data.answers:
-        say(paint(f"> {printable(row.prompt)}", bold=True))
+        for line in wrapped(f"> {row.prompt}"):
+            say(paint(line, bold=True))
         if row.same:
-            say(printable(row.a))
+            prose(row.a)
             say(f"({a} and {b} say the same)")
         elif column >= _MIN_COLUMN:
             _side_by_side((a, b), (row.a, row.b), min(column, 76))
-            say(_marked(row.diff))
         else:
-            say(f"{a}: {printable(row.a)}")
-            say(f"{b}: {printable(row.b)}")
+            pairs([(a, row.a), (b, row.b)])
+        if details and not row.same:
+            say(_marked(row.diff))
         say()
+    if details:
+        _show_figures(data, a, b)
+    else:
+        _show_first(data, a, b)
+    differ = sum(not row.same for row in data.answers)
+    note(
+        f"{differ} of {counted(len(data.answers), 'answer')} differ{'s' * (len(data.answers) == 1)}"
+    )
+
+
+def _show_figures(data: Comparison, a: str, b: str) -> None:
     table(
         ("figure", a, b, "difference", "measured"),
         [
@@ -99,9 +136,27 @@ def show_comparison(data: Comparison) -> None:
             )
             for figure in data.figures
         ],
+        flexible=(0, 4),
     )
-    differ = sum(not row.same for row in data.answers)
-    note(f"{differ} of {len(data.answers)} answers differ")
+
+
+def _show_first(data: Comparison, a: str, b: str) -> None:
+    """Wishes, ability and length, for people: shares in percent."""
+    figures = {(figure.key, figure.where): figure for figure in data.figures}
+    shown = [
+        (figures[key], form)
+        for key, form in _FIRST
+        if key in figures and figures[key].b is not None
+    ]
+    table(
+        ("", a, b, "measured"),
+        [
+            (figure.title, _number(figure.a, form), _number(figure.b, form), _where(figure))
+            for figure, form in shown
+        ],
+        flexible=(0, 3),
+        spare=("measured",),
+    )
 
 
 def _number(value: float | None, form: str = ".3f") -> str:
@@ -109,7 +164,7 @@ def _number(value: float | None, form: str = ".3f") -> str:
 
 
 def _where(figure: Figure) -> str:
-    return "on these answers" if figure.where == "here" else "by the gate of its night"
+    return "on these answers" if figure.where == "here" else "by the gate, in its night"
 
 
 def _side_by_side(labels: tuple[str, str], texts: tuple[str, str], size: int) -> None:
@@ -122,12 +177,7 @@ def _side_by_side(labels: tuple[str, str], texts: tuple[str, str], size: int) ->
 
 
 def _wrapped(text: str, size: int) -> list[str]:
-    lines: list[str] = []
-    for line in printable(text).splitlines():
-        # Wide characters take two columns, so a line that holds some is wrapped at half.
-        limit = size if width(line) == len(line) else size // 2
-        lines += textwrap.wrap(line, limit) or [""]
-    return lines
+    return [part for line in printable(text).splitlines() for part in broken(line, size)]
 
 
 def _marked(diff: Sequence[Piece]) -> str:

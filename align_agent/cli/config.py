@@ -28,7 +28,7 @@ def show(app: App) -> None:
         table(
             ("setting", "value", "from"),
             [(key, _value(value), source) for key, value, source in rows],
-            flexible=1,
+            flexible=(1,),
         )
 
     emit(

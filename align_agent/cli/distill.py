@@ -8,6 +8,7 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
+from align_agent.cli.nightly import detailed
 from align_agent.cli.output import emit, note, pairs, plain, say, table
 
 
@@ -44,8 +45,8 @@ def _show(data: dict[str, Any], limit: int) -> None:
         [
             ("learn from", data["train"]),
             ("start", data["start"]),
-            ("held out", data["heldout"]),
-            ("anchors", f"{data['anchors']} of yours, {data['general']} everyday prompts"),
+            ("kept aside", data["heldout"]),
+            ("held in place", f"{data['anchors']} of yours, {data['general']} everyday prompts"),
             *([("", data["few"])] if data["few"] else []),
             ("left out", sum(data["skipped"].values())),
             *[("", f"{number}x {reason}") for reason, number in data["skipped"].items()],
@@ -78,22 +79,23 @@ def _show(data: dict[str, Any], limit: int) -> None:
 
 @command.command("run")
 @click.option("--fresh", is_flag=True, help="Do not go on with an interrupted night.")
+@detailed
 @common
 @click.pass_obj
-def run(app: App, fresh: bool) -> None:
+def run(app: App, fresh: bool, details: bool) -> None:
     """Learn now. What was learned serves from the next turn on, if the gate lets it.
 
     Exit code 0 also when there is nothing to learn, 3 when the gate refuses the result.
     """
-    from align_agent.cli.nightly import night_with_progress, tell
+    from align_agent.cli.nightly import night_data, night_with_progress, show_night
     from align_agent.night.run import exit_code
     from align_agent.privacy.retention import apply_retention
 
     apply_retention(app.require_home(), app.config.privacy)
 
     done = night_with_progress(app.require_home(), resume=not fresh)
-    emit(done, app.json, lambda: tell(done))
-    if done.candidate:
-        note(f"look closer: align-agent runs show {done.id[:12]}")
+    with app.store(read_only=True) as store:
+        data = night_data(store, done)
+    emit(done, app.json, lambda: show_night(done, data, details))
     if code := exit_code(done):
         click.get_current_context().exit(code)

@@ -82,7 +82,11 @@ def _tell(done: dict[str, Any]) -> None:
     if "tokens_saved" in done:
         rows.append(("saved", f"{done['tokens_saved']} tokens of each prompt"))
         rows.append(
-            ("distance", f"{done['gap_before']:.3f} before, {done['gap_after']:.3f} nats a token")
+            (
+                "distance",
+                f"from answers with the document: {done['gap_before']:.3f} before, "
+                f"{done['gap_after']:.3f} now (KL, nats a token)",
+            )
         )
     if "met_after" in done:
         met = "{met_with_document:.0%} with it in the prompt, {met_before:.0%} before, "

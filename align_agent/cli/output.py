@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ import click
 from align_agent.errors import AlignAgentError
 
 _KEEP = {"\n", "\t"}
+_NARROWEST = 12  # columns that a text is cut or wrapped to at least
+_READABLE = 16  # the same, while a column that can be spared is there
 _TURNING = {"LRO", "RLO", "LRE", "RLE", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
@@ -123,21 +126,86 @@ def columns() -> int:
     return shutil.get_terminal_size((160, 24)).columns if sys.stdout.isatty() else 160
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, flexible: int = -1) -> None:
-    """Print aligned columns; the column `flexible` (default the last) is cut to what is left."""
+def wrapped(text: str, taken: int = 0, most: int = 0) -> list[str]:
+    """The text's lines for a terminal, `taken` columns of which are in use: none longer than what
+    is left (nor than `most`, if given). In pipes as they are."""
+    lines = printable(text).splitlines() or [""]
+    if not sys.stdout.isatty():
+        return lines
+    room = max(_NARROWEST, columns() - taken)
+    room = min(room, most) if most else room
+    return [part for line in lines for part in broken(line, room)]
+
+
+def broken(line: str, room: int) -> list[str]:
+    """One line in pieces of at most `room` columns."""
+    if width(line) <= room:
+        return [line]
+    # Wide characters take two columns, so a line that holds some is broken at half.
+    limit = room if width(line) == len(line) else max(1, room // 2)
+    return textwrap.wrap(line, limit, break_on_hyphens=False) or [""]
+
+
+def prose(text: str, indent: str = "", first: str = "") -> None:
+    """A paragraph of a result, its lines indented; `first` stands before the first one."""
+    for number, line in enumerate(wrapped(text, width(indent), 88)):
+        say(f"{first if first and not number else indent}{line}")
+
+
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    flexible: Sequence[int] = (-1,),
+    spare: Sequence[str] = (),
+) -> None:
+    """Print aligned columns, no wider than the terminal.
+
+    Where they do not fit, the columns named in `spare` go, in this order, until the `flexible` ones
+    (default the last) can shrink to what is left; where that is not enough, each row is printed as
+    names and values.
+    """
     if not rows:
         return
     cells = [[" ".join(printable(str(cell)).split()) for cell in row] for row in rows]
-    flexible %= len(headers)
-    widths = [
-        max(width(headers[index]), *(width(row[index]) for row in cells))
-        for index in range(len(headers))
-    ]
-    fixed = sum(widths) - widths[flexible] + 2 * (len(headers) - 1)
-    widths[flexible] = max(12, min(widths[flexible], columns() - fixed))
-    say(paint(_line(list(headers), widths), bold=True))
+    shown = list(range(len(headers)))
+    elastic = {index % len(headers) for index in flexible}
+    for name in (*spare, ""):
+        least = _READABLE if name else _NARROWEST
+        widths = _widths(headers, cells, shown, {index: least for index in elastic})
+        if widths is not None:
+            break
+        if name in headers:
+            shown.remove(headers.index(name))
+    if widths is None:
+        _stacked(headers, cells)
+        return
+    say(paint(_line([headers[index] for index in shown], widths), bold=True))
     for row in cells:
-        say(_line([shorten(cell, widths[index]) for index, cell in enumerate(row)], widths))
+        fitted = [shorten(row[i], size) for i, size in zip(shown, widths, strict=True)]
+        say(_line(fitted, widths))
+
+
+def _widths(
+    headers: Sequence[str], cells: list[list[str]], shown: list[int], elastic: dict[int, int]
+) -> list[int] | None:
+    """The columns' widths, the widest of the elastic ones (column: least width) shrunk first; None
+    where they do not fit."""
+    widths = {i: max(width(headers[i]), *(width(row[i]) for row in cells)) for i in shown}
+    room = columns() - 2 * (len(shown) - 1)
+    while sum(widths.values()) > room:
+        widest = max(elastic.keys() & widths.keys(), key=lambda i: widths[i], default=None)
+        if widest is None or widths[widest] <= max(elastic[widest], width(headers[widest])):
+            return None
+        widths[widest] -= 1
+    return [widths[i] for i in shown]
+
+
+def _stacked(headers: Sequence[str], cells: list[list[str]]) -> None:
+    for number, row in enumerate(cells):
+        if number:
+            say()
+        pairs([(name, cell) for name, cell in zip(headers, row, strict=True) if cell])
 
 
 def _line(cells: list[str], widths: list[int]) -> str:
@@ -149,10 +217,15 @@ def pairs(items: Sequence[tuple[str, object]]) -> None:
     """Print names and values, the values aligned; a value of several lines stays indented."""
     size = max((width(name) for name, _ in items), default=0)
     for name, value in items:
-        first, *rest = printable(str(value)).splitlines() or [""]
+        first, *rest = wrapped(str(value), size + 2)
         say(f"{paint(name.ljust(size), bold=True)}  {first}".rstrip())
         for line in rest:
-            say(" " * (size + 2) + line)
+            say((" " * (size + 2) + line).rstrip())
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Such as "1 turn", "2 turns"."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def when(stamp: str) -> str:

@@ -11,7 +11,7 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import emit, note, pairs, say, shorten, table, warn, when
+from align_agent.cli.output import emit, note, pairs, say, table, warn, when
 from align_agent.errors import InputError, UsageError
 from align_agent.records import version_label
 
@@ -56,11 +56,13 @@ def list_(app: App, limit: int, offset: int, conversation: str, search: str, mai
                     when(turn.created_at),
                     version_label(turn.version),
                     row["feedback"],
-                    shorten(turn.user_text, 56),
+                    turn.user_text[:400],
                     turn.answer[:400],
                 )
                 for turn, row in zip(turns, rows, strict=True)
             ],
+            flexible=(4, 5),
+            spare=("version", "feedback"),
         )
 
     emit(rows, app.json, show)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from align_agent.gate.told import sentence
 from align_agent.records import Run, version_label
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Show:
         """One sentence, then before and after on problems that no chat has used."""
         self.console.print(
             f"\n[bold yellow]morning[/] ({run.status}, {seconds:.0f} s): "
-            f"{version_label(after.version)} serves. {run.reason}"
+            f"{version_label(after.version)} serves. {sentence(run.reason)}"
         )
         if before.version != after.version:
             for i in range(PAIRS_SHOWN):

@@ -21,7 +21,7 @@ _UNLUCKY = 1.5  # times the share of conversations that may be held out at most
 
 TOO_MANY = "more trainable turns than distill.max_turns"
 NO_HINDSIGHT = "no hindsight: no rule applies and the complaint has no words"
-ENOUGH_HELD_OUT = "held out, but the gate has enough turns"
+ENOUGH_HELD_OUT = "kept aside, but the gate has enough turns"
 ENOUGH_ANCHORS = "nothing to correct, and enough anchors"
 UNREAD = "nobody complained, and the night has enough turns to learn from and enough anchors"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from align_agent.gate.intervals import Interval
-from align_agent.gate.report import Measure, Outcome
+from align_agent.gate.report import TITLES, Measure, Outcome
 from align_agent.gate.scores import Sheet
 
 
@@ -96,17 +96,20 @@ def not_above(found: Interval | None, limit: float) -> Outcome:
 
 
 def measure(
-    name: tuple[str, str, str],
+    name: tuple[str, str],
     values: dict[str, float],
     against: str,
     n: int,
     found: Interval | None,
     says: tuple[Outcome, str, float | None],
 ) -> Measure:
-    """A measure. `name` is (key, gate, title), `says` (outcome, sentence, limit)."""
+    """A measure. `name` is (key, gate), `says` (outcome, sentence, limit)."""
     outcome, sentence, limit = says
+    key, gate = name
     return Measure(
-        *name,
+        key,
+        gate,
+        TITLES[key],
         values,
         against,
         n,
@@ -124,10 +127,10 @@ def where(bench: Bench) -> str:
     total = len(bench.candidate.answers)
     general = total - bench.n_own
     if not general:
-        return "on your own held-out prompts"
+        return "on your own prompts, kept aside"
     if not bench.n_own:
-        return "on general prompts (you have too few conversations to hold one out)"
-    return f"on {bench.n_own} of your own held-out prompts and {general} general ones"
+        return "on general prompts (you have too few conversations to keep one aside)"
+    return f"on {bench.n_own} of your own prompts, kept aside, and {general} general ones"
 
 
 def points(share: float) -> str:
@@ -138,11 +141,10 @@ def points(share: float) -> str:
 
 
 def points_between(found: Interval | None) -> str:
-    return f" ({100 * found.low:+.0f} to {100 * found.high:+.0f} points)" if found else ""
-
-
-def between(found: Interval | None, form: str) -> str:
-    return f" ({found.low:{form}} to {found.high:{form}})" if found else ""
+    """Where a difference lies with the probability of the intervals (`intervals.LEVEL`)."""
+    if found is None:
+        return ""
+    return f" ({100 * found.low:+.0f} to {100 * found.high:+.0f} points of 100)"
 
 
 def differences(one: Sequence[float], two: Sequence[float]) -> list[float]:

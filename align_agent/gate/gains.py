@@ -5,7 +5,6 @@ from __future__ import annotations
 from align_agent.gate import intervals
 from align_agent.gate.bench import (
     Bench,
-    between,
     differences,
     gain,
     measure,
@@ -24,15 +23,15 @@ def rules(bench: Bench, min_gain: float) -> Measure:
     one, two = bench.candidate, bench.champion
     found = intervals.of_mean(differences(one.met, two.met))
     told = (
-        f"met {one.checks_met} of {one.checks} rule checks {where(bench)}; the champion met "
-        f"{two.checks_met}{points_between(found)}"
+        f"it met {one.checks_met} of {one.checks} rule checks {where(bench)}; the version before "
+        f"met {two.checks_met}{points_between(found)}"
     )
     if found is not None and found.value > 0 and found.low <= min_gain:
         asked = f"more than {points(min_gain)}" if min_gain else "more than nothing"
         told += f", and the least of these must be {asked} (gate.min_gain)"
     values = {who: sheet.rule_share for who, sheet in bench.sheets}
     return measure(
-        ("rules", "own", "wishes met"),
+        ("rules", "own"),
         values,
         "champion",
         len(one.met),
@@ -44,18 +43,20 @@ def rules(bench: Bench, min_gain: float) -> Measure:
 def margin(bench: Bench) -> Measure:
     one, two = bench.candidate.margins, bench.champion.margins
     found = intervals.of_mean(differences(one, two))
+    outcome = gain(found, 0.0)
+    likes = {"good": "better than", "bad": "less than"}.get(outcome, "no surely better than")
     told = (
-        f"the base shown your feedback prefers its answers {where(bench)} by {mean(one):+.3f} nats "
-        f"a token, the champion's by {mean(two):+.3f}{between(found, '+.3f')}"
+        f"the base, once shown your feedback, likes the new version's answers {where(bench)} "
+        f"{likes} those of the version before"
     )
     values = {who: mean(sheet.margins) for who, sheet in bench.sheets}
     return measure(
-        ("margin", "own", "what the teacher thinks"),
+        ("margin", "own"),
         values,
         "champion",
         len(one),
         found,
-        (gain(found, 0.0), told, 0.0),
+        (outcome, told, 0.0),
     )
 
 
@@ -63,11 +64,11 @@ def wins(bench: Bench) -> Measure:
     found = intervals.of_mean([won - 0.5 for won in bench.won])
     share = mean(bench.won)
     told = (
-        f"weighed by the base in both orders, its answers win {share:.0%} of "
-        f"{len(bench.won)} comparisons with the champion's"
+        f"of {len(bench.won)} pairs of answers, weighed by the base in both orders, the new "
+        f"version won {share:.0%} against the version before"
     )
     return measure(
-        ("wins", "own", "won against the champion"),
+        ("wins", "own"),
         {"candidate": share},
         "champion",
         len(bench.won),
@@ -83,8 +84,9 @@ def correct(bench: Bench, limit: float) -> Measure:
     one, two = bench.candidate, bench.memory
     found = intervals.of_mean(differences(one.right, two.right))
     told = (
-        f"answered {sum(one.right)} of {len(one.right)} ability probes right; the base with your "
-        f"rules in its prompt {sum(two.right)} of {len(two.right)}"
+        f"it answered {sum(one.right)} of {len(one.right)} ability probes (questions with a known "
+        f"answer) right; the base with your rules in its prompt {sum(two.right)} of "
+        f"{len(two.right)}"
     )
     outcome = not_below(found, -limit)
     if outcome == "bad" and found is not None:
@@ -96,7 +98,7 @@ def correct(bench: Bench, limit: float) -> Measure:
         told += ", so these probes cannot show a loss of ability"
     values = {who: sheet.correct for who, sheet in bench.sheets}
     return measure(
-        ("correct", "ability", "probes right"),
+        ("correct", "ability"),
         values,
         "memory",
         len(one.right),
@@ -111,12 +113,13 @@ def pinned(bench: Bench) -> Measure:
     lost = [
         text for text, now, before in zip(bench.pinned, one, two, strict=True) if before and not now
     ]
-    told = f"answered {sum(one)} of {len(one)} of your pinned prompts as you expect"
+    told = f"it answered {sum(one)} of {len(one)} of your pinned prompts as you expect"
     if lost:
-        told = f"it fails your pinned prompt {lost[0][:80]!r}, which the champion answers: {told}"
+        asked = f"{lost[0][:80]!r}"
+        told = f"it fails your pinned prompt {asked}, which the version before answers: {told}"
     values = {who: mean(sheet.pinned) for who, sheet in bench.sheets}
     return measure(
-        ("pinned", "ability", "your pinned prompts"),
+        ("pinned", "ability"),
         values,
         "champion",
         len(one),

@@ -20,6 +20,33 @@ GATES: dict[str, str] = {
     "calibration": "calibration",
     "drift": "distance from the base",
 }
+# Each measure's title, by its key: in the gate's table, on the dashboard and in comparisons.
+TITLES: dict[str, str] = {
+    "rules": "rule checks met",
+    "margin": "teacher's preference, nats a token",
+    "wins": "pairs won against before",
+    "correct": "ability probes right",
+    "pinned": "pinned prompts right",
+    "length": "words an answer",
+    "distinct": "different word pairs",
+    "similarity": "words in common",
+    "repetition": "repeated phrases",
+    "finished": "answers that end",
+    "entropy": "entropy, nats a token",
+    "hindsight": "answers that speak of feedback",
+    "secrets": "answers with a secret",
+    "canaries": "canaries known by heart",
+    "giving_in": "right answers given up",
+    "calibration": "Brier score",
+    "kl": "KL to the base, nats a token",
+}
+# Who was asked, as people know them; samples of answers have the same names.
+CONTESTANTS: dict[str, str] = {
+    "base": "base",
+    "champion": "before",
+    "candidate": "after",
+    "memory": "base with your rules",
+}
 # Measures whose `difference` is a ratio, the candidate's figure over that of the other. By key, so
 # that those of nights of before are known too.
 RATIOS = frozenset({"length"})
@@ -29,8 +56,8 @@ RATIOS = frozenset({"length"})
 class Measure:
     """One figure of all contestants, and what the candidate's says.
 
-    `key` is stable, `gate` one of `GATES`, `title` for people. `values` are by contestant (base,
-    champion, candidate, memory: the base with the rules in its prompt). `difference` is the
+    `key` is one of `TITLES`, `gate` of `GATES`. `values` are by contestant (base, champion,
+    candidate, memory: the base with the rules in its prompt). `difference` is the
     candidate's value minus that of `against` (for `RATIOS` divided by it), with its bootstrap
     interval `low` to `high` (None where there is none); `limit` is where it begins to count. `n`
     counts prompts.

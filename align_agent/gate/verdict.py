@@ -14,6 +14,7 @@ from align_agent.gate.measures import measure_all
 from align_agent.gate.report import Judgement, Measure
 
 # Measures that are worth a sentence although they decided nothing.
+COMPARISON = "for comparison, "  # begins a sentence that says nothing of the candidate
 _TOLD = ("correct", "pinned", "length", "secrets", "canaries", "giving_in", "kl")
 
 
@@ -41,7 +42,9 @@ def judge(bench: Bench, limits: Thresholds) -> Judgement:
     ]
     memory = _memory_sentence(bench)
     if not gain:
-        reasons = ("it did not gain: " + "; ".join(sentences), *bad, *told, memory)
+        # The first sentence is what a list of nights shows of it.
+        first, *others = sentences
+        reasons = (f"it did not gain: {first}", *bad, *others, *told, memory)
         return Judgement("reject", reasons, table, measures)
     if bad:
         return Judgement("reject", (*bad, *sentences, *told, memory), table, measures)
@@ -123,8 +126,8 @@ def _memory_sentence(bench: Bench) -> str:
     if not memory.checks:
         margins = memory.margins
         margin = sum(margins) / len(margins) if margins else 0.0
-        return f"the base with your rules in its prompt scores {margin:+.3f} nats a token"
+        return f"{COMPARISON}teacher's preference for the base with your rules: {margin:+.3f}"
     return (
-        f"for comparison, the base with your rules in its prompt met {memory.checks_met} of "
+        f"{COMPARISON}the base with your rules in its prompt met {memory.checks_met} of "
         f"{memory.checks} rule checks"
     )

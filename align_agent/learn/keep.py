@@ -154,7 +154,7 @@ def examine(night: Night, search: Search, judge: Judge, adapter: Path) -> Judgem
         base,
         champion,
         candidate,
-        replace(base, who="base with rules"),
+        replace(base, who="base with your rules"),
         n_own=FRESH,
         pinned=tuple(probe.prompt[-1].content for probe in paper.pinned),
         canaries=tuple(paper.canaries),

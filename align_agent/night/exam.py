@@ -72,9 +72,9 @@ def hold(night: Night) -> dict[str, Any]:
             examine("champion", champion_path) if champion_path else replace(base, who="champion")
         )
         memory = (
-            examine("base with rules", None, with_rules=True)
+            examine("base with your rules", None, with_rules=True)
             if _rules_of(paper)
-            else replace(base, who="base with rules")
+            else replace(base, who="base with your rules")
         )
         won = wins(model, paper.heldout, champion.answers, candidate.answers)
     except (AlignAgentError, RuntimeError, ValueError) as error:

@@ -35,7 +35,7 @@ VIOLATES = "it breaks a rule of the user"
 DEMONSTRATED = "you showed how to answer it"
 DOCUMENTED = "it asks for what a document tells"
 TOLD = "declared rules stood in its prompt"
-HELD_OUT = "held out for the gate"
+HELD_OUT = "kept aside for the gate"
 ANCHOR = "nothing to correct: it holds the rest in place"
 
 

@@ -56,7 +56,7 @@ def preflight(night: Night) -> dict[str, Any] | End:
         return End(
             "skipped",
             f"nothing to learn: shown your wishes, the base answers as {label} does already "
-            f"(gap {gap:.4f} nats a token, at least {floor:.4f} is asked for)",
+            f"(the gap is {gap:.4f}, at least {floor:.4f} is asked for)",
         )
     told, met, total, ahead = _obedience(night, [c for c in candidates if c.turn.id in pairs])
     open_wishes = any(

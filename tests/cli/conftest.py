@@ -67,7 +67,11 @@ def lived(made: Home, tmp_path: Path) -> Home:
                     base="pocket",
                     reason="it gained",
                     candidate=night,
-                    verdict={"reasons": ["gained 0.5"], "table": [{"score": "rules", "base": 0.0}]},
+                    verdict={
+                        "verdict": "promote",
+                        "reasons": ["gained 0.5"],
+                        "table": [{"who": "base", "rules": "0/4", "rule_share": 0.0}],
+                    },
                 )
             )
             store.runs.add_turns(run_id, [(first.id, "train", "corrected")])

@@ -88,7 +88,8 @@ def test_a_night_that_is_refused_exits_with_3(
     cli: Cli, made: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _ends(monkeypatch, "rejected", "it lost correctness")
-    assert "rejected: it lost correctness" in cli("distill", "run", code=3).out
+    out = cli("distill", "run", code=3).out
+    assert out.startswith("rejected: the gate refused v1") and "- It lost correctness." in out
 
 
 def test_a_night_that_fails_exits_with_1(
@@ -130,7 +131,7 @@ def trained(corrected: Home, model_dir: Path, tmp_path: Path) -> Home:
     with Store.open(corrected.database) as store:
         store.runs.create(Run("run-1", "promoted"))
         first = store.turns.list(newest_first=False)[0]
-        store.runs.add_turns("run-1", [(first.id, "heldout", "held out for the gate")])
+        store.runs.add_turns("run-1", [(first.id, "heldout", "kept aside for the gate")])
         registry = Registry(store, corrected)
         made = registry.register(
             tmp_path / "lora",
@@ -155,13 +156,14 @@ def test_figures_of_the_answers_stand_beside_them(cli: Cli, trained: Home) -> No
     assert {"words", "distinct", "repetition", "finished", "sure"} <= set(here)
     assert here["words"]["difference"] == here["words"]["b"] - here["words"]["a"]
     assert "words an answer" in cli("adapters", "compare", "base", "v1").out
+    assert "repeated phrases" in cli("adapters", "compare", "base", "v1", "--details").out
 
 
 def test_what_the_gate_measured_is_compared_too(cli: Cli, trained: Home) -> None:
     from align_agent.gate.report import Judgement, Measure
 
     values = {"base": 0.2, "candidate": 0.9}
-    measure = Measure("rules", "own", "wishes met", values, "champion", 16)
+    measure = Measure("rules", "own", "rule checks met", values, "champion", 16)
     with Store.open(trained.database) as store:
         judged = Judgement("promote", ("fine",), (), (measure,))
         store.runs.update("run-1", verdict=judged.to_dict())
@@ -172,13 +174,15 @@ def test_what_the_gate_measured_is_compared_too(cli: Cli, trained: Home) -> None
 
 def test_two_versions_answer_a_question_of_ones_own(cli: Cli, trained: Home) -> None:
     result = cli("adapters", "compare", "base", "v1", "--prompt", "Hello?")
-    assert "> Hello?" in result.out and "diff: " in result.out
-    assert "1 of 1 answers differ" in result.err
+    assert "> Hello?" in result.out and "diff: " not in result.out
+    assert "1 of 1 answer differs" in result.err
+    marked = cli("adapters", "compare", "base", "v1", "--prompt", "Hello?", "--details").out
+    assert "diff: " in marked
 
 
-def test_a_version_does_not_differ_from_itself(cli: Cli, trained: Home) -> None:
-    result = cli("adapters", "compare", "v1", "v1", "--prompt", "Hello?")
-    assert "say the same" in result.out and "0 of 1" in result.err
+def test_comparing_a_version_with_itself_is_a_usage_error(cli: Cli, trained: Home) -> None:
+    err = cli("adapters", "compare", "champion", "v1", "--prompt", "Hello?", code=2).err
+    assert "champion and v1 are the same version: v1" in err
 
 
 def test_a_narrow_window_puts_the_answers_below_each_other(
@@ -186,7 +190,7 @@ def test_a_narrow_window_puts_the_answers_below_each_other(
 ) -> None:
     monkeypatch.setattr("align_agent.cli.compare.columns", lambda: 60)
     out = cli("adapters", "compare", "base", "v1", "--prompt", "Hello?").out
-    assert "\nbase: " in out and "\nv1: " in out
+    assert "\nbase  " in out and "\nv1    " in out
 
 
 def test_the_base_is_compared_on_the_latest_turns(cli: Cli, trained: Home) -> None:

@@ -172,7 +172,7 @@ def test_runs_are_listed_with_their_reason(cli: Cli, lived: Home) -> None:
 
 def test_the_latest_run_is_shown_with_verdict_and_samples(cli: Cli, lived: Home) -> None:
     out = cli("runs", "show").out
-    assert "run-2" in out and "gained 0.5" in out and "> What is 1 plus 1?" in out
+    assert "run-2" in out and "Gained 0.5." in out and "> What is 1 plus 1?" in out
     data = cli("runs", "show", "run-1", "--json").json
     assert data["turns"][0]["use"] == "train" and data["metrics"][0]["loss"] == 0.5
 
@@ -187,8 +187,10 @@ def test_a_run_shows_each_gate_with_its_intervals(cli: Cli, lived: Home) -> None
     with Store.open(lived.database) as store:
         judged = Judgement("reject", ("it lost 25 points",), (), (lost,))
         store.runs.update("run-2", verdict=judged.to_dict())
-    out = cli("runs", "show").out
+    out = cli("runs", "show", "--details").out
     assert "FAILED: ability" in out and "-0.340 to -0.160" in out
+    short = cli("runs", "show").out
+    assert "It lost 25 points." in short and "-0.340" not in short and "--details" in short
 
 
 def test_showing_the_latest_run_before_any_night_says_how_to_start_one(

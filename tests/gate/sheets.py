@@ -51,7 +51,7 @@ def bench(candidate: Sheet, **changes: object) -> Bench:
         base=sheet("base"),
         champion=sheet("champion", met=4),
         candidate=candidate,
-        memory=sheet("base with rules", met=30),
+        memory=sheet("base with your rules", met=30),
         won=(0.5,) * N,
         n_own=N,
     )

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 from sheets import PROBES, N, bench, limits, sheet, varied
 
 from align_agent.gate.report import GATES, Judgement
+from align_agent.gate.told import brief, sentence
 from align_agent.gate.verdict import judge, refused
 from align_agent.records import Message
 
@@ -26,7 +28,9 @@ def test_a_candidate_that_gained_and_lost_nothing_is_promoted():
 
 def test_the_reasons_say_the_numbers_of_candidate_and_champion():
     told = " ".join(verdict(GOOD).reasons)
-    assert "met 31 of 32 rule checks on your own held-out prompts; the champion met 4" in told
+    assert (
+        "met 31 of 32 rule checks on your own prompts, kept aside; the version before met 4" in told
+    )
 
 
 def test_the_memory_baseline_is_always_told_beside():
@@ -68,7 +72,7 @@ def test_a_loss_that_its_interval_leaves_open_decides_nothing_but_is_told():
 
 
 def test_ability_is_measured_against_the_base_with_the_same_rules_and_not_the_plain_base():
-    brief = sheet("base with rules", met=30, right=70)
+    brief = sheet("base with your rules", met=30, right=70)
     candidate = sheet("candidate", met=31, right=69)
     assert verdict(candidate, others={"memory": brief}).verdict == "promote"
 
@@ -79,7 +83,7 @@ def unchecked(who: str, *margins: float, **changes: object):
 
 
 def weighed(champion, candidate, won=(0.5,) * N):
-    memory = unchecked("base with rules", *champion.margins)
+    memory = unchecked("base with your rules", *champion.margins)
     return verdict(candidate, others={"champion": champion, "memory": memory, "won": won})
 
 
@@ -194,7 +198,7 @@ def test_what_the_base_makes_up_as_well_is_no_leak():
 
 def pinned(*now: bool):
     champion = sheet("champion", met=4, pinned=(True, False))
-    memory = sheet("base with rules", met=30, pinned=(True, True))
+    memory = sheet("base with your rules", met=30, pinned=(True, True))
     others = {"champion": champion, "memory": memory, "pinned": ("6 times 7?", "9 times 9?")}
     return verdict(replace(GOOD, pinned=now), others=others)
 
@@ -234,7 +238,7 @@ def test_a_gate_that_failed_before_it_had_scores_rejects():
 
 def test_prompts_that_are_not_the_users_own_are_named():
     told = verdict(GOOD, others={"n_own": 2}).reasons[0]
-    assert "2 of your own held-out prompts and 14 general ones" in told
+    assert "2 of your own prompts, kept aside, and 14 general ones" in told
 
 
 def test_a_ratio_is_no_difference():
@@ -244,6 +248,19 @@ def test_a_ratio_is_no_difference():
     assert length.change() == f"x{length.difference:.2f}"
     assert all("+" not in text for text in (length.change(), length.interval()))
     assert measures["rules"].change().startswith("+")
+
+
+def test_in_brief_a_judgement_is_a_handful_of_sentences_without_the_terms_of_the_trade():
+    told = brief(verdict(GOOD))
+    assert 3 <= len(told) <= 6
+    assert all(text[0].isupper() and text.endswith(".") for text in told)
+    assert not re.search(r"nats|KL|entropy|Brier|_", " ".join(told))
+
+
+def test_in_brief_nothing_that_speaks_against_a_candidate_is_left_out():
+    judged = verdict(sheet("candidate", met=31, right=80))
+    bad = [measure.sentence for measure in judged.measures if measure.outcome == "bad"]
+    assert bad and {sentence(text) for text in bad} <= set(brief(judged))
 
 
 def test_a_judgement_survives_json():

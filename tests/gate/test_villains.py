@@ -60,7 +60,7 @@ def exam() -> Exam:
 @pytest.fixture(scope="module")
 def others(model, exam):
     return score(model, None, exam, who="base"), score(
-        model, None, exam, who="base with rules", with_rules=True
+        model, None, exam, who="base with your rules", with_rules=True
     )
 
 

@@ -109,7 +109,7 @@ def test_following_the_readme_changes_how_the_agent_answers(
 ) -> None:
     assert "promoted" in story["align-agent distill run"].stdout
     compared = next(c for c in story if c.startswith("align-agent adapters compare"))
-    assert "1 of 1 answers differ" in story[compared].stderr
+    assert "1 of 1 answer differs" in story[compared].stderr
 
 
 def test_both_versions_answer_the_sum_of_the_readme_rightly(

@@ -36,7 +36,7 @@ def test_the_run_says_how_it_ended_and_why(learned):
     with Store.open(learned.database) as store:
         run = store.runs.latest()
     assert (run.status, run.candidate, run.parent) == ("promoted", 1, 0)
-    assert "nats a token" in run.reason
+    assert "the new version" in run.reason
     assert run.finished_at > run.started_at
     assert run.verdict["verdict"] == "promote"
 
@@ -94,7 +94,7 @@ def test_the_table_compares_base_champion_candidate_and_memory(learned):
     with Store.open(learned.database) as store:
         table = store.runs.latest().verdict["table"]
     whos = [row["who"] for row in table]
-    assert whos == ["base", "champion", "candidate", "base with rules"]
+    assert whos == ["base", "champion", "candidate", "base with your rules"]
 
 
 def test_no_text_of_the_user_is_left_in_the_runs_folder(learned):
@@ -108,7 +108,7 @@ def test_the_promotion_is_in_the_history_with_its_reason(learned):
     with Store.open(learned.database) as store:
         move = next(m for m in store.adapters.history() if m["name"] == "champion")
     assert (move["after"], move["who"]) == (1, "night")
-    assert "nats a token" in move["why"]
+    assert "the new version" in move["why"]
 
 
 def test_the_same_night_again_gives_the_same_weights(learned, tmp_path, tiny_model_dir):

@@ -86,7 +86,7 @@ def test_the_gate_says_whether_the_prompt_still_needs_the_rules(
         wishes=SimpleNamespace(general=lambda: rules), config=Config(), model=lambda: tiny_model
     )
     candidate = Sheet("candidate", checks=10, checks_met=met)
-    memory = Sheet("base with rules", checks=10, checks_met=10)
+    memory = Sheet("base with your rules", checks=10, checks_met=10)
     (told,) = spared(night, candidate, memory)
     assert says in told
     if met == 10:

@@ -123,7 +123,7 @@ def night(
         parent=number - 1,
         rank=4,
         verdict="promote",
-        reasons=("met 9 of 10 rule checks", "answered 98 of 100 ability probes right"),
+        reasons=("it met 9 of 10 rule checks", "it answered 98 of 100 ability probes right"),
     )
     registry.promote(adapter.version, why=f"{run.id} passed the gate", who="night")
     row = {"rules": "9/10", "rule_share": 0.9, "probes": "98/100", "correct": 0.98, "words": 7.5}

@@ -13,11 +13,12 @@ from furnished import QUERIES, Dashboard, say
 
 from align_agent.compare import word_diff
 from align_agent.gate.report import Measure
+from align_agent.gate.told import table_of
 from align_agent.night.lock import NightLock
 from align_agent.records import Run
 from align_agent.store import Store
 from align_agent.web.charts import MOST_POINTS, WIDTH, line
-from align_agent.web.pages.morning import gate_table, gates_of
+from align_agent.web.pages.morning import gates_of
 from align_agent.web.pages.nights import changes
 from align_agent.web.pages.trend import by_week, sentence, week_of
 
@@ -273,7 +274,7 @@ def test_a_gate_is_passed_unless_something_at_it_was_bad() -> None:
         ],
     }
     assert gates_of(verdict) == (1, 2)
-    assert len(gate_table(verdict)["rows"]) == 3
+    assert len(table_of(verdict)["rows"]) == 3
 
 
 def test_an_answer_written_anew_is_what_the_night_learns_from(

@@ -14,8 +14,10 @@ from align_agent.checkup import losses
 from align_agent.errors import InputError, MissingDependency
 from align_agent.feedback.checks import run_check
 from align_agent.feedback.profile import Profile
-from align_agent.gate.report import Judgement, Measure
+from align_agent.gate.report import Judgement
+from align_agent.gate.told import table_of
 from align_agent.night.lock import NightLock
+from align_agent.night.told import USES, complaint, reasons
 from align_agent.records import BASE_VERSION, Rule, Run, version_label
 from align_agent.web.desk import Desk
 from align_agent.web.news import Facts, headline
@@ -42,8 +44,8 @@ def data(desk: Desk) -> dict[str, Any]:
         },
         "night": None if run is None else night_of(run),
         "judged": None if judged is None else night_of(judged),
-        "reasons": list(judged.verdict.get("reasons", ())) if judged else [],
-        "table": gate_table(judged.verdict if judged else {}),
+        "reasons": reasons(judged) if judged else [],
+        "table": table_of(judged.verdict if judged else {}),
         "pairs": pairs(store.runs.samples(judged.id), rules, judged.seed) if judged else [],
         "learned": _learned(desk, judged),
         "warnings": _warnings(desk),
@@ -160,59 +162,6 @@ def gates_of(verdict: Mapping[str, Any]) -> tuple[int, int]:
     return sum(passed.values()), len(passed)
 
 
-def _measured(verdict: Mapping[str, Any]) -> list[Measure]:
-    """The gate's measures. Nights of before they were kept have none."""
-    rows = [Measure.from_dict(row) for row in verdict.get("measures", ())]
-    return [measure for measure in rows if measure.outcome != "unmeasured"]
-
-
-# What the gate calls a column, and what a person does; whether more is better (0: neither).
-MEASURES = {
-    "rules": "your rules met",
-    "probes": "ability probes right",
-    "margin": "teacher's preference, nats a token",
-    "words": "words an answer",
-    "distinct": "variety of word pairs",
-    "repetition": "phrases repeated",
-}
-WHO = {"memory": "base with rules"}
-_SHARES = ("rule_share", "correct")  # the same as the counts beside them
-
-
-def gate_table(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """Measures down, contestants across, and what the difference says where an interval tells."""
-    measures = _measured(verdict)
-    if measures:
-        who = list(dict.fromkeys(name for measure in measures for name in measure.values))
-        return {
-            "who": [WHO.get(name, name) for name in who],
-            "rows": [
-                {
-                    "measure": measure.title,
-                    "values": [measure.values.get(name) for name in who],
-                    "difference": measure.difference,
-                    "interval": [measure.low, measure.high],
-                    "change": measure.change(),
-                    "between": measure.interval(),
-                    "outcome": measure.outcome,
-                }
-                for measure in measures
-            ],
-        }
-    rows = [row for row in verdict.get("table", ()) if isinstance(row, dict)]
-    names = [name for row in rows[:1] for name in row if name not in ("who", *_SHARES)]
-    return {
-        "who": [str(row.get("who", "")) for row in rows],
-        "rows": [
-            {
-                "measure": MEASURES.get(name, name.replace("_", " ")),
-                "values": [row.get(name) for row in rows],
-            }
-            for name in names
-        ],
-    }
-
-
 def pairs(
     samples: Sequence[Mapping[str, Any]], rules: Sequence[Rule], seed: int
 ) -> list[dict[str, Any]]:
@@ -255,23 +204,17 @@ def _learned(desk: Desk, run: Run | None) -> dict[str, Any]:
     uses = _uses(desk, run)
     turns = desk.store.looks.used(run.id, "train", LEARNED)
     return {
-        "uses": [{"use": use, "number": uses[use]} for use in uses],
+        "uses": [{"use": use, "means": USES.get(use, use), "number": uses[use]} for use in uses],
         "turns": [
             {
                 "id": turn["id"],
                 "conversation": turn["conversation_id"],
                 "user": turn["user_text"],
-                "complaint": _complaint(desk, turn["id"]),
+                "complaint": complaint(desk.store, turn["id"]),
             }
             for turn in turns
         ],
     }
-
-
-def _complaint(desk: Desk, turn_id: str) -> str:
-    opinions = desk.store.feedback.for_turn(turn_id)
-    said = [f.text for f in opinions if f.polarity == "negative" and not f.dismissed and f.text]
-    return said[-1] if said else ""
 
 
 def _warnings(desk: Desk) -> list[str]:

@@ -5,31 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from align_agent.gate.told import sentence, table_of
 from align_agent.night.lock import NightLock
 from align_agent.night.phases import PHASES
+from align_agent.night.told import FIGURES, USES
 from align_agent.records import Run
 from align_agent.web.charts import line
 from align_agent.web.desk import Desk
-from align_agent.web.pages.morning import gate_table, night_of
+from align_agent.web.pages.morning import night_of
 from align_agent.web.words import link
 
 SHOWN = 40
 TURNS = 40
-CURVES = {
-    "loss": "loss",
-    "kl": "distance to the teacher (KL, nats a token)",
-    "grad_norm": "gradient norm",
-    "tokens": "tokens a step",
-    "answer_tokens": "answer tokens a step",
-    "anchor_kl": "drift on anchors (KL)",
-    "learning_rate": "learning rate",
-}
-USES = {
-    "train": "learned from",
-    "heldout": "kept aside for the gate",
-    "anchor": "held in place",
-    "skip": "skipped",
-}
 # What a run notes beside its configuration.
 _BESIDE = ("fingerprint", "resumes", "abandoned", "base_hash", "served_then", "trigger")
 
@@ -81,8 +68,8 @@ def one(desk: Desk) -> dict[str, Any]:
         ],
         "changes": changes(before.config if before else {}, run.config),
         "before": before.id if before else "",
-        "reasons": list(run.verdict.get("reasons", ())),
-        "table": gate_table(run.verdict),
+        "reasons": [sentence(str(why)) for why in run.verdict.get("reasons", ())],
+        "table": table_of(run.verdict),
     }
 
 
@@ -107,13 +94,13 @@ def curves(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
     steps = [row["step"] for row in metrics]
     names = [name for row in metrics for name in row if name != "step"]
     known = sorted(
-        set(names), key=lambda name: (list(CURVES).index(name) if name in CURVES else 99, name)
+        set(names), key=lambda name: (list(FIGURES).index(name) if name in FIGURES else 99, name)
     )
     found = []
     for name in known:
         values = [row.get(name) for row in metrics]
         if sum(value is not None for value in values) > 1:
-            found.append(line(CURVES.get(name, name.replace("_", " ")), steps, values))
+            found.append(line(FIGURES.get(name, name.replace("_", " ")), steps, values))
     return found
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from align_agent.adapters.registry import ALIASES
 from align_agent.compare import gate_figures, word_diff
 from align_agent.errors import NotFound
+from align_agent.gate.told import title
 from align_agent.records import BASE_VERSION, Adapter, Run, version_label
 from align_agent.web.desk import Desk
-from align_agent.web.pages.morning import MEASURES
 from align_agent.web.words import link
 
 SHOWN = 30
@@ -168,6 +168,5 @@ def _measures(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[dict[str, 
         )
         if differ is None and isinstance(first, str) and first == second == "0/0":
             continue
-        title = MEASURES.get(name, name.replace("_", " "))
-        found.append({"measure": title, "a": first, "b": second, "difference": differ})
+        found.append({"measure": title(name), "a": first, "b": second, "difference": differ})
     return found
