@@ -30,8 +30,9 @@ class Explanation:
 
     def lines(self) -> list[str]:
         serving = version_label(self.version)
+        taught = "1 turn" if self.learned_from == 1 else f"{self.learned_from} turns"
         shown = [
-            f"{serving} serves, learned from {self.learned_from} turns"
+            f"{serving} serves, learned from {taught}"
             if self.version
             else "the base model serves: nothing is learned yet"
         ]

@@ -24,6 +24,8 @@ TurnUse = Literal["train", "heldout", "anchor", "skip"]
 Alias = Literal["champion", "previous", "candidate"]
 
 BASE_VERSION = 0
+IMPORT = "import:"  # how the channel of a turn from elsewhere begins
+IMPORTED = -1  # in place of a version: what answered is none of ours
 
 
 def now() -> str:
@@ -116,6 +118,11 @@ class Turn:
     latency_ms: float = 0.0
     position: int = -1  # 0-based within the conversation; the store assigns it
     tools: tuple[dict[str, Any], ...] = ()  # offered in the prompt, in OpenAI's format
+
+    @property
+    def answered_by(self) -> str:
+        """The version that answered, by name; "imported" where another program's model did."""
+        return version_label(IMPORTED if self.channel.startswith(IMPORT) else self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,5 +219,7 @@ class Adapter:
 
 
 def version_label(version: int) -> str:
-    """`base` for version 0, else `v3`."""
+    """`base` for version 0, else `v3`; of a turn from elsewhere `imported`."""
+    if version == IMPORTED:
+        return "imported"
     return "base" if version == BASE_VERSION else f"v{version}"

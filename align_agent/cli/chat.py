@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,8 @@ def command(app: App, messages: tuple[str, ...], conversation: str, workspace: s
 
     Inside: /rate up|down [why], /edit ANSWER, /undo, /why, /rules, /learn, /rollback, /new, /help,
     /quit.
-    Without a terminal, each line of standard input is one message.
+    Without a terminal, each line of standard input is one message. One that is an error is told,
+    and the next is heard; the exit code is the first error's.
     """
     from align_agent.cli.talk import Talk
 
@@ -50,17 +51,38 @@ def command(app: App, messages: tuple[str, ...], conversation: str, workspace: s
     typed = not messages and sys.stdin.isatty()
     approve = _asked if typed else None
     with Talk(app, conversation, workspace=workspace, approve=approve) as talk:
+        if conversation and talk.is_new():
+            note(f"there is no conversation `{shorten(conversation, 60)}` yet: a new one begins")
         if typed:
             _by_hand(talk)
+            code = 0
         else:
-            for message in messages or _lines():
-                if talk.ended:
-                    break
-                if not app.json:
-                    note(paint(f"you: {shorten(message, columns() - 5)}", dim=True))
-                talk.hear(message)
-    if app.json:
+            try:
+                code = _in_order(app, talk, messages or _lines())
+            finally:  # what was answered is told, whatever came after it
+                if app.json:
+                    say_json(talk.log)
+    if typed and app.json:
         say_json(talk.log)
+    if code:
+        click.get_current_context().exit(code)
+
+
+def _in_order(app: App, talk: Talk, messages: Iterable[str]) -> int:
+    """Every message, though one before it was an error. Returns the first error's exit code."""
+    code = 0
+    for message in messages:
+        if talk.ended:
+            break
+        if not app.json:
+            note(paint(f"you: {shorten(message, columns() - 5)}", dim=True))
+        try:
+            talk.hear(message)
+        except AlignAgentError as error:
+            report(error)
+            talk.log.append({"user": message, "error": error.message, "hint": error.hint})
+            code = code or error.exit_code
+    return code
 
 
 def _lines() -> Iterator[str]:
@@ -97,12 +119,20 @@ def _by_hand(talk: Talk) -> None:
     with suppress(ImportError):
         import readline  # noqa: F401  gives input() editing and a history
     note(talk.greeting())
+    dropped = False  # the last line, by Ctrl-C
     while not talk.ended:
         try:
             message = input("you: ")
         except EOFError:
             note("")
             return
+        except KeyboardInterrupt:
+            if dropped:
+                raise
+            dropped = True
+            note("\n(Ctrl-D leaves)")
+            continue
+        dropped = False
         if not message.strip():
             continue
         try:

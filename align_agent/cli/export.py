@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from align_agent.cli.app import App, common
-from align_agent.cli.output import emit, plain, say
+from align_agent.cli.output import counted, emit, plain, say
 
 
 @click.command()
@@ -29,5 +29,6 @@ def command(app: App, out: Path, adapters: bool) -> None:
     from align_agent.privacy.export import export_everything
 
     done = export_everything(app.require_home(), out, adapters=adapters)
-    told = f"{done.turns} turns in {done.conversations} conversations, {done.bytes / 1e6:.1f} MB"
+    held = f"{counted(done.turns, 'turn')} in {counted(done.conversations, 'conversation')}"
+    told = f"{held}, {done.bytes / 1e6:.1f} MB"
     emit(plain(done), app.json, lambda: say(f"wrote {done.path}: {told}"))

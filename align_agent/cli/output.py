@@ -23,6 +23,7 @@ import click
 from align_agent.errors import AlignAgentError
 
 _KEEP = {"\n", "\t"}
+_answered: list[bool] = []  # one entry for each JSON document that this command has printed
 _NARROWEST = 12  # columns that a text is cut or wrapped to at least
 _READABLE = 16  # the same, while a column that can be spared is there
 _TURNING = {"LRO", "RLO", "LRE", "RLE", "PDF", "LRI", "RLI", "FSI", "PDI"}
@@ -85,9 +86,22 @@ def plain(value: Any) -> Any:
 
 
 def say_json(value: Any) -> None:
-    """One JSON document on standard output. Lone surrogates, which UTF-8 lacks, are escaped."""
+    """The JSON document of this command, on standard output. Lone surrogates, which UTF-8 lacks,
+    are escaped."""
+    _answered.append(True)
     text = json.dumps(plain(value), ensure_ascii=False, indent=2)
     click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+def fail_json(error: AlignAgentError, code: int) -> None:
+    """What failed as the command's JSON document, unless it has printed one already."""
+    if not _answered:
+        say_json({"error": error.message, "hint": error.hint, "exit_code": code})
+
+
+def begin() -> None:
+    """A new command: it has printed no JSON yet."""
+    _answered.clear()
 
 
 def emit(value: Any, as_json: bool, show: Callable[[], None]) -> None:
@@ -172,7 +186,7 @@ def table(
     elastic = {index % len(headers) for index in flexible}
     for name in (*spare, ""):
         least = _READABLE if name else _NARROWEST
-        widths = _widths(headers, cells, shown, {index: least for index in elastic})
+        widths = _widths(headers, cells, shown, dict.fromkeys(elastic, least))
         if widths is not None:
             break
         if name in headers:

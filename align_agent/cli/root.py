@@ -16,7 +16,7 @@ import click
 from align_agent import __version__
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import LazyGroup
-from align_agent.cli.output import report
+from align_agent.cli.output import begin, fail_json, report
 from align_agent.errors import AlignAgentError, DiskFull, MissingDependency, UsageError
 
 NOUNS = {
@@ -73,45 +73,46 @@ def run(args: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             # An emoji must not end the program where the terminal cannot show it.
             stream.reconfigure(errors="replace")
+    begin()
+    arguments = list(sys.argv[1:] if args is None else args)
     try:
-        arguments = list(sys.argv[1:] if args is None else args)
         result = root.main(arguments, prog_name="align-agent", standalone_mode=False, obj=app)
         sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
         click.echo("", err=True)
+        if app.json:
+            fail_json(AlignAgentError("interrupted"), 130)
         return 130
     except BrokenPipeError:
         # The reader (`| head`) has gone; the interpreter must not try to flush to it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except Exception as error:  # the edge of the program: everything becomes a message here
-        return _fail(error, app.debug)
+        return _fail(error, app, arguments)
     return result if isinstance(result, int) else 0
 
 
-def _fail(error: Exception, debug: bool) -> int:
-    known = _known(error)
-    if debug:
+def _fail(error: Exception, app: App, arguments: Sequence[str]) -> int:
+    told = _known(error, arguments) or AlignAgentError(
+        f"unexpected {type(error).__name__}: {error}",
+        hint="" if app.debug else "this should not happen; --debug shows where it did",
+    )
+    if app.debug:
         traceback.print_exception(error)
-    if known is None:
-        report(
-            AlignAgentError(
-                f"unexpected {type(error).__name__}: {error}",
-                hint="" if debug else "this should not happen; --debug shows where it did",
-            )
-        )
-        return 1
-    report(known)
-    return known.exit_code
+    report(told)
+    # A command line that cannot be read may have ended before its --json was.
+    if app.json or (isinstance(told, UsageError) and "--json" in arguments):
+        fail_json(told, told.exit_code)
+    return told.exit_code
 
 
-def _known(error: Exception) -> AlignAgentError | None:
+def _known(error: Exception, arguments: Sequence[str] = ()) -> AlignAgentError | None:
     """The error as one of ours, if it is one that a user can do something about."""
     if isinstance(error, AlignAgentError):
         return error
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
-        path = context.command_path if context else "align-agent"
+        path = context.command_path if context else _meant(arguments)
         return UsageError(error.format_message(), hint=f"`{path} --help` shows what it takes")
     if isinstance(error, ModuleNotFoundError) and error.name:
         return _missing(error.name.partition(".")[0])
@@ -129,6 +130,20 @@ def _of_system(error: OSError) -> AlignAgentError:
     return AlignAgentError(
         f"{os.fsdecode(error.filename)}: {error.strerror}", hint=_SYSTEM_HINTS.get(error.errno, "")
     )
+
+
+def _meant(arguments: Sequence[str]) -> str:
+    """The command that was typed, for an error that names none: an option without its value."""
+    path: list[str] = ["align-agent"]
+    group: click.Command = root
+    for word in arguments:
+        if not isinstance(group, click.Group):
+            break
+        found = group.get_command(click.Context(group), word)
+        if found is not None:
+            path.append(word)
+            group = found
+    return " ".join(path)
 
 
 def _missing(module: str) -> AlignAgentError | None:

@@ -11,7 +11,7 @@ import click
 from align_agent.adapters.working import standing
 from align_agent.checkup import losses
 from align_agent.cli.app import App, common
-from align_agent.cli.output import emit, paint, pairs, say, warn, when
+from align_agent.cli.output import counted, emit, paint, pairs, say, warn, when
 from align_agent.records import version_label
 from align_agent.store.lost import refuse_lost
 
@@ -142,9 +142,8 @@ def _show(data: dict[str, Any]) -> None:
     )
     _warn_of_forgotten(data["forgotten"], champion["version"])
     if data["to_review"]:
-        say(
-            f"{data['to_review']} opinions wait for your look: `align-agent feedback list --review`"
-        )
+        waiting = counted(data["to_review"], "opinion")
+        say(f"{waiting} to look at: `align-agent feedback list --review`")
     if data["losses"]:
         warn(f"something went wrong: {_counted(data['losses'])} (`align-agent doctor`)")
     if data["arrivals"]["alarm"]:
@@ -175,7 +174,7 @@ def _told(night: dict[str, Any] | None) -> str:
 def _told_live(live: dict[str, Any]) -> str:
     if not live["steps"]:
         return "no step since the champion" if live["on"] else "off"
-    steps = "1 step" if live["steps"] == 1 else f"{live['steps']} steps"
+    steps = counted(live["steps"], "step")
     if not live["on"]:
         return f"off; {steps} are kept and do not answer (learn.live)"
     return f"{steps} beyond the champion, the last {when(live['at'])}; /undo takes it back"
@@ -183,8 +182,14 @@ def _told_live(live: dict[str, Any]) -> str:
 
 def _counted(counts: dict[str, Any]) -> str:
     return (
-        ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items()) or "none"
+        ", ".join(f"{number} {_named(name, number)}" for name, number in counts.items()) or "none"
     )
+
+
+def _named(name: str, number: int) -> str:
+    """A counter's name, such as "serving fallbacks"; of one without its plural."""
+    words = name.replace("_", " ")
+    return words.removesuffix("s") if number == 1 and words.endswith("s") else words
 
 
 def _sizes(disk: dict[str, int]) -> str:

@@ -9,7 +9,7 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import emit, pairs, say
+from align_agent.cli.output import counted, emit, pairs, say
 from align_agent.errors import StoreCorrupt, StoreError, UsageError
 
 
@@ -47,7 +47,7 @@ def check(app: App) -> None:
                 ("sound", "yes" if data["ok"] else "no: " + "; ".join(problems)),
                 ("size", f"{data['bytes'] / 1e6:.1f} MB"),
                 ("schema", data["schema"]),
-                ("turns", f"{data['turns']} in {data['conversations']} conversations"),
+                ("turns", f"{data['turns']} in {counted(data['conversations'], 'conversation')}"),
             ]
         )
 
@@ -87,7 +87,7 @@ def reindex(app: App) -> None:
     with app.store() as store, store.transaction():
         store.rebuild_search()
         turns = store.turns.count()
-    emit({"turns": turns}, app.json, lambda: say(f"{turns} turns can be searched again"))
+    emit({"turns": turns}, app.json, lambda: say(f"{counted(turns, 'turn')} can be searched again"))
 
 
 @command.command("path")

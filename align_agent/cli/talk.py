@@ -15,7 +15,7 @@ import click
 from align_agent.agent import commands
 from align_agent.agent.commands import Reply
 from align_agent.cli.app import App
-from align_agent.cli.output import note, paint, printable, say, warn
+from align_agent.cli.output import counted, note, paint, printable, say, warn
 from align_agent.records import version_label
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ class Talk:
         trace: TracebackType | None,
     ) -> None:
         self._close()
+
+    def is_new(self) -> bool:
+        """Whether nothing was said in this conversation yet."""
+        with self.app.store(read_only=True) as store:
+            return not store.turns.list(limit=1, conversation=self._session.conversation_id)
 
     def greeting(self) -> str:
         with self.app.registry() as (_, registry):
@@ -154,7 +159,7 @@ class Talk:
         stats = self._session.recorder.stats
         lost = stats["dropped"] + stats["failed"]
         if lost:
-            warn(f"{lost} turns could not be stored; `align-agent doctor` may say why")
+            warn(f"{counted(lost, 'turn')} could not be stored; `align-agent doctor` may say why")
 
     def _tell(self, text: str) -> None:
         if not self.app.json:

@@ -11,9 +11,9 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import emit, note, pairs, say, table, warn, when
+from align_agent.cli.output import counted, emit, note, pairs, say, table, warn, when
 from align_agent.errors import InputError, UsageError
-from align_agent.records import version_label
+from align_agent.records import IMPORT
 
 if TYPE_CHECKING:
     from align_agent.records import Feedback, Turn
@@ -54,7 +54,7 @@ def list_(app: App, limit: int, offset: int, conversation: str, search: str, mai
                 (
                     turn.id[:12],
                     when(turn.created_at),
-                    version_label(turn.version),
+                    turn.answered_by,
                     row["feedback"],
                     turn.user_text[:400],
                     turn.answer[:400],
@@ -75,6 +75,7 @@ def _summary(turn: Turn, opinions: list[Feedback]) -> dict[str, Any]:
         "created_at": turn.created_at,
         "channel": turn.channel,
         "version": turn.version,
+        "answered_by": turn.answered_by,
         "main": turn.main,
         "excluded": turn.excluded,
         "feedback": _mood(turn, opinions),
@@ -115,7 +116,7 @@ def show_turn(app: App, turn_id: str) -> None:
                 ("turn", turn.id + ("  (excluded)" if turn.excluded else "")),
                 ("conversation", f"{turn.conversation_id}, turn {turn.position + 1}"),
                 ("when", when(turn.created_at)),
-                ("model", f"{turn.base or 'unknown base'}, {version_label(turn.version)}"),
+                ("answered by", _by(turn)),
                 ("you", turn.user_text),
                 ("answer", turn.answer or "(none)"),
                 *[
@@ -144,6 +145,12 @@ def show_turn(app: App, turn_id: str) -> None:
         )
 
     emit(data, app.json, show)
+
+
+def _by(turn: Turn) -> str:
+    if turn.channel.startswith(IMPORT):
+        return f"{turn.base or 'a model elsewhere'} ({turn.channel})"
+    return f"{turn.base or 'unknown base'}, {turn.answered_by}"
 
 
 def _turn_dict(turn: Turn) -> dict[str, Any]:
@@ -217,11 +224,14 @@ def import_(app: App, file: Path, kind: str, dry_run: bool) -> None:
     result = _import(app, file, kind, dry_run)
     emit(result, app.json, lambda: _show_import(result))
     if result["problems"]:
-        for problem in result["problems"][:_SHOWN_PROBLEMS]:
-            warn(f"{problem['message']} ({problem['hint']})")
+        shown = result["problems"][:_SHOWN_PROBLEMS]
+        for problem in shown:
+            warn(problem["message"])
         more = len(result["problems"]) - _SHOWN_PROBLEMS
         if more > 0:
-            warn(f"and {more} more chats that cannot be used; --json lists them")
+            warn(f"and {counted(more, 'more chat')} that cannot be used; --json lists them")
+        for hint in dict.fromkeys(problem["hint"] for problem in shown if problem["hint"]):
+            note(f"hint: {hint}")
     if not dry_run:
         note("`align-agent distill plan` shows what can be learned from them")
 
@@ -281,9 +291,11 @@ def _all_of_kind(file: Path, kind: str) -> None:
 
 def _show_import(result: dict[str, Any]) -> None:
     verb = "would add" if result["dry_run"] else "added"
-    say(f"{result['chats']} chats: {verb} {result['added']} turns, {result['known']} known before")
-    if result["left_out"]:
-        say(f"{result['left_out']} sessions left out: they were recorded as they happened")
+    added = f"{verb} {counted(result['added'], 'turn')}, {result['known']} known before"
+    say(f"{counted(result['chats'], 'chat')}: {added}")
+    if left := result["left_out"]:
+        how = "it was recorded as it" if left == 1 else "they were recorded as they"
+        say(f"{counted(left, 'session')} left out: {how} happened")
     for title, counts in (("follow-ups", result["feedback"]), ("redacted", result["redacted"])):
         if counts:
             told = ", ".join(f"{number} {name}" for name, number in counts.items())

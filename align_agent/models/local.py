@@ -364,6 +364,8 @@ def _read(folder: Path, dtype: str, device: torch.device) -> tuple[Any, Any]:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # the caller draws its own
+    # It warns of every text longer than the context; what is too long is cut or refused here.
+    logging.get_logger("transformers.tokenization_utils_base").setLevel(logging.ERROR)
     computed = _dtype(dtype, device)
     packed = in_four_bits(computed, device) if dtype == NF4 else {}
     try:

@@ -52,7 +52,7 @@ def select(night: Night) -> dict[str, Any] | End:
     facts = {continual.START: start.version, continual.WARM_NIGHTS: start.nights}
     night.update(config={**night.run.config, **facts})
     if start.why:
-        night.progress.say(f"starting {start.why}" if start.version else start.why)
+        night.progress.say(f"starting {'' if start.version else 'from the base: '}{start.why}")
     problem = plan.too_little(chosen, night.config.distill.min_turns)
     if problem:
         return End("skipped", problem)
@@ -134,7 +134,7 @@ def draft_passes(settings: DistillConfig, lessons: int) -> int:
 def _taught(night: Night, lessons: list[Example]) -> list[Example]:
     """The lessons with answers of the base that sees the hindsight."""
     prompts = {lesson.turn_id: lesson.prompt for lesson in lessons}
-    night.progress.phase("draft", len(lessons))
+    night.progress.phase("draft: answers", len(lessons))
     asked = [replace(lesson, prompt=teacher_prompt(lesson)) for lesson in lessons]
     answered = _by_base(night, asked, lambda done, _: night.progress.step(done))
     return [replace(example, prompt=prompts[example.turn_id]) for example in answered]
@@ -236,7 +236,8 @@ def _train(
 ) -> tuple[Path, TrainResult]:
     from align_agent.distill.crew import train_together
 
-    night.progress.phase(phase)
+    name = "draft: training" if phase == "draft" else phase
+    night.progress.phase(name)
     workshop = night.folder.fresh_workshop()
 
     begun = False
@@ -244,7 +245,7 @@ def _train(
     def on_step(step: int, steps: int, figures: dict[str, float]) -> None:
         nonlocal begun
         if not begun:
-            night.progress.phase(phase, steps)
+            night.progress.phase(name, steps)
             begun = True
         night.progress.step(step, f"loss {figures['loss']:.3f}")
         if phase == "train":

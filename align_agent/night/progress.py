@@ -18,7 +18,8 @@ _QUIET_S = 10.0  # a plain log gets a line about a phase's progress at most this
 
 
 class Progress(Protocol):
-    """What a night calls. `phase` begins one (`total` steps when known), `step` reports within."""
+    """What a night calls. `phase` begins one (`total` steps when known; with 0 nothing is shown),
+    or says the total of the one that has begun; `step` reports within."""
 
     def __enter__(self) -> Progress: ...
     def __exit__(
@@ -58,6 +59,7 @@ class Plain:
         self._stream = stream
         self._name = ""
         self._total: int | None = None
+        self._done = 0
         self._told = 0.0
 
     def __enter__(self) -> Plain:
@@ -67,10 +69,15 @@ class Plain:
         return None
 
     def phase(self, name: str, total: int | None = None) -> None:
-        self._name, self._total, self._told = name, total, time.monotonic()
-        self.say(f"night: {name}")
+        known = name == self._name  # its steps are counted only now
+        self._name, self._total, self._told, self._done = name, total, time.monotonic(), 0
+        if total != 0 and not known:
+            self.say(f"night: {name}")
 
     def step(self, done: int, note: str = "") -> None:
+        if done == self._done:
+            return
+        self._done = done
         if time.monotonic() - self._told >= _QUIET_S or done == self._total:
             self._told = time.monotonic()
             of = f" of {self._total}" if self._total else ""
@@ -87,6 +94,7 @@ class Bars:
         self._stream = stream
         self._bars: RichProgress | None = None
         self._task: TaskID | None = None
+        self._name = ""
 
     def __enter__(self) -> Bars:
         from rich.console import Console
@@ -94,7 +102,7 @@ class Bars:
         from rich.progress import TimeElapsedColumn as Elapsed
 
         self._bars = Progress(
-            TextColumn("{task.description:<10}"),
+            TextColumn("{task.description:<15}"),
             BarColumn(),
             MofNCompleteColumn(),
             Elapsed(),
@@ -111,9 +119,14 @@ class Bars:
             self._bars.stop()
 
     def phase(self, name: str, total: int | None = None) -> None:
-        if self._bars is not None:
-            self._finish()
-            self._task = self._bars.add_task(name, total=total, note="")
+        if self._bars is None:
+            return
+        if name == self._name and self._task is not None:  # its steps are counted only now
+            self._bars.update(self._task, total=total)
+            return
+        self._finish()
+        self._name = name
+        self._task = None if total == 0 else self._bars.add_task(name, total=total, note="")
 
     def step(self, done: int, note: str = "") -> None:
         if self._bars is not None and self._task is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from align_agent.records import IMPORT, IMPORTED
 from align_agent.store.base import Nouns
 from align_agent.store.connection import Row
 from align_agent.store.search import matching
@@ -23,11 +24,12 @@ class Looks(Nouns):
     def counts(self, search: str = "", rule: str = "") -> list[Row]:
         """mood, version, channel, excluded and number of the turns that have these in common."""
         within, parameters = _within(search, rule)
-        return self.connection.rows(
+        rows = self.connection.rows(
             f"select {', '.join(FACETS)}, count(*) as number from turns "  # noqa: S608
             f"where main = 1{within} group by {', '.join(FACETS)}",
             parameters,
         )
+        return [_answered(row) for row in rows]
 
     def turns(
         self,
@@ -41,17 +43,21 @@ class Looks(Nouns):
         """Turns, the newest first; `before` is (created_at, number) of the last one seen."""
         within, parameters = _within(search, rule)
         for name, value in (filters or {}).items():
-            if name in FACETS:
+            if name == "version":  # those from elsewhere were answered by none of ours
+                within += f" and channel {'' if value == IMPORTED else 'not '}like ?"
+                parameters.append(f"{IMPORT}%")
+            if name in FACETS and (name, value) != ("version", IMPORTED):
                 within += f" and {name} = ?"
                 parameters.append(value)
         if before is not None:
             within += " and (created_at, number) < (?, ?)"
             parameters += before
-        return self.connection.rows(
+        rows = self.connection.rows(
             f"select {_SHOWN}, mood from turns where main = 1{within} "  # noqa: S608
             "order by created_at desc, number desc limit ?",
             [*parameters, limit],
         )
+        return [_answered(row) for row in rows]
 
     def conversation(self, conversation_id: str, start: int, limit: int) -> list[Row]:
         """id, position and main of a conversation's turns from a position on, in order."""
@@ -64,11 +70,12 @@ class Looks(Nouns):
     def named(self, turn_ids: list[str]) -> list[Row]:
         """The turns with these ids that are there, the newest first."""
         marks = ", ".join("?" * len(turn_ids))
-        return self.connection.rows(
+        rows = self.connection.rows(
             f"select {_SHOWN}, mood from turns where id in ({marks}) "  # noqa: S608
             "order by created_at desc, number desc",
             turn_ids,
         )
+        return [_answered(row) for row in rows]
 
     def uses(self, run_id: str) -> list[Row]:
         """use, reason and number of the turns that a night looked at."""
@@ -202,6 +209,11 @@ class Looks(Nouns):
             ") t join rule_turns u on u.turn_id = t.id group by u.rule_id, t.day",
             [since],
         )
+
+
+def _answered(row: Row) -> Row:
+    """The row with no version of ours where another program's model answered."""
+    return {**row, "version": IMPORTED} if row["channel"].startswith(IMPORT) else row
 
 
 def _within(search: str, rule: str) -> tuple[str, list[Any]]:

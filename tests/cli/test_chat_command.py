@@ -70,6 +70,50 @@ def test_a_message_is_echoed_in_one_line_that_cannot_drive_the_terminal(
     assert "\x1b" not in told and "\x07" not in told
 
 
+def test_a_bad_line_does_not_end_a_piped_conversation(
+    cli: Cli, talking: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("/nope\nHello.\n"))
+    result = cli("chat", code=2)
+    assert "there is no command /nope" in result.err
+    assert [row["user"] for row in cli("turns", "--json").json] == ["Hello."]
+
+
+def test_the_json_of_a_chat_holds_what_was_answered_around_an_error(
+    cli: Cli, talking: Home
+) -> None:
+    log = cli("chat", "-m", "Hello.", "-m", "/nope", "-m", "Thanks!", "--json", code=2).json
+    assert [row.get("user") for row in log] == ["Hello.", "/nope", "Thanks!"]
+    assert log[0]["turn"] and "/nope" in log[1]["error"] and log[2]["turn"]
+
+
+def test_a_conversation_that_is_not_there_is_said_to_be_new(cli: Cli, talking: Home) -> None:
+    assert "no conversation `nope` yet" in cli("chat", "--conversation", "nope", "-m", "/help").err
+    cli("chat", "--conversation", "nope", "-m", "Hello.")
+    assert "yet" not in cli("chat", "--conversation", "nope", "-m", "/help").err
+
+
+def test_an_option_without_its_value_points_at_the_help_of_its_command(cli: Cli) -> None:
+    assert "`align-agent chat --help`" in cli("chat", "-m", code=2).err
+
+
+def test_the_first_interrupt_at_the_prompt_drops_the_line_and_the_second_leaves(
+    cli: Cli, talking: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Typed(""))
+    typed: list[str | type[BaseException]] = [KeyboardInterrupt, "/help", KeyboardInterrupt]
+
+    def read(_: str) -> str:
+        said = typed.pop(0) if typed else KeyboardInterrupt
+        if isinstance(said, str):
+            return said
+        raise said
+
+    monkeypatch.setattr("builtins.input", read)
+    result = cli("chat", code=130)
+    assert result.err.count("(Ctrl-D leaves)") == 2 and "/rate" in result.out
+
+
 def test_an_answer_can_be_rated_in_the_chat(cli: Cli, talking: Home) -> None:
     log = cli("chat", "-m", "What is 2 plus 3?", "-m", "/rate down too long", "--json").json
     assert log[1] == {

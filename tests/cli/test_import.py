@@ -77,6 +77,22 @@ def test_a_chat_without_a_user_is_told_and_the_others_come_in(
     assert "line 1" in result.err
 
 
+def test_a_hint_that_many_bad_chats_share_is_told_once(cli: Cli, home: Home, chats: Path) -> None:
+    lonely = json.dumps({"messages": [{"role": "assistant", "content": "Hello?"}]})
+    chats.write_text(f"{lonely}\n{lonely}\n{json.dumps(CHAT)}\n")
+    result = cli("turns", "import", str(chats))
+    assert "1 chat: added 2 turns" in result.out
+    assert "line 1" in result.err and "line 2" in result.err and result.err.count("hint:") == 1
+
+
+def test_imported_turns_are_not_said_to_be_the_bases(cli: Cli, home: Home, chats: Path) -> None:
+    cli("turns", "import", str(chats))
+    rows = cli("turns", "--json").json
+    assert {row["answered_by"] for row in rows} == {"imported"}
+    assert "imported" in cli("turns").out
+    assert "a model elsewhere (import:openai)" in cli("turns", "show", rows[-1]["id"]).out
+
+
 def test_a_file_without_any_usable_chat_is_an_error(cli: Cli, home: Home, tmp_path: Path) -> None:
     path = tmp_path / "chats.jsonl"
     path.write_text('{"messages": []}\nnot json\n')

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -238,3 +239,20 @@ def test_a_home_on_a_disk_that_can_only_be_read_is_looked_at(cli: Cli, small_dis
     cli("--home", home, "init")
     only_read(small_disk)
     assert cli("--home", home, "status", "--json").json["turns"]["total"] == 0
+
+
+def test_with_json_what_failed_is_told_on_standard_output_too(cli: Cli, home: Home) -> None:
+    told = cli("runs", "show", "--json", code=2)
+    assert told.json.keys() == {"error", "hint", "exit_code"}
+    assert told.json["exit_code"] == 2 and "no align-agent home" in told.json["error"]
+    assert cli("turns", "--nonsense", "--json", code=2).json["exit_code"] == 2
+
+
+def test_with_json_standard_output_is_one_value_also_where_a_command_ends_in_an_error(
+    cli: Cli, lived: Home
+) -> None:
+    with sqlite3.connect(lived.database) as raw:
+        raw.execute("PRAGMA foreign_keys = OFF")
+        raw.execute("UPDATE feedback SET turn_id = 'gone'")
+    raw.close()
+    assert cli("store", "check", "--json", code=1).json["ok"] is False

@@ -92,6 +92,16 @@ def test_the_architecture_lists_the_phases_of_a_night_in_their_order() -> None:
     assert rows == list(PHASES)
 
 
+def test_the_picture_of_the_rooms_shows_their_order() -> None:
+    from test_imports import LEVELS
+
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    picture = (
+        text.partition("Rooms and their order")[2].partition("```text\n")[2].partition("```")[0]
+    )
+    assert [set(line.split()) for line in picture.splitlines()] == [*map(set, reversed(LEVELS))]
+
+
 def test_the_architecture_lists_the_rooms() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rooms = {path.parent.name for path in (ROOT / "align_agent").glob("*/__init__.py")}

@@ -57,3 +57,20 @@ def test_bars_stop_after_an_error():
 def test_silence_prints_nothing(capsys):
     night(Silent())
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_phase_with_nothing_to_do_is_not_shown():
+    plain, bars = io.StringIO(), Terminal()
+    for progress in (Plain(plain), Bars(bars)):
+        with progress:
+            progress.phase("detect", 0)
+            progress.phase("train", 1)
+            progress.step(1)
+    for text in (plain.getvalue(), bars.getvalue()):
+        assert "detect" not in text and "train" in text
+
+
+def test_a_phase_whose_steps_are_counted_late_is_one_phase():
+    plain = io.StringIO()
+    night(Plain(plain))
+    assert plain.getvalue().count("night: train\n") == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from align_agent.records import Feedback, Message, Turn
+from align_agent.records import BASE_VERSION, IMPORTED, Feedback, Message, Turn
 from align_agent.store import Store
 
 
@@ -72,6 +72,19 @@ def test_a_search_and_a_facet_narrow_together(tmp_path) -> None:
         add(store, user_text="green pears", version=2)
         found = store.looks.turns("red", filters={"version": 2})
         assert [row["user_text"] for row in found] == ["red pears"]
+
+
+def test_imported_turns_are_counted_apart_from_those_of_the_base(tmp_path) -> None:
+    with Store.open(tmp_path / "align.db") as store:
+        add(store, user_text="ours")
+        add(store, user_text="theirs", channel="import:openai")
+        assert {(r["version"], r["number"]) for r in store.looks.counts()} == {
+            (BASE_VERSION, 1),
+            (IMPORTED, 1),
+        }
+        for version, text in ((BASE_VERSION, "ours"), (IMPORTED, "theirs")):
+            found = store.looks.turns(filters={"version": version})
+            assert [(row["user_text"], row["version"]) for row in found] == [(text, version)]
 
 
 def test_days_count_conversations_where_they_began_and_faults_where_they_were(tmp_path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from align_agent.errors import InputError, NotFound
-from align_agent.records import Feedback, Turn, version_label
+from align_agent.records import IMPORTED, Feedback, Turn, version_label
 from align_agent.store.connection import Row
 from align_agent.store.looks import FACETS, MOST_HITS
 from align_agent.web.desk import Desk
@@ -68,7 +68,11 @@ def _filters(desk: Desk) -> dict[str, Any]:
     for name in ("mood", "channel"):
         if text := desk.text(name):
             found[name] = "" if (name, text) == ("mood", "none") else text
+    if desk.text("version") == version_label(IMPORTED):
+        found["version"] = IMPORTED
     for name in ("version", "excluded"):
+        if name in found:
+            continue
         number = desk.number(name)
         if number is not None:
             found[name] = number
@@ -144,6 +148,8 @@ def _said(name: str, value: Any) -> str:
 
 
 def _written(name: str, value: Any) -> str:
+    if (name, value) == ("version", IMPORTED):
+        return version_label(IMPORTED)
     return "none" if (name, value) == ("mood", "") else str(value)
 
 
@@ -194,7 +200,7 @@ def _turn(desk: Desk, turn: Turn) -> dict[str, Any]:
         "at": turn.created_at,
         "user": turn.user_text,
         "answer": turn.answer,
-        "version": version_label(turn.version),
+        "version": turn.answered_by,
         "base": turn.base,
         "main": turn.main,
         "excluded": turn.excluded,
