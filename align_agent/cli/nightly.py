@@ -69,7 +69,7 @@ def show_night(run: Run, data: dict[str, Any], details: bool) -> None:
         _title("Why")
     for reason in told:
         prose(reason, "  ", "- ")
-    _show_learned(data)
+    _show_learned(run, data)
     _show_pairs(data["samples"], details)
     if details:
         _show_figures(run, data)
@@ -84,13 +84,15 @@ def _title(text: str) -> None:
     say(paint(text, bold=True))
 
 
-def _show_learned(data: dict[str, Any]) -> None:
-    from align_agent.night.told import USES
-
+def _show_learned(run: Run, data: dict[str, Any]) -> None:
     uses: dict[str, int] = {}
     for turn in data["turns"]:
         uses[turn["use"]] = uses.get(turn["use"], 0) + 1
     if not uses:
+        return
+    if run.candidate is None:
+        _title("What it looked at")
+        prose(_used({"to learn from" if use == "train" else use: n for use, n in uses.items()}))
         return
     _title("What it learned")
     for rule in data["rules"]:
@@ -100,8 +102,16 @@ def _show_learned(data: dict[str, Any]) -> None:
     more = f" and {len(said) - _SAID} more" if len(said) > _SAID else ""
     if said:
         prose(f"from what you said: {quotes}{more}")
-    told = [f"{uses.pop(use)} {means}" for use, means in USES.items() if use in uses]
-    prose(f"turns: {', '.join(told + [f'{number} {use}' for use, number in uses.items()])}")
+    prose(_used(uses))
+
+
+def _used(uses: dict[str, int]) -> str:
+    """What became of the turns, such as "turns: 4 learned from, 2 kept aside for the gate"."""
+    from align_agent.night.told import USES
+
+    places = [*USES, *uses]
+    told = [f"{uses[use]} {USES.get(use, use)}" for use in sorted(uses, key=places.index)]
+    return f"turns: {', '.join(told)}"
 
 
 def _show_pairs(samples: list[dict[str, Any]], details: bool) -> None:

@@ -10,6 +10,7 @@ import pytest
 from cli_helpers import Cli
 
 from align_agent.paths import Home
+from align_agent.records import Run
 from align_agent.store import Store
 
 
@@ -191,6 +192,15 @@ def test_a_run_shows_each_gate_with_its_intervals(cli: Cli, lived: Home) -> None
     assert "FAILED: ability" in out and "-0.340 to -0.160" in out
     short = cli("runs", "show").out
     assert "It lost 25 points." in short and "-0.340" not in short and "--details" in short
+
+
+def test_a_night_that_made_nothing_is_not_said_to_have_learned(cli: Cli, lived: Home) -> None:
+    with Store.open(lived.database) as store:
+        turn = store.turns.list()[0]
+        store.runs.create(Run("run-3", "skipped", reason="nothing new"))
+        store.runs.add_turns("run-3", [(turn.id, "train", "corrected")])
+    out = cli("runs", "show").out
+    assert "1 to learn from" in out and "learned from" not in out and "Nothing new." in out
 
 
 def test_showing_the_latest_run_before_any_night_says_how_to_start_one(
