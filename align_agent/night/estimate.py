@@ -1,7 +1,9 @@
 """How long the next night will take, from a probe on this machine: a few answers, a few steps.
 
-The counts follow the phases; what one answer and one example cost is measured with the real code on
-the real turns. Writes nothing that lasts.
+The counts follow the phases, and the night's clock ends them as it will at night; what one answer
+and one example cost is measured with the real code on the real turns. Follow-ups that wait to be
+measured are not counted: which they are is only known once they were read. Writes nothing that
+lasts.
 """
 
 from __future__ import annotations

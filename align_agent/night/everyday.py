@@ -73,5 +73,5 @@ def too_few(config: Config, lessons: int, anchors: int) -> str:
         return ""
     return (
         f"{anchors} anchors stand beside {lessons} lessons, where distill.anchors: "
-        f"{config.distill.anchors:g} asks for {asked}: there are no more everyday prompts"
+        f"{config.distill.anchors:g} asks for {asked}: there are too few different everyday prompts"
     )
