@@ -47,6 +47,8 @@ def list_(app: App, base: str) -> None:
         rows = [_row(facts_of(store, adapter.version)) for adapter in adapters]
 
     def show() -> None:
+        from align_agent.gate.told import VERDICTS
+
         if not rows:
             note("no adapters yet: the base model answers")
         table(
@@ -59,12 +61,13 @@ def list_(app: App, base: str) -> None:
                     version_label(row["parent"]),
                     row["turns"],
                     len(row["rules"]),
-                    row["verdict"],
+                    VERDICTS[row["verdict"]],
                     "deleted" if row["deleted"] else f"{row['size_bytes'] / 1e6:.2f} MB",
-                    "; ".join([*_marks(row), *row["reasons"]]),
+                    "; ".join([*_marks(row), *row["reasons"][:1]]),
                 )
                 for row in rows
             ],
+            spare=("size", "rules", "turns", "from"),
         )
         if rows and BASE_VERSION in names:
             say(f"base is {', '.join(names[BASE_VERSION])}")
@@ -144,6 +147,8 @@ def show_one(app: App, version: str) -> None:
 
 
 def _show(data: dict[str, Any]) -> None:
+    from align_agent.gate.told import VERDICTS
+
     adapter: Adapter | None = data["adapter"]
     rows: list[tuple[str, object]] = [
         ("version", data["label"]),
@@ -154,8 +159,8 @@ def _show(data: dict[str, Any]) -> None:
             ("base", adapter.base),
             ("made", f"{when(adapter.created_at)} by {adapter.run_id or 'an import'}"),
             ("from", version_label(adapter.parent)),
-            ("verdict", adapter.verdict),
-            ("reasons", "\n".join(adapter.reasons) or "(none given)"),
+            ("verdict", VERDICTS[adapter.verdict]),
+            ("reasons", "\n".join(f"- {why}" for why in adapter.reasons) or "(none given)"),
             ("rank", adapter.rank),
             ("size", f"{adapter.size_bytes / 1e6:.2f} MB"),
             ("marks", ", ".join(_marks(plain(adapter))) or "none"),

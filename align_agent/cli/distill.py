@@ -11,6 +11,14 @@ from align_agent.cli.groups import NounGroup
 from align_agent.cli.nightly import detailed
 from align_agent.cli.output import emit, note, pairs, plain, say, table
 
+# What the night would do with a turn.
+_PLANNED = {
+    "train": "learn from",
+    "heldout": "kept aside",
+    "anchor": "held in place",
+    "skip": "left out",
+}
+
 
 @click.group(cls=NounGroup, default="plan")
 @common
@@ -69,7 +77,12 @@ def _show(data: dict[str, Any], limit: int) -> None:
     table(
         ("turn", "use", "why", "you"),
         [
-            (turn["turn_id"][:12], turn["use"], turn["reason"], turn["text"][:200])
+            (
+                turn["turn_id"][:12],
+                _PLANNED.get(turn["use"], turn["use"]),
+                turn["reason"],
+                turn["text"][:200],
+            )
             for turn in data["turns"][:limit]
         ],
     )

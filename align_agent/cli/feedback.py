@@ -58,6 +58,7 @@ def list_(app: App, limit: int, polarity: str | None, review: bool) -> None:
                 )
                 for opinion in opinions
             ],
+            spare=("sure", "when"),
         )
 
         if any(opinion.review and not opinion.dismissed for opinion in opinions):

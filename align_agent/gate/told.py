@@ -9,6 +9,7 @@ from align_agent.gate.report import CONTESTANTS, GATES, TITLES, Judgement, Measu
 from align_agent.gate.verdict import COMPARISON
 
 SAYS = {"good": "better", "bad": "worse", "unsure": "not sure", "fine": "fine"}
+VERDICTS = {"promote": "passed", "review": "waits for your yes", "reject": "rejected"}
 # What a person asks first, also where all went well: are my wishes kept, is it as able, as brief,
 # does it keep secrets?
 _FIRST = ("rules", "correct", "length", "secrets")

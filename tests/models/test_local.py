@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import threading
 import warnings
@@ -20,6 +21,17 @@ PROMPTS = [
     [Message("user", f"What is {i} plus " + "thirty and " * (i % 5) + "one?")] for i in range(11)
 ]
 GREEDY = Sampling(max_new_tokens=30, temperature=0)
+
+
+class Telling(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self, told: list[str]) -> None:
+        super().__init__()
+        self.told = told
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append(record.getMessage())
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +56,21 @@ def ask(model: LocalModel, prompt: list[Message], sampling: Sampling, **more: An
     *_, last = model.stream(prompt, sampling=sampling, **more)
     assert isinstance(last, Generation)
     return last
+
+
+def test_a_long_text_is_read_without_a_warning_of_the_tokenizers_own(
+    model: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    logger = logging.getLogger("transformers.tokenization_utils_base")
+    handler = Telling(told)
+    logger.addHandler(handler)
+    monkeypatch.setattr(model.tokenizer, "model_max_length", 8)
+    try:
+        model.tokenizer("word " * 50)
+    finally:
+        logger.removeHandler(handler)
+    assert told == []
 
 
 def test_answers_in_a_batch_are_those_given_alone(model: LocalModel) -> None:
