@@ -136,7 +136,7 @@ def plan(home: Home) -> Plan:
     general = len(beside(config, chosen, lessons, own, seed=config.distill.seed)) if lessons else 0
     return Plan(
         ready=not problem,
-        reason=problem or f"{len(chosen.train)} turns to learn from",
+        reason=problem or f"{len(chosen.train)} turn{'s' * (len(chosen.train) != 1)} to learn from",
         start=f"{version_label(start.version)}{f': {start.why}' if start.why else ''}",
         train=lessons,
         heldout=len(chosen.heldout),
