@@ -5,7 +5,6 @@ Reads and validates them. What the model is told about them is decided in `sessi
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ from typing import Any
 import yaml
 
 from align_agent.errors import InputError
-
-log = logging.getLogger(__name__)
 
 FILE = "SKILL.md"
 MAX_BYTES = 256 * 1024
@@ -39,14 +36,6 @@ class Skill:
 
 class _UnusableError(ValueError):
     """Why a SKILL.md cannot be used."""
-
-
-def load_skills(folders: Sequence[Path]) -> list[Skill]:
-    """The skills in these folders, sorted by name. A bad one is logged and left out."""
-    skills, problems = read_skills(folders)
-    for problem in problems:
-        log.warning("a skill was left out: %s", problem)
-    return skills
 
 
 def read_skills(folders: Sequence[Path]) -> tuple[list[Skill], list[str]]:

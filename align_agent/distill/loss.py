@@ -56,44 +56,6 @@ class Formula:
             raise ValueError("beta must lie between 0 and 1")
 
 
-def distill_loss(
-    student_logits: torch.Tensor,
-    teacher_topk_logprobs: torch.Tensor,
-    teacher_topk_ids: torch.Tensor,
-    teacher_tail_logprob: torch.Tensor,
-    mask: torch.Tensor,
-    *,
-    kind: Kind = "reverse_kl",
-    token_clip: float | None = None,
-    sample_cap: float | None = None,
-    sampled_ids: torch.Tensor | None = None,
-    beta: float = 0.5,
-) -> tuple[torch.Tensor, dict[str, float]]:
-    """The batch's loss (a scalar with gradient) and figures about it (floats), from whole logits.
-
-    student_logits (B, T, V); teacher_topk_logprobs (B, T, K) and teacher_topk_ids (B, T, K), the
-    ids of one position distinct; teacher_tail_logprob (B, T), -inf where the K tokens are all;
-    mask (B, T) bool, True on tokens that count. `sampled_ids` (B, T) are the written tokens, for
-    the kind "sampled". All in nats, in fp32 (float64 logits stay so).
-
-    A token counts at most `token_clip`, a sample's mean at most `sample_cap`, in size: see `mean`.
-    `head.fused_losses` gives the same without ever holding (B, T, V).
-    """
-    formula = Formula(kind, beta, token_clip, sample_cap)
-    if kind in ("sampled", "grpo") and sampled_ids is None:
-        raise ValueError(f'the kind "{kind}" needs sampled_ids')
-    # Filler positions may hold anything, NaN too: leave them out before anything is computed.
-    owners = mask.nonzero()[:, 0]  # (N,)
-    ids = teacher_topk_ids[mask]  # (N, K)
-    student = bucket_logprobs(student_logits[mask], ids)  # (N, K + 1)
-    tail = teacher_tail_logprob[mask][:, None]
-    teacher = torch.cat([teacher_topk_logprobs[mask], tail], dim=-1).to(student.dtype)
-    written = None if sampled_ids is None else bucket_of(ids, sampled_ids[mask])
-    tokens = token_losses(formula, student, teacher, written)  # (N,)
-    loss = mean(formula, tokens, owners, mask.shape[0])
-    return loss, figures(formula, tokens.detach(), student.detach(), teacher)
-
-
 def token_losses(
     formula: Formula,
     student: torch.Tensor,
@@ -152,20 +114,6 @@ def mean(
     sums = tokens.new_zeros(samples).index_add(0, owners, tokens)
     per_sample = cap(sums / counts.clamp(min=1), formula.sample_cap)
     return per_sample.sum() / (counts > 0).sum()
-
-
-def group_advantages(rewards: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
-    """GRPO's advantage (N,) of each answer: its reward against those to the same question.
-
-    rewards (N,), groups (N,) the question of each. (reward - mean) / standard deviation; 0 where
-    all answers of a question have the same reward, an only answer too.
-    """
-    n = int(groups.max()) + 1 if len(groups) else 0
-    counts = torch.bincount(groups, minlength=n).clamp(min=1)
-    average = rewards.new_zeros(n).index_add(0, groups, rewards) / counts
-    centred = rewards - average[groups]
-    spread = (rewards.new_zeros(n).index_add(0, groups, centred**2) / counts).sqrt()[groups]
-    return torch.where(spread > 1e-6, centred / spread.clamp(min=1e-6), torch.zeros_like(centred))
 
 
 def bucket_of(ids: torch.Tensor, token: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from align_agent.agent.skills import load_skills, read_skills, skills_block
+from align_agent.agent.skills import read_skills, skills_block
 from align_agent.cli.root import root
 
 GOOD = "---\nname: {name}\ndescription: Use it for tea.\n---\n\n# Tea\n\nBoil water.\n"
@@ -26,7 +26,7 @@ def write(folder: Path, name: str, text: str | bytes) -> Path:
 
 def test_a_skill_is_read_whole(tmp_path: Path) -> None:
     path = write(tmp_path, "tea", GOOD.format(name="tea"))
-    (skill,) = load_skills([tmp_path])
+    (skill,) = read_skills([tmp_path])[0]
     assert (skill.name, skill.description) == ("tea", "Use it for tea.")
     assert (skill.body, skill.path) == ("# Tea\n\nBoil water.", path)
 
@@ -34,7 +34,7 @@ def test_a_skill_is_read_whole(tmp_path: Path) -> None:
 def test_skills_are_sorted_by_name_over_all_folders(tmp_path: Path) -> None:
     write(tmp_path / "a", "zebra", GOOD.format(name="zebra"))
     write(tmp_path / "b", "apple", GOOD.format(name="apple"))
-    skills = load_skills([tmp_path / "a", tmp_path / "b"])
+    skills = read_skills([tmp_path / "a", tmp_path / "b"])[0]
     assert [skill.name for skill in skills] == ["apple", "zebra"]
 
 

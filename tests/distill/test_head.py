@@ -17,7 +17,6 @@ from align_agent.distill.loss import (
     Formula,
     bucket_logprobs,
     bucket_of,
-    group_advantages,
     mean,
     token_losses,
 )
@@ -151,12 +150,6 @@ def test_grpo_is_its_formula_written_out() -> None:
     )
     found = fused_losses(hidden, weight, bias, target, Formula("grpo")).losses
     assert found.tolist() == pytest.approx(expected, rel=1e-12)
-
-
-def test_advantages_are_rewards_against_their_group() -> None:
-    rewards = torch.tensor([1.0, 0.0, 1.0, 1.0, 0.5])
-    found = group_advantages(rewards, torch.tensor([0, 0, 1, 1, 2]))
-    assert found.tolist() == pytest.approx([1, -1, 0, 0, 0])
 
 
 @pytest.mark.parametrize("exact", [False, True])

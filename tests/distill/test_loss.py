@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole import distill_loss
 
 from align_agent.distill.loss import (
     LOG_FLOOR,
     bucket_logprobs,
     cap,
-    distill_loss,
     divergence,
     teacher_table,
 )

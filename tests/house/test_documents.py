@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import align_agent
-from align_agent.agent.skills import load_skills
+from align_agent.agent.skills import read_skills
 from align_agent.config.distill import DistillConfig
 
 ROOT = Path(align_agent.__file__).parents[1]
@@ -64,7 +64,7 @@ def test_skills_have_valid_front_matter(path: Path) -> None:
 
 def test_the_agent_reads_every_skill_of_the_repository() -> None:
     assert {"align-status", "align-feedback", "align-rollback"} <= {p.parent.name for p in SKILLS}
-    read = load_skills([ROOT / "skills"])
+    read = read_skills([ROOT / "skills"])[0]
     assert {skill.name for skill in read} == {path.parent.name for path in SKILLS}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import random
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 # What a plain request leaves open is answered like this.
@@ -236,19 +235,3 @@ def _harmless(node: ast.AST) -> bool:
         if isinstance(inner, ast.comprehension) and not isinstance(inner.iter, ast.Call):
             return False
     return sum(isinstance(inner, ast.comprehension) for inner in ast.walk(node)) <= 1
-
-
-def task_of(source: str) -> CodeTask | None:
-    """The task that a function of the canonical form solves; None for any other code."""
-    wanted = " ".join(source.split())
-    return _BY_SOURCE.get(wanted)
-
-
-def _all_tasks() -> Sequence[CodeTask]:
-    tasks = [CodeTask()]
-    for axis, options in CHOICES.items():
-        tasks = [replace(t, **{axis: o}) for t in tasks for o in options]
-    return tasks
-
-
-_BY_SOURCE = {" ".join(t.source().split()): t for t in _all_tasks()}

@@ -181,18 +181,6 @@ def draw_two_step(rng: random.Random) -> Problem:
     return Problem("two_step", question, steps, total, thing, f"Start with {a} {box}")
 
 
-WORD_PROBLEMS: tuple[Callable[[random.Random], Problem], ...] = (
-    draw_sum,
-    draw_difference,
-    draw_product,
-    draw_two_step,
-)
-
-
-def draw_word_problem(rng: random.Random) -> Problem:
-    return rng.choice(WORD_PROBLEMS)(rng)
-
-
 def _slip(task: Problem, rng: random.Random) -> int:
     """A wrong result as pupils get it: the wrong operation, a lost carry, a miscount, a guess."""
     a, b = (int(n) for n in _NUMBER.findall(task.steps[0].equation)[:2])
