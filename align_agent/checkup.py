@@ -20,8 +20,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Literal
 
-from align_agent.errors import AlignAgentError
+from align_agent.errors import AlignAgentError, StoreError
 from align_agent.paths import Home
+from align_agent.records import version_label
 
 Status = Literal["ok", "warn", "fail"]
 PACKAGE = "align-agent"
@@ -55,7 +56,7 @@ class Finding:
 def examine(home: Home) -> list[Finding]:
     """Everything that the agent needs, in the order in which to mend it."""
     findings = [_python(), *_packages(), *_torch(), *_home(home), _disk(home), _config(home)]
-    return [*findings, _database(home), _weights(home), _sandbox()]
+    return [*findings, _database(home), *_champion(home), _weights(home), _sandbox()]
 
 
 def _python() -> Finding:
@@ -223,6 +224,26 @@ def _database(home: Home) -> Finding:
         told = ", ".join(f"{name}: {count}" for name, count in lost.items())
         return Finding("database", "warn", f"sound, but {told}", f"see {home.logs}")
     return Finding("database", "ok", str(home.database))
+
+
+def _champion(home: Home) -> Iterator[Finding]:
+    """The files of the version that should answer; another one does where they are damaged."""
+    from align_agent.adapters.registry import Registry
+    from align_agent.store import Store
+
+    if not home.database.exists():
+        return
+    try:
+        with Store.open(home.database, read_only=True) as store:
+            registry = Registry(store, home)
+            label = version_label(registry.champion())
+            registry.path(registry.champion())
+    except StoreError:  # told as the database's
+        return
+    except AlignAgentError as error:
+        yield Finding("serving", "warn", f"{error.message}; it does not answer", error.hint)
+    else:
+        yield Finding("serving", "ok", label)
 
 
 def _weights(home: Home) -> Finding:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from align_agent.adapters.registry import Registry
 from align_agent.config import Config, load_config, parse_window
+from align_agent.config.times import within
 from align_agent.errors import AlignAgentError, ConfigError, MissingDependency
 from align_agent.night.lock import NightLock
 from align_agent.paths import Home
-from align_agent.privacy.forget import resume as finish_forgetting
-from align_agent.privacy.retention import apply_retention
+from align_agent.privacy.ready import make_ready
 
 if TYPE_CHECKING:
     from align_agent.store import Store
@@ -78,7 +78,7 @@ def outlook(home: Home, config: Config, store: Store, registry: Registry) -> dic
     permission = may_run(moment, config, store, registry, NightLock(home.night_lock))
     reasons = list(permission.reasons)
     try:
-        due = next_fire(config, moment)
+        due = next_start(config, moment)
     except MissingDependency as error:
         due = None
         reasons.append(f"{error.message}: {error.hint}")
@@ -110,13 +110,25 @@ def inside_window(now: datetime, window: str) -> bool:
 
     The start belongs to the window, the end does not. Equal ends mean the whole day.
     """
-    start, end = parse_window(window)
-    moment = now.time().replace(tzinfo=None)
-    if start == end:
-        return True
-    if start < end:
-        return start <= moment < end
-    return moment >= start or moment < end
+    return within(now.time().replace(tzinfo=None), window)
+
+
+def opening(now: datetime, window: str) -> datetime:
+    """The first moment from `now` on that lies inside the window."""
+    if inside_window(now, window):
+        return now
+    start, _ = parse_window(window)
+    opens = now.replace(hour=start.hour, minute=start.minute, second=0, microsecond=0)
+    return opens if opens > now else opens + timedelta(days=1)
+
+
+def next_start(config: Config, now: datetime) -> datetime | None:
+    """When the next night can begin: what cron asks for waits for the window.
+
+    Raises as `next_fire`.
+    """
+    due = next_fire(config, now)
+    return None if due is None else opening(due, config.schedule.window)
 
 
 def idle_minutes(now: datetime, store: Store) -> float | None:
@@ -242,8 +254,7 @@ class Scheduler:
             if due is None or self._tries.get(due, 0) >= MAX_TRIES:
                 return None
             self._tries = {due: self._tries.get(due, 0) + 1}
-            finish_forgetting(self._home)
-            apply_retention(self._home, load_config(self._home.config).privacy)
+            make_ready(self._home, load_config(self._home.config).privacy)
             code = self._run()
             if code not in (0, 3) and not self._stopping.is_set():
                 self._report(f"the night of {due:%Y-%m-%d %H:%M} ended with exit code {code}")

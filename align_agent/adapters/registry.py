@@ -13,14 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from align_agent.adapters import files, working
+from align_agent.adapters import files, refusals, working
 from align_agent.errors import (
     AdapterDamaged,
     AdapterError,
     GateRefused,
     NotFound,
     PromotionHeld,
-    WrongBase,
 )
 from align_agent.paths import Home
 from align_agent.records import BASE_VERSION, Adapter, Alias, Verdict, version_label
@@ -33,6 +32,8 @@ log = logging.getLogger(__name__)
 HOLD = "promotion_hold"
 FALLBACK = "serving_fallback"
 FALLBACK_COUNTER = "serving_fallbacks"
+INSTEAD = "serving_instead"  # the version that answers while there is a fallback
+ROLLED_BACK = "rolled_back_from"
 ALIASES: tuple[Alias, ...] = ("champion", "previous", "candidate")
 
 
@@ -50,6 +51,16 @@ class Registry:
     def champion(self) -> int:
         """The version that serves; 0 (the base) before anything was promoted."""
         return self._store.adapters.alias("champion") or BASE_VERSION
+
+    def served(self) -> tuple[int, str]:
+        """The version that answers, and why that is not the champion: "" if it is.
+
+        As it was found when the last answer was asked for; reads no adapter's files.
+        """
+        told = self._store.state.get(FALLBACK)
+        if not told:
+            return self.champion(), ""
+        return int(self._store.state.get(INSTEAD) or BASE_VERSION), told
 
     def resolve(self, name: str | int) -> int:
         """The version that "champion", "previous", "candidate", "base", "v3" or "3" means.
@@ -98,7 +109,7 @@ class Registry:
                 hint="choose another version: `align-agent adapters list`",
             )
         if base_hash and adapter.base_hash and adapter.base_hash != base_hash:
-            raise _wrong_base(adapter, base)
+            raise refusals.wrong_base(adapter, base)
         folder = self.folder(version)
         self._verify(version, folder, adapter.manifest_sha256)
         return folder
@@ -290,9 +301,12 @@ class Registry:
     def rollback(self, *, why: str, who: str = "user") -> tuple[int, int]:
         """Swap `champion` and `previous`, and hold promotion. Returns (old, new).
 
-        Raises NotFound when nothing was ever promoted, AdapterDamaged when the version to go
-        back to cannot be used, GateRefused when it learned from what was forgotten since.
+        Raises NotFound when nothing was ever promoted, UsageError right after another rollback
+        (the way back would lead forward), AdapterDamaged when the version to go back to cannot be
+        used, GateRefused when it learned from what was forgotten since.
         """
+        if rolled_back := self.rolled_back():
+            raise refusals.rolled_back(rolled_back, self.champion())
         previous = self._store.adapters.alias("previous")
         if previous is None:
             raise NotFound(
@@ -300,7 +314,7 @@ class Registry:
                 hint="see `align-agent adapters list`",
             )
         if previous != BASE_VERSION and self._store.adapters.get(previous).tainted:
-            raise _tainted(previous)
+            raise refusals.tainted(previous)
         self._verified.pop(previous, None)
         try:
             self.path(previous)
@@ -312,10 +326,15 @@ class Registry:
             old = self.champion()
             self._move("champion", previous, why=why, who=who)
             self._move("previous", old, why=why, who=who)
+            self._store.state.set(ROLLED_BACK, version_label(old))
             message = f"rolled back from {version_label(old)} to {version_label(previous)}"
             self._store.state.set(HOLD, f"{message} ({why})" if why else message)
             self._store.events.add("rolled_back", f"{message}: {why}", old=old, new=previous)
         return old, previous
+
+    def rolled_back(self) -> str:
+        """The version that was rolled back from, "" once the names have moved since."""
+        return self._store.state.get(ROLLED_BACK)
 
     def hold(self, reason: str) -> None:
         """Let no night promote until `release`."""
@@ -443,8 +462,9 @@ class Registry:
         # One event per change, not per turn: a broken champion is asked for all day.
         with self._store.transaction():
             self._store.state.set(FALLBACK, message)
+            self._store.state.set(INSTEAD, str(chosen) if message else "")
             if message:
-                self._store.events.add("serving_fallback", message, serving=chosen)
+                self._store.events.add(FALLBACK, message, serving=chosen)
         if message:
             log.error(message)
 
@@ -457,7 +477,7 @@ class Registry:
                 "or insist with --force",
             )
         if adapter.tainted and not force:
-            raise _tainted(adapter.version)
+            raise refusals.tainted(adapter.version)
         if adapter.verdict == "review" and who != "user":
             raise GateRefused(
                 f"{adapter.label} waits for your review",
@@ -473,22 +493,8 @@ class Registry:
 
     def _move(self, alias: Alias, version: int | None, *, why: str, who: str) -> None:
         self._store.adapters.set_alias(alias, version, why=why, who=who)
+        if alias != "candidate":
+            self._store.state.set(ROLLED_BACK, "")
         if alias == "champion":
+            self._store.state.set(FALLBACK, "")  # said of the one before
             working.give_up(self._store, f"{version_label(version or BASE_VERSION)} serves now")
-
-
-def _wrong_base(adapter: Adapter, base: str) -> WrongBase:
-    named = f"`{base}`" if base and base != adapter.base else "a base whose weights differ"
-    return WrongBase(
-        f"adapter {adapter.label} was trained on `{adapter.base}`, but the configuration names "
-        f"{named}",
-        hint="set `model.base` in config.yaml back, or learn anew: `align-agent distill run`",
-    )
-
-
-def _tainted(version: int) -> GateRefused:
-    label = version_label(version)
-    return GateRefused(
-        f"{label} learned from what was forgotten since",
-        hint=f"`align-agent adapters promote base`, or insist: promote {label} --force",
-    )

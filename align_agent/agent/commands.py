@@ -6,31 +6,26 @@ Parsing is pure; `run` does the work and returns what to show. Prints nothing it
 from __future__ import annotations
 
 import difflib
-import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from align_agent.adapters import working
 from align_agent.adapters.registry import Registry
 from align_agent.capture.redact import clean, redact
 from align_agent.distill.hindsight import Shown
-from align_agent.errors import AlignAgentError, UsageError
+from align_agent.errors import UsageError
 from align_agent.explain import explain
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.shown import edit
 from align_agent.feedback.signals import rate
-from align_agent.paths import Home
-from align_agent.records import Run, version_label
+from align_agent.night.lock import as_it_is
+from align_agent.records import version_label
 from align_agent.store import Store
 
 if TYPE_CHECKING:
     from align_agent.agent.session import AgentSession
 
-NAMES = ("rate", "edit", "undo", "why", "rollback", "learn")
-
-Learn = Callable[[Home], Run]
+NAMES = ("rate", "edit", "undo", "why", "rollback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +63,8 @@ def parse(text: str, names: tuple[str, ...] = NAMES) -> Command | None:
     return Command(name.lower(), rest.strip())
 
 
-def run(command: Command, session: AgentSession, *, learn: Learn | None = None) -> Reply:
-    """Do a command in a session. `learn` runs a night; without it a subprocess does.
-
-    Raises UsageError, NotFound, AdapterDamaged, and what the night raises.
-    """
+def run(command: Command, session: AgentSession) -> Reply:
+    """Do a command in a session. Raises UsageError, NotFound, AdapterDamaged."""
     with Store.open(session.home.database) as store:
         if command.name == "rate":
             return _rate(command.rest, session, store)
@@ -89,39 +81,14 @@ def run(command: Command, session: AgentSession, *, learn: Learn | None = None) 
             profile = Profile(store, session.config)
             profile.sync_declared(session.config.preferences)
             explanation = explain(store, registry, profile)
+            last = as_it_is(explanation.last_run, session.home)
+            explanation = replace(explanation, last_run=last)
             reply = Reply(explanation.lines(), {"version": explanation.version})
             return _with_steps(session, store, registry, reply)
-        if command.name == "rollback":
-            old, new = registry.rollback(why="/rollback in a chat")
-            line = f"rolled back from {version_label(old)} to {version_label(new)}"
-            held = "promotion is held until `align-agent adapters release`"
-            return Reply([line, held], {"old": old, "new": new})
-    session.recorder.flush()
-    found = (learn or night_in_subprocess)(session.home)
-    reason = f": {found.reason}" if found.reason else ""
-    return Reply([f"{found.status}{reason}"], {"run": found.id, "status": found.status})
-
-
-def night_in_subprocess(home: Home) -> Run:
-    """Run a night in a process of its own, so that its memory is given back. Returns its run.
-
-    Raises AlignAgentError when the process ends without a run.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", "align_agent.night", "--home", str(home.root)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    with Store.open(home.database) as store:
-        found = store.runs.latest("night")
-    if found is None or (done.returncode and found.status == "running"):
-        said = done.stderr.strip().splitlines()
-        raise AlignAgentError(
-            f"the night ended with exit code {done.returncode}: {said[-1] if said else ''}",
-            hint="run `align-agent distill run` to see more",
-        )
-    return found
+        old, new = registry.rollback(why="/rollback in a chat")
+        line = f"rolled back from {version_label(old)} to {version_label(new)}"
+        held = "promotion is held until `align-agent adapters release`"
+        return Reply([line, held], {"old": old, "new": new})
 
 
 def _with_steps(session: AgentSession, store: Store, registry: Registry, reply: Reply) -> Reply:

@@ -12,7 +12,7 @@ from align_agent.cli.app import App, common, confirm, destructive
 from align_agent.cli.groups import NounGroup
 from align_agent.cli.nightly import detailed
 from align_agent.cli.output import emit, note, pairs, plain, say, table, when
-from align_agent.errors import UsageError
+from align_agent.errors import AdapterError, UsageError
 from align_agent.records import BASE_VERSION, version_label
 
 if TYPE_CHECKING:
@@ -44,7 +44,10 @@ def list_(app: App, base: str) -> None:
         adapters.sort(key=lambda adapter: adapter.version, reverse=True)
         names = _names(store)
         held = registry.held()
-        rows = [_row(facts_of(store, adapter.version)) for adapter in adapters]
+        rows = [
+            {**_row(facts_of(store, one.version)), "damaged": _damaged(registry, one, names)}
+            for one in adapters
+        ]
 
     def show() -> None:
         from align_agent.gate.told import VERDICTS
@@ -120,8 +123,20 @@ def _names(store: Store) -> dict[int, list[str]]:
     return names
 
 
+def _damaged(registry: Registry, adapter: Adapter, names: dict[int, list[str]]) -> str:
+    """What is wrong with the files of a version that serves or may be asked to, else ""."""
+    if adapter.deleted or adapter.version not in names:
+        return ""
+    try:
+        registry.path(adapter.version)
+    except AdapterError as error:
+        return error.message
+    return ""
+
+
 def _marks(row: dict[str, Any]) -> list[str]:
-    return [mark for mark in ("pinned", "tainted") if row[mark]]
+    damaged = [row["damaged"]] if row.get("damaged") else []
+    return [*damaged, *(mark for mark in ("pinned", "tainted") if row[mark])]
 
 
 @command.command("show")
@@ -214,6 +229,10 @@ def promote(app: App, version: str, why: str, force: bool) -> None:
     with app.registry() as (_, registry):
         number = registry.resolve(version)
         old, new = registry.promote(number, why=why, force=force)
+    if old == new:
+        told = f"{version_label(new)} serves already"
+        emit({"old": old, "new": new}, app.json, lambda: say(told))
+        return
     _moved_to(app, old, new, "promoted")
 
 
@@ -222,7 +241,10 @@ def promote(app: App, version: str, why: str, force: bool) -> None:
 @common
 @click.pass_obj
 def rollback(app: App, why: str) -> None:
-    """Go back to the previous version, and hold promotion so that no night undoes it."""
+    """Go back to the previous version, and hold promotion so that no night undoes it.
+
+    One step: a second rollback is refused. Any other version answers after `promote`.
+    """
     with app.registry() as (_, registry):
         old, new = registry.rollback(why=why)
     _moved_to(app, old, new, "rolled back")

@@ -6,7 +6,7 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import emit, say, table
+from align_agent.cli.output import emit, say, table, warn
 
 
 @click.group(cls=NounGroup, default="show")
@@ -49,16 +49,21 @@ def _value(value: object) -> str:
 @click.pass_obj
 def check(app: App) -> None:
     """Whether config.yaml can be used; the line and the cure if it cannot (exit code 2)."""
+    from align_agent.config.times import always_outside
     from align_agent.feedback.declared import load_checked
 
     path = app.home.config
-    load_checked(path)
+    schedule = load_checked(path).schedule
     where = str(path) if path.exists() else f"{path} does not exist: all defaults"
+    waits = always_outside(schedule.cron, schedule.window)
+    warnings = [waits] if waits else []
     emit(
-        {"ok": True, "path": str(path), "exists": path.exists()},
+        {"ok": True, "path": str(path), "exists": path.exists(), "warnings": warnings},
         app.json,
         lambda: say(f"ok: {where}"),
     )
+    for warning in warnings:
+        warn(warning)
 
 
 @command.command("example")

@@ -102,11 +102,8 @@ def run(app: App, fresh: bool, details: bool) -> None:
     """
     from align_agent.cli.nightly import night_data, night_with_progress, show_night
     from align_agent.night.run import exit_code
-    from align_agent.privacy.retention import apply_retention
 
-    apply_retention(app.require_home(), app.config.privacy)
-
-    done = night_with_progress(app.require_home(), resume=not fresh)
+    done = night_with_progress(app.require_home(), app.config.privacy, resume=not fresh)
     with app.store(read_only=True) as store:
         data = night_data(store, done)
     emit(done, app.json, lambda: show_night(done, data, details))

@@ -20,6 +20,7 @@ from align_agent.cli.output import (
 from align_agent.records import version_label
 
 if TYPE_CHECKING:
+    from align_agent.config import PrivacyConfig
     from align_agent.paths import Home
     from align_agent.records import Run
     from align_agent.store import Store
@@ -31,11 +32,15 @@ _SAID = 3  # complaints that are quoted
 detailed = click.option("--details", is_flag=True, help="Every figure, in tables.")
 
 
-def night_with_progress(home: Home, *, trigger: str = "manual", resume: bool = True) -> Run:
+def night_with_progress(
+    home: Home, privacy: PrivacyConfig, *, trigger: str = "manual", resume: bool = True
+) -> Run:
     """Run a night here and now, with bars on a terminal. Raises NightBusy, AlignAgentError."""
     from align_agent.night.progress import progress_for
     from align_agent.night.run import run_night
+    from align_agent.privacy.ready import make_ready
 
+    make_ready(home, privacy)
     with progress_for() as progress:
         return run_night(home, resume=resume, progress=progress, trigger=trigger)
 

@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -69,12 +70,16 @@ def root() -> None:
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code; never raises for what a user can cause."""
     app = App()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller (`>&-`), who wants none of it
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # An emoji must not end the program where the terminal cannot show it.
             stream.reconfigure(errors="replace")
     begin()
     arguments = list(sys.argv[1:] if args is None else args)
+    out = sys.stdout
     try:
         result = root.main(arguments, prog_name="align-agent", standalone_mode=False, obj=app)
         sys.stdout.flush()
@@ -86,6 +91,11 @@ def run(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader (`| head`) has gone; the interpreter must not try to flush to it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except SystemExit:
+        # So click ends where the reader has gone, after it put streams that swallow the rest.
+        if sys.stdout is out:
+            raise
         return 0
     except Exception as error:  # the edge of the program: everything becomes a message here
         return _fail(error, app, arguments)

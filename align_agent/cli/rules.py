@@ -123,20 +123,17 @@ def explain(app: App, rule_id: str | None) -> None:
 
 
 def _explained(app: App, store: Store, profile: Profile, rule: Rule) -> dict[str, Any]:
+    from align_agent.explain import words_behind
     from align_agent.feedback.fading import weight
     from align_agent.records import now
 
-    behind = store.rules.turns_of(rule.id)
+    heard: dict[str, list[str]] = {}
+    for turn_id, text in words_behind(store, rule):
+        heard.setdefault(turn_id, []).append(text)
     because = []
-    for turn in map(store.turns.get, behind):
-        heard = [
-            opinion.text
-            for opinion in store.feedback.for_turn(turn.id)
-            if opinion.text and not opinion.dismissed and opinion.source_turn_id in ("", *behind)
-        ]
-        if heard:
-            said = {"turn": turn.id, "you_asked": turn.user_text, "answer": turn.answer}
-            because.append({**said, "then": heard})
+    for turn in map(store.turns.get, heard):
+        said = {"turn": turn.id, "you_asked": turn.user_text, "answer": turn.answer}
+        because.append({**said, "then": heard[turn.id]})
     half_life = app.config.feedback.half_life_days
     return {
         "rule": rule,

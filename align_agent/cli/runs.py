@@ -28,8 +28,10 @@ def command() -> None:
 @click.pass_obj
 def list_(app: App, limit: int) -> None:
     """The newest runs first."""
+    from align_agent.night.lock import as_it_is
+
     with app.store(read_only=True) as store:
-        runs = store.runs.list(limit)
+        runs = [as_it_is(run, app.home) for run in store.runs.list(limit)]
 
     def show() -> None:
         if not runs:
@@ -62,8 +64,10 @@ def show_one(app: App, run_id: str, details: bool) -> None:
 
     --details adds every figure of the gate, and what the training measured; --json has all of it.
     """
+    from align_agent.night.lock import as_it_is
+
     with app.store(read_only=True) as store:
-        run = _find(store.runs, run_id)
+        run = as_it_is(_find(store.runs, run_id), app.home)
         data = night_data(store, run)
     emit(data, app.json, lambda: show_night(run, data, details))
 

@@ -66,7 +66,7 @@ def run(app: App) -> None:
 
     A night that was missed while the machine slept is caught up when the rules allow.
     """
-    from align_agent.schedule import Scheduler, next_fire
+    from align_agent.schedule import Scheduler, next_start
 
     home = app.require_home()
     ended = threading.Event()
@@ -75,7 +75,7 @@ def run(app: App) -> None:
     with _alone(home):
         scheduler = Scheduler(home)
         scheduler.start()
-        due = next_fire(app.config, datetime.now().astimezone())
+        due = next_start(app.config, datetime.now().astimezone())
         note(f"waiting; the next night is due {when(due.isoformat()) if due else '(switched off)'}")
         ended.wait()
         scheduler.stop()

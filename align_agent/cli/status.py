@@ -41,6 +41,7 @@ def gather(app: App) -> dict[str, Any]:
     Raises ConfigError, StoreError.
     """
     from align_agent.capture.arrivals import arrivals
+    from align_agent.night.lock import as_it_is
     from align_agent.schedule import outlook
 
     config = app.config
@@ -52,7 +53,7 @@ def gather(app: App) -> dict[str, Any]:
             "initialised": True,
             "base": config.model.base,
             "champion": _champion(store, registry),
-            "last_night": _night(store.runs.latest("night")),
+            "last_night": _night(as_it_is(store.runs.latest("night"), app.home)),
             "next_night": outlook(app.home, config, store, registry),
             "turns": {
                 "total": store.turns.count(),
@@ -85,7 +86,14 @@ def _champion(store: Store, registry: Registry) -> dict[str, Any]:
     since = next(
         (row["at"] for row in store.adapters.history(100) if row["name"] == "champion"), None
     )
-    return {"version": version, "label": version_label(version), "since": since}
+    serves, fallback = registry.served()
+    return {
+        "version": version,
+        "label": version_label(version),
+        "since": since,
+        "serves": version_label(serves),
+        "fallback": fallback,
+    }
 
 
 def _live(on: bool, store: Store) -> dict[str, Any]:
@@ -124,10 +132,12 @@ def _show(data: dict[str, Any]) -> None:
 
     champion, night, ahead = data["champion"], data["last_night"], data["next_night"]
     since = f" since {when(champion['since'])}" if champion["since"] else ""
+    if champion["fallback"]:
+        since = f" in place of {champion['label']}"
     pairs(
         [
             ("home", data["home"]),
-            ("serving", f"{data['base']}, {champion['label']}{since}"),
+            ("serving", f"{data['base']}, {champion['serves']}{since}"),
             ("last night", _told(night)),
             ("next night", told(ahead)),
             ("now", ("may run: " if ahead["may_run_now"] else "") + "; ".join(ahead["reasons"])),
@@ -140,6 +150,9 @@ def _show(data: dict[str, Any]) -> None:
             ("disk", _sizes(data["disk"])),
         ]
     )
+    if champion["fallback"]:
+        cure = "restore its folder, or `align-agent adapters rollback`"
+        warn(f"{champion['fallback']} ({cure})")
     _warn_of_forgotten(data["forgotten"], champion["version"])
     if data["to_review"]:
         waiting = counted(data["to_review"], "opinion")

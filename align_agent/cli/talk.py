@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from align_agent.agent.approval import Approve
     from align_agent.agent.session import AgentSession
     from align_agent.models.local import LocalModel
-    from align_agent.paths import Home
-    from align_agent.records import Run
 
 HELP = """\
 /rate up|down [why]  what you think of the last answer
@@ -64,6 +62,7 @@ class Talk:
         self._session: AgentSession = self._open(conversation)
         # What only makes sense at the command line; the rest is `agent/commands.py`.
         self._here: dict[str, Callable[[], Reply]] = {
+            "learn": self._learn,
             "rules": self._rules,
             "new": self._new,
             "help": lambda: Reply(HELP.splitlines()),
@@ -104,7 +103,7 @@ class Talk:
         if command.name in self._here:
             reply = self._here[command.name]()
         else:
-            reply = commands.run(command, self._session, learn=self._learn)
+            reply = commands.run(command, self._session)
         for line in reply.lines:
             self._tell(line)
         self.log.append({"command": command.name, **reply.data})
@@ -165,16 +164,18 @@ class Talk:
         if not self.app.json:
             say(printable(text))
 
-    def _learn(self, home: Home) -> Run:
+    def _learn(self) -> Reply:
         """A night with its progress. It needs the memory that this session's model holds."""
         from align_agent.cli.nightly import night_with_progress
 
         conversation = self._session.conversation_id
         self._close()
         try:
-            return night_with_progress(home, trigger="chat")
+            found = night_with_progress(self.app.home, self.app.config.privacy, trigger="chat")
         finally:
             self._session = self._open(conversation)
+        reason = f": {found.reason}" if found.reason else ""
+        return Reply([f"{found.status}{reason}"], {"run": found.id, "status": found.status})
 
     def _rules(self) -> Reply:
         with self.app.store() as store:

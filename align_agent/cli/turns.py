@@ -32,15 +32,29 @@ def command() -> None:
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1))
 @click.option("--offset", default=0, type=click.IntRange(min=0), help="Skip this many.")
 @click.option("--conversation", default="", metavar="ID", help="Only this conversation.")
-@click.option("--search", default="", metavar="WORDS", help="Only turns that contain these words.")
+@click.option(
+    "--search", default=None, metavar="WORDS", help="Only turns that contain these words."
+)
 @click.option("--main", is_flag=True, help="Leave out side traffic (titles, heartbeats).")
 @common
 @click.pass_obj
-def list_(app: App, limit: int, offset: int, conversation: str, search: str, main: bool) -> None:
+def list_(
+    app: App, limit: int, offset: int, conversation: str, search: str | None, main: bool
+) -> None:
     """The newest turns first."""
+    from align_agent.store.search import has_terms
+
+    if search is not None and not has_terms(search):
+        raise UsageError(
+            "nothing to search for", hint='words, or a "quoted phrase", after --search'
+        )
     with app.store(read_only=True) as store:
         turns = store.turns.list(
-            limit=limit, offset=offset, conversation=conversation, search=search, main_only=main
+            limit=limit,
+            offset=offset,
+            conversation=conversation,
+            search=search or "",
+            main_only=main,
         )
         opinions = {turn.id: store.feedback.for_turn(turn.id) for turn in turns}
     rows = [_summary(turn, opinions[turn.id]) for turn in turns]

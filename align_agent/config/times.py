@@ -87,6 +87,45 @@ def parse_window(text: str) -> tuple[time, time]:
     return ends[0], ends[1]
 
 
+def within(moment: time, window: str) -> bool:
+    """Whether a time of day lies in a window. The start belongs to it, the end does not."""
+    start, end = parse_window(window)
+    if start == end:
+        return True
+    if start < end:
+        return start <= moment < end
+    return moment >= start or moment < end
+
+
+def always_outside(cron: str, window: str) -> str:
+    """That a readable cron expression never asks within the window, in words; "" where it does."""
+    minutes, hours = (
+        _numbers(field, low, high)
+        for field, (_, low, high, _) in zip(cron.split()[:2], _FIELDS[:2], strict=True)
+    )
+    asked = [time(hour, minute) for hour in hours for minute in minutes]
+    if any(within(moment, window) for moment in asked):
+        return ""
+    return (
+        f'schedule.cron "{cron}" asks for a night at {asked[0]:%H:%M}, outside schedule.window '
+        f"{window}: it waits until the window opens"
+    )
+
+
+def _numbers(text: str, low: int, high: int) -> list[int]:
+    """The numbers that a field of minutes or hours names."""
+    found: set[int] = set()
+    for part in text.split(","):
+        match = _PART.fullmatch(part)
+        if match is None:
+            raise ValueError(f"no field of cron: {part!r}")
+        first, last, step = match.groups()
+        start = low if first == "*" else int(first)
+        end = high if first == "*" or (step and not last) else int(last or first)
+        found.update(range(start, end + 1, int(step or 1)))
+    return sorted(found)
+
+
 def window_complaint(text: str) -> str:
     """What is wrong with a time window; "" when it is fine."""
     try:

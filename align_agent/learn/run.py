@@ -21,6 +21,7 @@ from align_agent.models.load import load_model
 from align_agent.night.progress import Progress
 from align_agent.night.run import run_night
 from align_agent.paths import Home
+from align_agent.privacy.ready import make_ready
 from align_agent.prompts import with_document
 from align_agent.records import Message, Run, version_label
 from align_agent.store import Store
@@ -78,6 +79,7 @@ def learn(home: Home, config: Config, order: Order, progress: Progress) -> dict[
         progress.phase("answers", len(found.new))
         turns = log.answer(model, found.new, config, progress.step) if found.new else []
         log.keep(store, found.new, turns, found.replaced)
+    make_ready(home, config.privacy)
     # With new lessons an old night is not gone on with: it would learn without them.
     run = run_night(
         home,

@@ -1,6 +1,7 @@
 """One night at a time: a lock that the operating system drops when its process ends or is killed.
 
-Says nothing about whether a night should run (`schedule.py`).
+So it tells whether a night that is noted as running does. Says nothing about whether one should
+(`schedule.py`).
 """
 
 from __future__ import annotations
@@ -8,10 +9,15 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from align_agent.errors import NightBusy
+from align_agent.paths import Home
+from align_agent.records import Run
+
+R = TypeVar("R", Run, Run | None)
 
 # `busy` holds the lock for an instant to look; a night that starts just then tries again.
 _PATIENCE_S = 0.5
@@ -59,6 +65,16 @@ class NightLock:
                 return not _try(file)
         except FileNotFoundError:
             return False
+
+
+def as_it_is(run: R, home: Home) -> R:
+    """The run. A night whose process is gone does not run, whatever its row says."""
+    if run is None or run.kind != "night" or run.status != "running":
+        return run
+    if NightLock(home.night_lock).busy():
+        return run
+    reason = f"it was cut off in its phase {run.phase}; the next night goes on from there"
+    return replace(run, status="interrupted", reason=reason)
 
 
 def _try(file: IO[str]) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
@@ -23,6 +24,7 @@ from align_agent.explain import explain
 from align_agent.feedback.owner import is_own
 from align_agent.feedback.profile import Profile
 from align_agent.feedback.signals import rate as note_rating
+from align_agent.night.lock import as_it_is
 from align_agent.privacy.forget import forget as forget_for_good
 from align_agent.privacy.wanted import Wanted
 from align_agent.records import Feedback, Turn, version_label
@@ -96,13 +98,16 @@ async def status(request: Request) -> dict[str, Any]:
     service = _service(request)
 
     def work(store: Store) -> dict[str, Any]:
-        registry, night = Registry(store, service.home), store.runs.latest("night")
+        registry = Registry(store, service.home)
+        night = as_it_is(store.runs.latest("night"), service.home)
+        serves, fallback = registry.served()
         arrived = arrivals(store)
         corrected = store.turns.count_corrected(service.config.feedback.min_confidence)
         return {
             "align_agent": __version__,
             "base": service.config.model.base,
-            "serving": version_label(registry.champion()),
+            "serving": version_label(serves),
+            "fallback": fallback,
             "held": registry.held(),
             "turns": {
                 "total": store.turns.count(),
@@ -139,6 +144,7 @@ async def why(
         profile = Profile(store, service.config)
         profile.sync_declared(service.config.preferences)
         found = explain(store, Registry(store, service.home), profile)
+        found = replace(found, last_run=as_it_is(found.last_run, service.home))
         data: dict[str, Any] = {
             "serving": version_label(found.version),
             "learned_from": found.learned_from,

@@ -36,6 +36,11 @@ def matching(search: str) -> tuple[str, list[str]]:
     return " and ".join(conditions) or "1", parameters
 
 
+def has_terms(search: str) -> bool:
+    """Whether there is anything to look for: not in blanks, nor in a lone quotation mark."""
+    return _TERM.search(search) is not None
+
+
 def searchable(term: str) -> bool:
     """Whether the index's tokenizer finds words in the term, and can find them within a text."""
     letters = [sign for sign in term if unicodedata.category(sign)[0] in "LN"]

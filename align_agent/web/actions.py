@@ -50,6 +50,8 @@ def promote(store: Store, service: Service, form: Form) -> str:
     registry = Registry(store, service.home)
     version = registry.resolve(field(form, "version"))
     old, new = registry.promote(version, why=WHY)
+    if old == new:
+        return f"{version_label(new)} serves already."
     return f"{version_label(new)} serves now instead of {version_label(old)}."
 
 

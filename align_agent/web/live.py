@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from align_agent.night.lock import as_it_is
 from align_agent.server.service import Service
 from align_agent.web.desk import seated
 from align_agent.web.pages.nights import live
@@ -50,5 +51,5 @@ async def _events(service: Service, run_id: str, found: dict[str, Any]) -> Async
 
 def _look(service: Service, run_id: str) -> dict[str, Any]:
     with seated(service.home, service.config, {}) as desk:
-        run = desk.store.runs.get(run_id)
+        run = as_it_is(desk.store.runs.get(run_id), desk.home)
         return {**live(run), "figures": desk.store.looks.last_metrics(run.id)}

@@ -57,6 +57,7 @@ async function status(plugin) {
   const { waiting, dropped, refused } = plugin.outbox;
   return [
     `${data.serving} of ${data.base} answers`,
+    ...(data.fallback ? [`warning: ${data.fallback}`] : []),
     `${data.turns.total} turns, ${data.turns.corrected} corrected`,
     data.last_night
       ? `last night: ${data.last_night.status}${data.last_night.reason ? `: ${data.last_night.reason}` : ""}`

@@ -11,6 +11,7 @@ from align_agent.errors import (
     GateRefused,
     NotFound,
     PromotionHeld,
+    UsageError,
     WrongBase,
 )
 from align_agent.paths import Home
@@ -208,9 +209,17 @@ def test_the_fallback_is_shown_until_the_champion_is_well_again(three, home, sto
     damage(home, 2)
     three.serving(BASE, HASH)
     assert "damaged" in store.state.get(FALLBACK)
+    assert three.served()[0] == 1
     target.write_bytes(good)
     assert three.serving(BASE, HASH)[0] == 2
-    assert store.state.get(FALLBACK) == ""
+    assert three.served() == (2, "")
+
+
+def test_a_fallback_is_forgotten_with_the_champion_that_it_was_of(three, home, store):
+    damage(home, 2)
+    three.serving(BASE, HASH)
+    three.rollback(why="damaged")
+    assert three.served() == (1, "")
 
 
 def test_serving_never_raises_when_the_database_is_gone(three, home, store):
@@ -271,10 +280,18 @@ def test_rollback_swaps_champion_and_previous(three):
     assert (three.champion(), three.resolve("previous")) == (1, 2)
 
 
-def test_rolling_back_twice_is_where_it_was(three):
+def test_a_second_rollback_is_refused_with_the_way_forward(three):
     three.rollback(why="a")
-    three.rollback(why="b")
-    assert (three.champion(), three.resolve("previous")) == (2, 1)
+    with pytest.raises(UsageError, match="already rolled back from v2 to v1") as caught:
+        three.rollback(why="b")
+    assert "promote v2" in caught.value.hint
+    assert (three.champion(), three.resolve("previous")) == (1, 2)
+
+
+def test_what_was_promoted_after_a_rollback_can_be_rolled_back(three):
+    three.rollback(why="a")
+    three.promote(3, why="this one")
+    assert three.rollback(why="b") == (3, 1)
 
 
 def test_the_first_champion_rolls_back_to_the_base(registry, home, store):

@@ -18,6 +18,7 @@ from align_agent.errors import (
     GateRefused,
     NotFound,
     PromotionHeld,
+    UsageError,
     WrongBase,
 )
 from align_agent.paths import Home
@@ -47,6 +48,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.previous: int | None = None
         self.candidate: int | None = None
         self.held = False
+        self.rolled_back = False
 
     def teardown(self) -> None:
         self.store.close()
@@ -83,6 +85,7 @@ class RegistryMachine(RuleBasedStateMachine):
         assert not refused
         if version != self.champion:
             self.previous, self.champion = self.champion, version
+            self.rolled_back = False
         if version == self.candidate and version == self.champion:
             self.candidate = None
 
@@ -91,6 +94,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.registry.promote(0, why="w", who="user")
         if self.champion:
             self.previous, self.champion = self.champion, 0
+            self.rolled_back = False
 
     @rule()
     def rollback(self):
@@ -99,7 +103,11 @@ class RegistryMachine(RuleBasedStateMachine):
         except NotFound:
             assert self.previous is None
             return
-        assert self.previous is not None
+        except UsageError:
+            assert self.rolled_back
+            return
+        assert self.previous is not None and not self.rolled_back
+        self.rolled_back = True
         self.champion, self.previous = self.previous, self.champion
         self.held = True
 

@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
-from cli_helpers import Cli
+from cli_helpers import Cli, turn
 
 from align_agent.cli.output import printable
 from align_agent.paths import Home
@@ -155,6 +155,14 @@ def test_new_begins_another_conversation(cli: Cli, talking: Home) -> None:
 def test_help_lists_the_commands(cli: Cli, talking: Home) -> None:
     out = cli("chat", "-m", "/help").out
     assert all(f"/{name}" in out for name in ("rate", "undo", "why", "learn", "rollback", "quit"))
+
+
+def test_learning_in_the_chat_drops_what_was_kept_long_enough(cli: Cli, talking: Home) -> None:
+    with Store.open(talking.database) as store:
+        store.turns.add(turn(1))  # of January
+    talking.config.write_text(f"{talking.config.read_text()}privacy:\n  keep_days: 30\n")
+    cli("chat", "-m", "/learn")
+    assert cli("turns", "--json").json == []
 
 
 def test_learning_in_the_chat_ends_in_order_and_the_talk_goes_on(cli: Cli, talking: Home) -> None:

@@ -154,6 +154,12 @@ def test_a_reference_to_nothing_in_the_database_fails(doctor: Cli, lived: Home) 
     assert finding(doctor(code=1), "database")["status"] == "fail"
 
 
+def test_a_damaged_champion_is_told(doctor: Cli, lived: Home) -> None:
+    (lived.adapters / "v0002" / "adapter_model.safetensors").write_bytes(b"flipped")
+    row = finding(doctor(), "serving")
+    assert row["status"] == "warn" and "v0002" in row["message"]
+
+
 def test_a_lost_database_is_told(doctor: Cli, lived: Home) -> None:
     lived.database.unlink()
     row = finding(doctor(code=1), "database")

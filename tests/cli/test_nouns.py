@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cli_helpers import Cli
 
+from align_agent.night.lock import NightLock
 from align_agent.paths import Home
 from align_agent.records import Run
 from align_agent.store import Store
@@ -27,9 +28,9 @@ def test_init_keeps_what_is_there(cli: Cli, made: Home) -> None:
 
 
 def test_init_brings_the_skills_that_the_agent_reads(cli: Cli, made: Home) -> None:
-    from align_agent.agent.skills import load_skills
+    from align_agent.agent.skills import read_skills
 
-    names = {skill.name for skill in load_skills([made.root / "skills"])}
+    names = {skill.name for skill in read_skills([made.root / "skills"])[0]}
     assert {"align-status", "align-feedback", "align-rollback"} <= names
 
 
@@ -267,6 +268,35 @@ def test_rollback_goes_back_and_holds_promotion(cli: Cli, lived: Home) -> None:
     assert cli("status", "--json").json["held"] == ""
 
 
+def test_a_night_that_has_to_wait_for_the_window_is_told(cli: Cli, made: Home) -> None:
+    made.config.write_text('schedule:\n  cron: "0 12 * * *"\n  window: "22:00-02:00"\n')
+    result = cli("config", "check")
+    assert result.out.startswith("ok") and "waits until the window opens" in result.err
+    assert cli("schedule", "--json").json["next"][11:16] == "22:00"
+
+
+@pytest.mark.parametrize("words", ['"', "", "  "])
+def test_a_search_for_nothing_is_misuse(cli: Cli, lived: Home, words: str) -> None:
+    assert "nothing to search for" in cli("turns", "--search", words, code=2).err
+
+
+def test_a_second_rollback_is_misuse(cli: Cli, lived: Home) -> None:
+    cli("adapters", "rollback")
+    err = cli("adapters", "rollback", code=2).err
+    assert "already rolled back" in err and "adapters promote v2" in err
+
+
+def test_promoting_what_serves_says_so(cli: Cli, lived: Home) -> None:
+    assert cli("adapters", "promote", "v2").out.strip() == "v2 serves already"
+
+
+def test_a_damaged_champion_is_marked_among_the_versions(cli: Cli, lived: Home) -> None:
+    (lived.adapters / "v0002" / "adapter_model.safetensors").write_bytes(b"flipped")
+    assert "is damaged" in cli("adapters").out
+    rows = cli("adapters", "--json").json
+    assert [bool(row["damaged"]) for row in rows] == [True, False]
+
+
 def test_promote_moves_forward_again(cli: Cli, lived: Home) -> None:
     cli("adapters", "rollback")
     assert cli("adapters", "promote", "v2", "--json").json == {"old": 1, "new": 2}
@@ -374,6 +404,16 @@ def test_a_backup_never_overwrites(cli: Cli, lived: Home, tmp_path: Path) -> Non
     target.write_text("precious")
     assert "exists" in cli("store", "backup", str(target), code=2).err
     assert target.read_text() == "precious"
+
+
+@pytest.mark.parametrize("noun", [["runs"], ["runs", "show", "run-3"], ["status"]])
+def test_a_night_whose_process_is_gone_does_not_run(cli: Cli, lived: Home, noun: list[str]) -> None:
+    with Store.open(lived.database) as store:
+        store.runs.create(Run("run-3", "running", phase="preflight"))
+    out = cli(*noun).out
+    assert "interrupted" in out and "cut off in its phase preflight" in out
+    with NightLock(lived.night_lock):
+        assert "running" in cli(*noun).out
 
 
 def test_a_backup_without_a_name_goes_into_the_home(cli: Cli, lived: Home) -> None:

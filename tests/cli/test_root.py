@@ -256,3 +256,12 @@ def test_with_json_standard_output_is_one_value_also_where_a_command_ends_in_an_
         raw.execute("UPDATE feedback SET turn_id = 'gone'")
     raw.close()
     assert cli("store", "check", "--json", code=1).json["ok"] is False
+
+
+@pytest.mark.parametrize("ended", [">&-", "| head -1 >&2; exit ${PIPESTATUS[0]}"])
+@pytest.mark.parametrize("command", ["turns", "--json turns", "config show"])
+def test_output_that_nobody_takes_is_no_failure(lived: Home, command: str, ended: str) -> None:
+    shell = f"set -o pipefail; {sys.executable} -m align_agent {command} {ended}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "error" not in done.stderr

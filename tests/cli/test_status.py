@@ -5,6 +5,7 @@ import sys
 import pytest
 from cli_helpers import Cli
 
+from align_agent.adapters.registry import Registry
 from align_agent.night.lock import NightLock
 from align_agent.paths import Home
 from align_agent.records import Turn
@@ -43,7 +44,8 @@ def test_status_tells_how_the_last_night_ended_and_why(cli: Cli, lived: Home) ->
 def test_status_tells_a_running_night_by_its_phase(cli: Cli, lived: Home) -> None:
     with Store.open(lived.database) as store:
         store.runs.update("run-2", status="running", phase="train", reason="")
-    assert "running (train)" in cli("status").out
+    with NightLock(lived.night_lock):
+        assert "running (train)" in cli("status").out
 
 
 def test_status_says_why_no_night_may_run_now(cli: Cli, lived: Home) -> None:
@@ -71,6 +73,14 @@ def test_status_counts_turns_feedback_and_rules(cli: Cli, lived: Home) -> None:
     data = cli("status", "--json").json
     assert data["turns"] == {"total": 4, "corrected": 1}
     assert data["feedback"] == {"negative": 1} and data["rules"] == {"active": 1}
+
+
+def test_status_tells_what_answers_in_place_of_a_damaged_champion(cli: Cli, lived: Home) -> None:
+    (lived.adapters / "v0002" / "adapter_model.safetensors").write_bytes(b"flipped")
+    with Store.open(lived.database) as store:
+        Registry(store, lived).serving()
+    result = cli("status")
+    assert "pocket, v1 in place of v2" in result.out and "adapter v0002 is damaged" in result.err
 
 
 def test_status_warns_of_lost_turns(cli: Cli, made: Home) -> None:

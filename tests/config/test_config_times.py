@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from align_agent.config import parse_window
-from align_agent.config.times import cron_complaint
+from align_agent.config.times import always_outside, cron_complaint
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,18 @@ def test_windows_are_read_as_two_times_of_day(text, ends):
 def test_what_is_no_window_is_refused(text):
     with pytest.raises(ValueError, match=r"must look|does not exist"):
         parse_window(text)
+
+
+@pytest.mark.parametrize(
+    "cron, window, outside",
+    [
+        ("0 3 * * *", "01:00-07:00", False),
+        ("0 12 * * *", "22:00-02:00", True),
+        ("30 */6 * * *", "06:30-06:31", False),
+        ("0-10 5/9 * * *", "06:00-13:00", True),
+        ("0 7 * * *", "01:00-07:00", True),
+        ("0 12 * * *", "00:00-24:00", False),
+    ],
+)
+def test_a_cron_expression_that_never_asks_within_the_window_is_told(cron, window, outside):
+    assert bool(always_outside(cron, window)) == outside

@@ -25,6 +25,7 @@ from align_agent.schedule import (
     last_due,
     may_run,
     next_fire,
+    next_start,
 )
 from align_agent.store import Store
 
@@ -396,3 +397,20 @@ def test_importing_the_scheduler_loads_no_heavy_package():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "cron, window, hour, day",
+    [
+        ("0 3 * * *", "01:00-07:00", 3, 0),
+        ("0 12 * * *", "22:00-02:00", 22, 0),
+        ("0 12 * * *", "01:00-07:00", 1, 1),
+        ("0 12 * * *", "05:00-05:00", 12, 0),
+    ],
+)
+def test_what_cron_asks_for_outside_the_window_begins_when_it_opens(
+    cron: str, window: str, hour: int, day: int
+) -> None:
+    before = THREE.replace(hour=0)
+    start = next_start(config(cron=cron, window=window), before)
+    assert start == THREE.replace(hour=hour) + timedelta(days=day)

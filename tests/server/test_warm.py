@@ -85,7 +85,7 @@ def test_each_request_is_answered_by_the_champion_of_its_moment(
         registry = Registry(store, door.service.home)
         registry.rollback(why="worse")
         found += [asked(), asked()]
-        registry.rollback(why="better")
+        registry.promote(1, why="better")
         found.append(asked())
         (registry.path(1) / "adapter_model.safetensors").write_bytes(b"damaged")  # type: ignore[operator]
     found.append(asked())

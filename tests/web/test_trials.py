@@ -157,7 +157,8 @@ def test_settings_tell_where_each_value_is_from_and_keep_the_token(dashboard: Da
 
 
 @pytest.fixture
-def running(dashboard: Dashboard) -> Iterator[str]:
+def killed(dashboard: Dashboard) -> Iterator[str]:
+    """A night whose row says that it runs, though no process does."""
     with dashboard.store() as store:
         if not any(run.id == "run-now" for run in store.runs.list()):
             store.runs.create(Run("run-now", "running"))
@@ -165,6 +166,12 @@ def running(dashboard: Dashboard) -> Iterator[str]:
     yield "run-now"
     with dashboard.store() as store:
         store.runs.update("run-now", status="failed", started_at="2020-01-01")
+
+
+@pytest.fixture
+def running(dashboard: Dashboard, killed: str) -> Iterator[str]:
+    with NightLock(dashboard.service.home.night_lock):
+        yield killed
 
 
 def test_a_running_night_is_told_as_it_moves_and_the_stream_ends_with_it(
@@ -189,13 +196,17 @@ def test_a_running_night_is_told_as_it_moves_and_the_stream_ends_with_it(
 
 
 def test_a_night_whose_process_is_gone_is_told_as_interrupted(
-    client: Any, dashboard: Dashboard, running: str
+    client: Any, dashboard: Dashboard, killed: str
 ) -> None:
     with dashboard.store() as store:
-        store.runs.update(running, started_at="2999-01-01")
+        store.runs.update(killed, started_at="2999-01-01")
     assert "interrupted" in client.get("/morning.json").json()["news"]["sentence"]
     with NightLock(dashboard.service.home.night_lock):
         assert "under way" in client.get("/morning.json").json()["news"]["sentence"]
+
+
+def test_a_killed_night_is_told_as_interrupted_on_its_own_page(client: Any, killed: str) -> None:
+    assert client.get(f"/night.json?id={killed}").json()["night"]["status"] == "interrupted"
 
 
 def test_a_browser_follows_a_night_without_reloading(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +15,7 @@ from align_agent.feedback.checks import run_check
 from align_agent.feedback.profile import Profile
 from align_agent.gate.report import Judgement
 from align_agent.gate.told import table_of
-from align_agent.night.lock import NightLock
+from align_agent.night.lock import NightLock, as_it_is
 from align_agent.night.told import USES, complaint, reasons
 from align_agent.records import BASE_VERSION, Rule, Run, version_label
 from align_agent.web.desk import Desk
@@ -29,13 +28,13 @@ LEARNED = 8
 def data(desk: Desk) -> dict[str, Any]:
     """The sentence, the gate's table, answers before and after, what was learned from."""
     store = desk.store
-    run = _latest(desk)
+    run = as_it_is(desk.store.runs.latest("night"), desk.home)
     rules = Profile(store, desk.config).rules()
     facts = _facts(desk, run, rules)
     judged = _judged(desk, run, facts.champion)
     return {
         "news": headline(facts).to_dict(),
-        "serving": {"label": version_label(facts.champion), "since": facts.since},
+        "serving": {"label": version_label(desk.registry.served()[0]), "since": facts.since},
         "held": facts.held,
         "actions": {
             "rollback": _previous(desk),
@@ -61,15 +60,6 @@ def _judged(desk: Desk, run: Run | None, champion: int) -> Run | None:
         return None
     made = next((a.run_id for a in desk.store.adapters.list() if a.version == champion), "")
     return desk.store.runs.get(made) if made else None
-
-
-def _latest(desk: Desk) -> Run | None:
-    """The last night. One whose process is gone does not run, whatever its row says."""
-    run = desk.store.runs.latest("night")
-    if run is None or run.status != "running" or NightLock(desk.home.night_lock).busy():
-        return run
-    reason = f"it was cut off in its phase {run.phase}; the next night goes on from there"
-    return replace(run, status="interrupted", reason=reason)
 
 
 def night_of(run: Run) -> dict[str, Any]:
@@ -150,7 +140,7 @@ def _waiting(desk: Desk) -> int:
 
 def _previous(desk: Desk) -> str:
     previous = desk.store.adapters.alias("previous")
-    if previous is None or previous == desk.registry.champion():
+    if previous is None or previous == desk.registry.champion() or desk.registry.rolled_back():
         return ""
     return version_label(previous)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from align_agent.gate.told import sentence, table_of
-from align_agent.night.lock import NightLock
+from align_agent.night.lock import NightLock, as_it_is
 from align_agent.night.phases import PHASES
 from align_agent.night.told import FIGURES, USES
 from align_agent.records import Run
@@ -27,7 +27,7 @@ def data(desk: Desk) -> dict[str, Any]:
     runs = desk.store.looks.runs(SHOWN + 1, before)
     more = len(runs) > SHOWN
     return {
-        "nights": [night_of(desk.store.runs.get(run_id)) for run_id in runs[:SHOWN]],
+        "nights": [night_of(_run(desk, run_id)) for run_id in runs[:SHOWN]],
         "next": link("/nights", {"before": runs[SHOWN - 1]}) if more else "",
         "first": "/nights" if before else "",
         "running": NightLock(desk.home.night_lock).busy(),
@@ -36,7 +36,7 @@ def data(desk: Desk) -> dict[str, Any]:
 
 def one(desk: Desk) -> dict[str, Any]:
     """One night in full."""
-    run = desk.store.runs.get(desk.text("id"))
+    run = _run(desk, desk.text("id"))
     metrics = desk.store.runs.metrics(run.id)
     earlier = desk.store.looks.runs(1, run.id)
     before = desk.store.runs.get(earlier[0]) if earlier else None
@@ -71,6 +71,10 @@ def one(desk: Desk) -> dict[str, Any]:
         "reasons": [sentence(str(why)) for why in run.verdict.get("reasons", ())],
         "table": table_of(run.verdict),
     }
+
+
+def _run(desk: Desk, run_id: str) -> Run:
+    return as_it_is(desk.store.runs.get(run_id), desk.home)
 
 
 def live(run: Run) -> dict[str, Any]:

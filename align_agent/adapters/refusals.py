@@ -1,0 +1,34 @@
+"""Why a name is not moved to a version, in words with the way out. Decides nothing."""
+
+from __future__ import annotations
+
+from align_agent.errors import GateRefused, UsageError, WrongBase
+from align_agent.records import Adapter, version_label
+
+
+def wrong_base(adapter: Adapter, base: str) -> WrongBase:
+    """The version was trained on another base than `base`."""
+    named = f"`{base}`" if base and base != adapter.base else "a base whose weights differ"
+    return WrongBase(
+        f"adapter {adapter.label} was trained on `{adapter.base}`, but the configuration names "
+        f"{named}",
+        hint="set `model.base` in config.yaml back, or learn anew: `align-agent distill run`",
+    )
+
+
+def tainted(version: int) -> GateRefused:
+    """The version learned from what was forgotten since."""
+    label = version_label(version)
+    return GateRefused(
+        f"{label} learned from what was forgotten since",
+        hint=f"`align-agent adapters promote base`, or insist: promote {label} --force",
+    )
+
+
+def rolled_back(label: str, champion: int) -> UsageError:
+    """A rollback from `label` came just before: another one would lead forward again."""
+    return UsageError(
+        f"already rolled back from {label} to {version_label(champion)}",
+        hint=f"forward again: `align-agent adapters promote {label}`; "
+        "any other version: `align-agent adapters list`",
+    )
