@@ -99,6 +99,11 @@ def test_after_a_rollback_the_next_answer_comes_from_the_older_version(
     button.click()
     assert f"{older} serves again" in page.get_by_role("status").inner_text()
     assert before != served(dashboard) == f"align@{older}"
+    page.goto(dashboard.url)
+    assert page.get_by_role("button", name="Roll back").count() == 0
+    with dashboard.store() as store:
+        registry = Registry(store, dashboard.service.home)
+        registry.promote(registry.resolve("previous"), why="as before")
 
 
 def test_a_reading_that_was_wrong_is_corrected(dashboard: Dashboard, page: Any) -> None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from furnished import QUERIES, Dashboard
 
+from align_agent.adapters.registry import Registry
 from align_agent.cli import main
 from align_agent.server.sessions import Sessions
 from align_agent.web.app import PAGES, STATIC
@@ -98,6 +99,19 @@ def test_a_form_without_the_sessions_word_changes_nothing(client: Any, form_toke
     answer = client.post("/do/rollback", data={"form_token": form_token})
     assert answer.status_code == 403
     assert client.get("/morning.json").json() == before
+
+
+def test_a_second_rollback_is_refused_with_the_way_forward(
+    dashboard: Dashboard, client: Any
+) -> None:
+    form = {"form_token": token_of(client)}
+    client.post("/do/rollback", data=form)
+    answer = client.post("/do/rollback", data=form)
+    with dashboard.store() as store:
+        registry = Registry(store, dashboard.service.home)
+        registry.promote(registry.resolve("previous"), why="as before")
+    assert answer.status_code == 400
+    assert "already rolled back" in answer.text and "adapters promote" in answer.text
 
 
 def test_another_sessions_word_is_refused(dashboard: Dashboard, client: Any) -> None:
