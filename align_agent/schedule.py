@@ -59,7 +59,7 @@ def may_run(
     idle = idle_minutes(now, store)
     if idle is not None and idle < schedule.idle_minutes:
         against.append(
-            f"the last message came {idle:.0f} minutes ago, {schedule.idle_minutes} are asked for"
+            f"the last message came {idle:.0f} min ago, {schedule.idle_minutes} min are asked for"
         )
     held = registry.held()
     if held:
