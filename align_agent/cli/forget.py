@@ -43,7 +43,8 @@ def command(app: App, what: tuple[str, ...], resume: bool, yes: bool, dry_run: b
     wanted = _wanted(app, what)
     found = preview(home, wanted)
     if found.empty:
-        emit(plain(found), app.json, lambda: say(f"nothing to forget: no turn holds {wanted}"))
+        none = f"nothing to forget: nothing holds {wanted.what!r}"
+        emit(plain(found), app.json, lambda: say(none))
         return
     if dry_run:
         emit(plain(found), app.json, lambda: _show(found, "would forget"))
@@ -84,6 +85,7 @@ def _show(found: Forgetting, verb: str, *, err: bool = False) -> None:
         ("rules", "\n".join(found.rules) or "none"),
         ("nights", f"{_count(len(found.runs), 'night')} used it; their samples go"),
         ("tainted", tainted or "no version learned from it"),
+        ("also in", "\n".join(found.elsewhere)),
         ("backups", f"{_count(found.backups, 'backup')} cleaned" if found.backups else "none"),
     ]
     shown = [(name, value) for name, value in rows if value != ""]

@@ -24,12 +24,13 @@ from align_agent.night.artefacts import RunFolder
 from align_agent.night.lock import NightLock
 from align_agent.night.run import give_up
 from align_agent.paths import Home
-from align_agent.privacy.memory import clear_memory
-from align_agent.privacy.wanted import Wanted, holder
+from align_agent.privacy.memory import clear_memory, remembered
+from align_agent.privacy.wanted import Wanted
+from align_agent.privacy.words import Words
 from align_agent.records import denied_in, version_label
 from align_agent.store import Store
 from align_agent.store.connection import Connection
-from align_agent.store.scrub import Scrubbed, erase_pages, scrub
+from align_agent.store.scrub import Scrubbed, any_holding, erase_pages, scrub
 
 NIGHT_PATIENCE_S = 120.0
 WHY = "what it had chosen was forgotten"
@@ -56,12 +57,16 @@ class Forgetting:
     samples: int
     tainted: tuple[int, ...]
     backups: int
+    cells: int  # other places in the tables
+    elsewhere: tuple[str, ...]  # files that hold words of a query, beside the database
     done: bool
 
     @property
     def empty(self) -> bool:
         """Whether there was nothing to forget."""
-        return not (self.turns or self.edited or self.feedback or self.rules)
+        return not (
+            self.turns or self.edited or self.feedback or self.rules or self.cells or self.elsewhere
+        )
 
 
 class _Undone(Exception):
@@ -75,7 +80,7 @@ def preview(home: Home, wanted: Wanted) -> Forgetting:
         with suppress(_Undone), store.transaction():
             found = _scrub(store, wanted)
             raise _Undone
-    return _told(found, len(_backups(home)), done=False)
+    return _told(found, len(_backups(home)), _elsewhere(home, wanted), done=False)
 
 
 def forget(home: Home, wanted: Wanted, *, on_step: Step = lambda _: None) -> Forgetting:
@@ -86,6 +91,7 @@ def forget(home: Home, wanted: Wanted, *, on_step: Step = lambda _: None) -> For
     """
     on_step("night")
     with no_night(home), Store.open(home.database) as store:
+        elsewhere = _elsewhere(home, wanted)
         on_step("tables")
         with store.transaction():
             found = _scrub(store, wanted)
@@ -97,7 +103,7 @@ def forget(home: Home, wanted: Wanted, *, on_step: Step = lambda _: None) -> For
             # Its steps saw the rules and what was said before: whatever goes may be among it.
             working.give_up(store, "something was forgotten")
         backups = _finish_all(home, store, on_step)
-    return _told(found, backups, done=True)
+    return _told(found, backups, elsewhere, done=True)
 
 
 def let_expire(home: Home, turns: Sequence[str]) -> Forgetting:
@@ -110,7 +116,7 @@ def let_expire(home: Home, turns: Sequence[str]) -> Forgetting:
             found = scrub(store.connection, turns, unlearn=False)
             store.forgotten.begin("retention", _work(found, "", False), _facts(found))
         backups = _finish_all(home, store, lambda _: None)
-    return _told(found, backups, done=True)
+    return _told(found, backups, (), done=True)
 
 
 def resume(home: Home, *, on_step: Step = lambda _: None) -> int:
@@ -156,7 +162,7 @@ def no_night(home: Home, patience: float = NIGHT_PATIENCE_S) -> Iterator[None]:
 
 def _scrub(store: Store, wanted: Wanted) -> Scrubbed:
     if wanted.kind == "query":
-        return scrub(store.connection, (), holder(wanted.what))
+        return scrub(store.connection, (), Words(wanted.what))
     if wanted.kind == "turn":
         return scrub(store.connection, [wanted.what, *_denied_calls(store, wanted.what)])
     turns = store.turns.list(limit=-1, conversation=wanted.what)
@@ -187,13 +193,13 @@ def _finish_all(home: Home, store: Store, on_step: Step) -> int:
             on_step("working")
             working.clear(home)
         on_step("memory")
-        holds = holder(work["query"]) if work["query"] else None
-        clear_memory(home.checkpoints, work["conversations"], holds)
+        words = Words(work["query"]) if work["query"] else None
+        clear_memory(home.checkpoints, work["conversations"], words)
         on_step("backups")
         backups = _clean_backups(home, work)
         on_step("runs")
         give_up(home, store, WHY)
-        _clean_runs(home, work["runs"], holds)
+        _clean_runs(home, work["runs"], words)
         # What a version said there it may have learned from what is forgotten.
         shutil.rmtree(home.probed, ignore_errors=True)
     on_step("pages")
@@ -207,6 +213,31 @@ def _finish_all(home: Home, store: Store, on_step: Step) -> int:
     return backups
 
 
+def _elsewhere(home: Home, wanted: Wanted) -> tuple[str, ...]:
+    """Where else the words of a query stand: the agent's memory, folders of runs, backups. They
+    may do so alone, as when a turn was never recorded or has expired."""
+    if wanted.kind != "query":
+        return ()
+    words = Words(wanted.what)
+    found = [home.checkpoints.name] if remembered(home.checkpoints, words) else []
+    for folder in sorted(home.runs.iterdir()) if home.runs.is_dir() else ():
+        if folder.is_dir() and _any_holds(folder, words):
+            found.append(f"{home.runs.name}/{folder.name}")
+    found += [f"{home.backups.name}/{p.name}" for p in _backups(home) if _would_change(p, words)]
+    return tuple(found)
+
+
+def _would_change(path: Path, words: Words) -> bool:
+    try:
+        copy = Connection(path, read_only=True)
+        try:
+            return any_holding(copy, words)
+        finally:
+            copy.close()
+    except (StoreCorrupt, StoreForeign):
+        return True  # it would be removed: nobody could say what it holds
+
+
 def _backups(home: Home) -> list[Path]:
     return sorted(home.backups.glob("*.db")) if home.backups.is_dir() else []
 
@@ -214,11 +245,11 @@ def _backups(home: Home) -> list[Path]:
 def _clean_backups(home: Home, work: dict[str, Any]) -> int:
     """Take the same turns out of our backups. One that is no sound database is removed: nobody
     could say what it holds. Returns how many there are."""
-    holds = holder(work["query"]) if work["query"] else None
+    words = Words(work["query"]) if work["query"] else None
     found = _backups(home)
     for path in found:
         try:
-            _clean_backup(path, work["turns"], holds, work["unlearn"])
+            _clean_backup(path, work["turns"], words, work["unlearn"])
         except (StoreCorrupt, StoreForeign):
             path.unlink(missing_ok=True)
         for end in ("-wal", "-shm", "-journal"):
@@ -229,13 +260,11 @@ def _clean_backups(home: Home, work: dict[str, Any]) -> int:
     return len(found)
 
 
-def _clean_backup(
-    path: Path, turns: list[str], holds: Callable[[str], bool] | None, unlearn: bool
-) -> None:
+def _clean_backup(path: Path, turns: list[str], words: Words | None, unlearn: bool) -> None:
     copy = Connection(path, read_only=False)
     try:
         with copy.transaction():
-            scrub(copy, turns, holds, unlearn=unlearn)
+            scrub(copy, turns, words, unlearn=unlearn)
         erase_pages(copy)
         # One file that can be copied anywhere, as it was made.
         copy.execute("pragma journal_mode = delete")
@@ -243,22 +272,22 @@ def _clean_backup(
         copy.close()
 
 
-def _clean_runs(home: Home, runs: list[str], holds: Callable[[str], bool] | None) -> None:
+def _clean_runs(home: Home, runs: list[str], words: Words | None) -> None:
     """The folders of the runs that used it, or hold it, go; of the others, what is unfinished."""
     for folder in home.runs.iterdir() if home.runs.is_dir() else ():
         if not folder.is_dir():
             continue
         RunFolder(folder).clear()
         (folder / "error.txt").unlink(missing_ok=True)
-        if folder.name in runs or (holds is not None and _any_holds(folder, holds)):
+        if folder.name in runs or (words is not None and _any_holds(folder, words)):
             shutil.rmtree(folder, ignore_errors=True)
     for path in home.logs.glob("*.log") if home.logs.is_dir() else ():
         path.write_bytes(b"")  # a traceback may quote a message
 
 
-def _any_holds(folder: Path, holds: Callable[[str], bool]) -> bool:
+def _any_holds(folder: Path, words: Words) -> bool:
     files = (path for path in folder.rglob("*") if path.is_file())
-    return any(holds(path.read_bytes().decode("utf-8", "ignore")) for path in files)
+    return any(words.in_bytes(path.read_bytes()) for path in files)
 
 
 def _holder_of(path: Path) -> int:
@@ -296,7 +325,7 @@ def _sentence(found: Scrubbed) -> str:
     return f"{turns} forgotten" + (f"; learned from that: {labels}" if labels else "")
 
 
-def _told(found: Scrubbed, backups: int, *, done: bool) -> Forgetting:
+def _told(found: Scrubbed, backups: int, elsewhere: tuple[str, ...], *, done: bool) -> Forgetting:
     return Forgetting(
         turns=tuple(found.turns),
         conversations=tuple(found.conversations),
@@ -307,5 +336,7 @@ def _told(found: Scrubbed, backups: int, *, done: bool) -> Forgetting:
         samples=found.samples,
         tainted=tuple(found.tainted),
         backups=backups,
+        cells=found.blanked,
+        elsewhere=elsewhere,
         done=done,
     )

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from align_agent.errors import StoreError, StoreLocked
+from align_agent.privacy.words import Words
 
 _BUSY_S = 10.0
 _TABLES = ("checkpoints", "writes")
+# Columns that name and order; every other one is searched.
+_NAMES = {
+    "thread_id", "checkpoint_ns", "checkpoint_id", "parent_checkpoint_id", "type", "task_id", "idx",
+    "channel", "task_path",
+}  # fmt: skip
 
 
 def clear_memory(
     path: Path,
     conversations: Sequence[str],
-    holds: Callable[[str], bool] | None = None,
+    words: Words | None = None,
     *,
     patience: float = 30.0,
 ) -> list[str]:
-    """Drop the memory of these conversations, and of all in which a text `holds`; returns them.
+    """Drop the memory of these conversations, and of all that hold the words; returns them.
 
     Nothing of it stays in free pages or in the log. Raises StoreError, StoreLocked.
     """
@@ -33,7 +39,7 @@ def clear_memory(
         return []
     try:
         with closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as database:
-            return _clear(database, set(conversations), holds, path, patience)
+            return _clear(database, set(conversations), words, path, patience)
     except sqlite3.OperationalError as error:
         raise StoreLocked(
             f"{path} cannot be cleaned: {error}",
@@ -46,23 +52,50 @@ def clear_memory(
         ) from error
 
 
+def remembered(path: Path, words: Words) -> list[str]:
+    """The conversations whose memory holds the words; none where there is no sound memory."""
+    if not path.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as database:
+            return sorted(_holding(database, words))
+    except sqlite3.DatabaseError:
+        return []
+
+
+def _tables(database: sqlite3.Connection) -> list[str]:
+    there = {row[0] for row in database.execute("select name from sqlite_master")}
+    return [table for table in _TABLES if table in there]
+
+
+def _holding(database: sqlite3.Connection, words: Words) -> set[str]:
+    found = set()
+    for table in _tables(database):
+        rows = database.execute(f"select * from {table}")  # noqa: S608
+        names = [column[0] for column in rows.description]
+        place = names.index("thread_id")
+        for row in rows:
+            cells = (cell for name, cell in zip(names, row, strict=True) if name not in _NAMES)
+            if any(words.in_packed(_bytes(cell)) for cell in cells if cell):
+                found.add(row[place])
+    return found
+
+
+def _bytes(cell: object) -> bytes:
+    return cell if isinstance(cell, bytes) else str(cell).encode("utf-8", "surrogatepass")
+
+
 def _clear(
     database: sqlite3.Connection,
     doomed: set[str],
-    holds: Callable[[str], bool] | None,
+    words: Words | None,
     path: Path,
     patience: float,
 ) -> list[str]:
     database.execute("pragma secure_delete = on")
-    there = {row[0] for row in database.execute("select name from sqlite_master")}
-    tables = [table for table in _TABLES if table in there]
-    if holds is not None:
-        for table in tables:
-            column = "checkpoint" if table == "checkpoints" else "value"
-            for thread, packed in database.execute(f"select thread_id, {column} from {table}"):  # noqa: S608
-                # Packed texts lie in it as they are.
-                if packed and holds(bytes(packed).decode("utf-8", "ignore")):
-                    doomed.add(thread)
+    tables = _tables(database)
+    if words is not None:
+        doomed |= _holding(database, words)
     gone = set()
     for table in tables:
         for thread in sorted(doomed):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from align_agent.errors import InputError, NotFound
 from align_agent.store import Store
-from align_agent.store.search import searchable
 
 Kind = Literal["turn", "conversation", "query"]
 KINDS: tuple[Kind, ...] = ("turn", "conversation", "query")
 
-_TERM = re.compile(r'"([^"]+)"|([^\s"]+)')
 _MIN_QUERY = 3
 
 
@@ -57,29 +52,3 @@ def _query(what: str) -> str:
             hint=f"give at least {_MIN_QUERY} characters, or the id of a turn or conversation",
         )
     return what
-
-
-def holder(query: str) -> Callable[[str], bool]:
-    """Whether a text holds every term of a query, as the search would find it: words by their
-    beginnings, "quoted phrases" as they are, without regard to case and accents."""
-    patterns = []
-    for quoted, word in _TERM.findall(query):
-        term = _folded(quoted or word)
-        words = r"\s+".join(re.escape(part) for part in term.split())
-        # Scripts without spaces, and signs, have no beginnings of words.
-        patterns.append(re.compile(rf"(?<!\w){words}" if searchable(term) else words))
-
-    def holds(text: str) -> bool:
-        if not text:
-            return False
-        folded = _folded(text)
-        return bool(patterns) and all(pattern.search(folded) for pattern in patterns)
-
-    return holds
-
-
-def _folded(text: str) -> str:
-    if text.isascii():
-        return text.lower()
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(sign for sign in apart if not unicodedata.combining(sign))

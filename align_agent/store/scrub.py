@@ -7,8 +7,9 @@ and logs (`erase_pages` does), nor of files beside the database.
 from __future__ import annotations
 
 import builtins
+import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,8 @@ _JSON = {
     ("tool_calls", "arguments"): "{}",
     ("feedback_layers", "layers"): "{}",
 }
+# How a call is written: our own words, which nobody said.
+_CALL = {"id", "name", "arguments"}
 # Dealt with by themselves, or holding no text of a person.
 _APART = {"turns", "messages", "turn_messages", "forgettings", "forgotten", "forgotten_exchanges"}
 
@@ -65,6 +68,11 @@ def scrub(
     texts go: rules stay, and no adapter is tainted.
     """
     return _Scrub(connection, holds, unlearn).run(turn_ids)
+
+
+def any_holding(connection: Connection, holds: Holds) -> bool:
+    """Whether `scrub` would find such a text. Only reads."""
+    return _Scrub(connection, holds, unlearn=False).any_holding(holds)
 
 
 def erase_pages(connection: Connection, *, patience: float = 30.0) -> None:
@@ -176,7 +184,7 @@ class _Scrub:
         return {
             row["number"]
             for row in self.db.rows("select number, content, tool_calls from messages")
-            if holds(row["content"]) or holds(row["tool_calls"] or "")
+            if holds(row["content"]) or holds(_said_in(row["tool_calls"] or ""))
         }
 
     def _later(self, turns: dict[str, Row]) -> dict[str, tuple[int, builtins.list[int]]]:
@@ -372,24 +380,52 @@ class _Scrub:
                 self.done.feedback += self.db.execute(
                     "delete from feedback where id = ?", [row["id"]]
                 )
-        for table in sorted(self.tables - _APART):
-            if not table.startswith(("turns_fts", "sqlite_")):
-                self._blank_table(table, holds)
+        for table, name, place, blank in [*self._cells(holds)]:
+            self.done.blanked += self.db.execute(
+                f'update "{table}" set "{name}" = ? where rowid = ?',  # noqa: S608
+                [blank, place],
+            )
 
-    def _blank_table(self, table: str, holds: Holds) -> None:
-        columns = self.db.rows(f"pragma table_info('{table}')")
-        texts = [c["name"] for c in columns if c["type"].upper() == "TEXT" and not c["pk"]]
-        if not texts:
-            return
-        listed = ", ".join(f'"{name}"' for name in texts)
-        for row in self.db.rows(f'select rowid as place, {listed} from "{table}"'):  # noqa: S608
-            for name in texts:
-                if isinstance(row[name], str) and holds(row[name]):
+    def _cells(self, holds: Holds) -> Iterator[tuple[str, str, int, str]]:
+        """Table, column, row and what to put there, of the cells of other tables."""
+        for table in sorted(self.tables - _APART):
+            if table.startswith(("turns_fts", "sqlite_")):
+                continue
+            columns = self.db.rows(f"pragma table_info('{table}')")
+            texts = [c["name"] for c in columns if c["type"].upper() == "TEXT" and not c["pk"]]
+            listed = ", ".join(["rowid as place", *(f'"{name}"' for name in texts)])
+            for row in self.db.rows(f'select {listed} from "{table}"') if texts else ():  # noqa: S608
+                for name in texts:
                     blank = _JSON.get((table, name), BLANK)
-                    self.done.blanked += self.db.execute(
-                        f'update "{table}" set "{name}" = ? where rowid = ?',  # noqa: S608
-                        [blank, row["place"]],
-                    )
+                    text = row[name] if isinstance(row[name], str) else ""
+                    said = _said_in(text) if (table, name) in _JSON else text
+                    if text != blank and holds(said):
+                        yield table, name, row["place"], blank
+
+    def any_holding(self, holds: Holds) -> bool:
+        return bool(self._messages_holding(holds) or self._holding(holds)) or any(
+            True for _ in self._cells(holds)
+        )
+
+
+def _said_in(text: str) -> str:
+    """The texts, names and numbers within JSON, one below the other; what is none, as it is."""
+    try:
+        data = json.loads(text, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return text
+    return "\n".join(_leaves(data))
+
+
+def _leaves(data: Any) -> Iterator[str]:
+    if isinstance(data, dict):
+        if data.keys() != _CALL:
+            yield from data
+        data = [*data.values()]
+    for value in data if isinstance(data, list) else ():
+        yield from _leaves(value)
+    if isinstance(data, str):
+        yield data
 
 
 def _marks(items: Sequence[Any]) -> str:

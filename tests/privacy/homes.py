@@ -124,10 +124,13 @@ def remember(home: Home, threads: dict[str, str]) -> None:
 
 
 def files_holding(home: Home, word: str) -> list[str]:
-    """The files of the home in whose raw bytes a word stands, in any case, plain or as UTF-16."""
+    """The files of the home in whose raw bytes a word stands, in any case: plain, as UTF-16, or
+    as JSON writes it."""
     found = []
+    forms = {word.lower().encode(), word.lower().encode("utf-16-le")}
+    forms.add(json.dumps(word).strip('"').lower().encode())
     for path in sorted(p for p in home.root.rglob("*") if p.is_file()):
         data = path.read_bytes().lower()
-        if word.lower().encode() in data or word.lower().encode("utf-16-le") in data:
+        if any(form in data for form in forms):
             found.append(str(path.relative_to(home.root)))
     return found

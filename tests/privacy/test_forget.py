@@ -18,7 +18,8 @@ from align_agent.errors import GateRefused, InputError, NotFound
 from align_agent.night.lock import NightLock
 from align_agent.paths import Home
 from align_agent.privacy.forget import forget, preview, resume
-from align_agent.privacy.wanted import Wanted, holder, meant
+from align_agent.privacy.wanted import Wanted, meant
+from align_agent.privacy.words import Words
 from align_agent.records import BASE_VERSION, Message
 from align_agent.store import Store
 
@@ -213,7 +214,7 @@ def test_a_backup_that_is_no_database_is_removed(home: Home) -> None:
     ],
 )
 def test_a_query_means_what_a_search_means(query: str, text: str, there: bool) -> None:
-    assert holder(query)(text) is there
+    assert Words(query)(text) is there
 
 
 def test_an_id_is_told_from_words(home: Home) -> None:
