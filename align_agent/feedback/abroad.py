@@ -1,7 +1,8 @@
 """Short plain complaints in twelve languages, and emoji that are the whole message.
 
-A sentence has to say nothing else ("Viel zu lang!", "太长了"), so that the same words within a
-longer one mean nothing. Everything longer is `lexical`'s (English) and the classifier's.
+The message has to say nothing else ("Viel zu lang!", "太长了") but please and thanks. Where more
+follows it is kept for a look; where other matter stands before, nothing is read. Everything longer
+is `lexical`'s (English) and the classifier's.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from align_agent.feedback.asked import asks, judged
 from align_agent.feedback.faults import Category
 from align_agent.feedback.lexical import Reading
 from align_agent.feedback.patterns import alternatives
 from align_agent.feedback.reactions import BLUNT, leaning
+from align_agent.feedback.text import CODE, QUOTE, own_words
+
+Found = tuple[Category, str]
 
 MAX_CHARS = 120
 MAX_WORDS = 14
@@ -25,19 +30,28 @@ _PLEASE = (
     r"|alsjeblieft|alstublieft|a\.?u\.?b|prosz\u0119|\u043f\u043e\u0436\u0430\u043b\u0443\u0439"
     r"\u0441\u0442\u0430|l\u00fctfen|\u8bf7|\u8bf7\u7528)"
 )
-# What may stand before, parted by a comma or not.
-_LEAD = re.compile(
-    "^(?:"
-    + alternatives(
-        """
-        nein | nee+ | nö | ach | also | hm+ | sorry | aber | das | ok | okay | leider | non |
-        mais | désolé | bon | no | pero | lo siento | mas | não | desculpa | ma | scusa | maar |
-        helaas | nie | ale | niestety | нет | но | увы | ой | hayır | ama | 不 | 不是 | 嗯 |
-        いや | いいえ | でも | 아니 | 아니요 | 아뇨
-        """
-    )
-    + r")[\s,、，]+"
+# May stand before without a comma, and alone beside a complaint.
+_LEAD = alternatives(
+    """
+    nein | nö | ach | also | hm+ | sorry | aber | ok | okay | leider | mais | désolé | bon | pero |
+    lo siento | mas | desculpa | ma | scusa | maar | helaas | ale | niestety | нет | но | увы | ой |
+    hayır | ama | 嗯 | いいえ | でも | 아니요 | 아뇨
+    """
 )
+# These deny what follows ("no está mal") unless a comma parts them from it.
+_DENIES = alternatives("non | no | não | nie | не | nee+ | 不 | 不是 | いや | 아니")
+_THANKS = alternatives(
+    """
+    (?:trotzdem |vielen |besten )?dank(?:e)?(?: (?:schön|dir|trotzdem))? | merci(?: quand même)? |
+    (?:muchas )?gracias | (?:muito )?obrigad[oa] | grazie(?: mille)? | dank je(?: wel)? | bedankt |
+    dziękuję | dzięki | спасибо | thanks | thank you | 谢谢你? | ありがとう(?:ございます)? |
+    감사합니다 | 고마워(?:요)? | teşekkürler | sağ ol
+    """
+)
+_LEADS = re.compile(rf"^(?:{_LEAD}) ")
+_COURTESY = re.compile(rf"(?:{_PLEASE}|{_LEAD}|{_DENIES}|{_THANKS})")
+_COMMA_BEFORE_PLEASE = re.compile(rf"[,、，]\s*(?={_PLEASE}\s*(?:[.!。！…\n]|$))")
+_POLITE_ENDS = re.compile(rf"^{_PLEASE} |\s?(?:{_PLEASE}|{_THANKS})$")
 _LANGUAGES = (
     "deutsch|englisch|französisch|spanisch|italienisch|türkisch|polnisch|russisch|français|anglais"
     "|allemand|espagnol|italien|español|inglés|alemán|francés|castellano|português|inglês|italiano"
@@ -48,12 +62,14 @@ _PATTERNS: tuple[tuple[Category, str, str], ...] = (
         "too_long",
         "length:brief",
         r"""
-        (?:das (?:ist|war) |ist |die antwort (?:ist|war) )?(?:mir )?(?:echt |viel |etwas |deutlich
-        |immer noch )?(?:zu|viel zu) (?:lang|ausführlich|lange?r text|viel text) |
+        (?:das (?:ist|war) |ist |die antwort (?:ist|war) )?(?:mir )?
+        (?:(?:echt|viel|etwas|deutlich|immer noch) )?(?:zu|viel zu) (?:lang
+        |ausführlich|lange?r text|viel text) |
         (?:viel |bitte |noch |etwas |und )*kürzer(?: fassen)? |
         fass dich (?:bitte )?(?:kurz|kürzer) | mach(?:'s| es| das)? (?:bitte )?kürzer |
-        (?:c'est |c'était |(?:la|ta|votre) réponse est )?(?:beaucoup |bien
-        |un peu |vraiment )?trop long(?:ue)? | (?:fais |plus |un peu )*plus court |
+        (?:c'est |c'était |(?:la|ta|votre) réponse est )?
+        (?:(?:beaucoup|bien|un peu|vraiment) )?trop long(?:ue)? |
+        (?:fais |plus |un peu )*plus court |
         sois (?:plus )?bref |
         (?:es |está |eso es |la respuesta es )?(?:demasiado|muy|excesivamente) (?:larg[oa]
         |extens[oa]) | (?:hazlo )?más (?:corto|breve) | sé (?:más )?breve | demasiado texto |
@@ -96,7 +112,7 @@ _PATTERNS: tuple[tuple[Category, str, str], ...] = (
         |nicht korrekt|nicht wahr) | (?:das )?stimmt (?:so |leider |doch )?(?:nicht|net) |
         (?:c'est |c'était )?(?:complètement )?faux | c'est incorrect |
         (?:ce n'est |c'est )?pas (?:vrai|juste|correct|exact|bon) |
-        (?:es |está |eso es |eso está )?(?:mal|incorrecto|equivocado|falso) |
+        (?:está|eso está) mal | (?:es |está |eso es |eso está )?(?:incorrecto|equivocado|falso) |
         (?:eso )?no es (?:cierto|verdad|correcto|así) |
         (?:está |isso está |isso é )?(?:errad[oa]|incorret[oa]|falso) |
         (?:isso )?não (?:é verdade|está certo|está correto) |
@@ -119,7 +135,8 @@ _PATTERNS: tuple[tuple[Category, str, str], ...] = (
         r"""
         (?:das |es )?(?:funktioniert|geht|klappt) (?:so |leider |immer noch |bei mir )?nicht |
         (?:ça |cela )?ne (?:marche|fonctionne) (?:toujours )?pas | ça (?:marche|fonctionne) pas |
-        (?:esto |eso |sigue sin )?(?:no )?(?:funciona|funcionar) | não (?:funciona|funcionou) |
+        (?:esto |eso )?(?:todavía )?no (?:me )?funciona | sigue sin funcionar |
+        não (?:funciona|funcionou) |
         non funziona | (?:dat |het )?werkt niet | nie działa | (?:это |всё )?не работает |
         (?:还是)?(?:不行|不能用|不工作|运行不了) | 動(?:かない|きません)(?:です)? |
         안 ?(?:돼요?|됩니다)|작동(?:이)? ?안 ?(?:해요?|돼요?) | çalışmıyor
@@ -180,40 +197,60 @@ _READ = tuple(
 )
 _ABOUT_TRUTH = ("wrong_fact", "wrong_result", "not_as_asked")
 _SENTENCES = re.compile(r"([^.!?。！？…\n]+)([.!?。！？…]*)")
+# What stands between these is another's; `text` knows only the quotation marks of English.
+_QUOTED = re.compile("[「」『』‹›«»]")
+MORE = "it sounds like a short complaint, and more follows that may be about something else"
 
 
 def read_abroad(message: str, *, answer: str = "", previous_user: str = "") -> Reading | None:
     """What a short message in another language, or one of emoji alone, says; None for nothing."""
-    text = unicodedata.normalize("NFKC", message[: MAX_CHARS + 1]).casefold().strip()
-    if not text or len(text) > MAX_CHARS or len(text.split()) > MAX_WORDS:
+    if len(message) > MAX_CHARS or len(message.split()) > MAX_WORDS or not message.strip():
         return None
-    asked = answer.rstrip(" *_)\"'").endswith(("?", "？"))
-    if not re.search(r"\w", text):
+    asked = asks(answer)
+    if not re.search(r"\w", message):
         return None if asked else _of_emoji(message.strip())
-    for sentence, stop in _SENTENCES.findall(text.replace("\u2019", "'")):
-        found = None if "?" in stop else _of_sentence(sentence)
-        if found is None or (asked and found[0] in _ABOUT_TRUTH):
-            continue
-        if found[0] == "language" and _TRANSLATES.search(previous_user):
-            continue
-        category, key = found
-        directions = (key,) if key else ()
-        return Reading("negative", category, CONFIDENCE, 1.0, key, message.strip(), directions)
-    return None
+    said = own_words(message, answer=answer, previous_user=previous_user)
+    text = unicodedata.normalize("NFKC", said).casefold().replace("\u2019", "'")
+    if QUOTE in text or CODE in text or _QUOTED.search(message) or _is_quoted(message):
+        return None
+    found, more = _complaint(text)
+    if found is None or (found[0] in _ABOUT_TRUTH and (asked or judged(message, answer))):
+        return None
+    category, key = found
+    if category == "language" and _TRANSLATES.search(previous_user):
+        return None
+    sure, review = (WEAK, MORE) if more else (CONFIDENCE, "")
+    directions = (key,) if key else ()
+    return Reading("negative", category, sure, 1.0, key, message.strip(), directions, review=review)
 
 
-def _of_sentence(sentence: str) -> tuple[Category, str] | None:
-    """The complaint that a sentence, or its first part before a comma, is and nothing else."""
-    said = re.sub(r"[^\w\s,'、，-]", " ", sentence)
-    said = " ".join(said.split()).strip(" ,、，")
+def _is_quoted(message: str) -> bool:
+    return any(line.lstrip().startswith((">", "&gt;")) for line in message.splitlines())
+
+
+def _complaint(text: str) -> tuple[Found | None, bool]:
+    """(the complaint that a message begins with, courtesies aside; whether more follows)."""
+    found: Found | None = None
+    for sentence, stop in _SENTENCES.findall(_COMMA_BEFORE_PLEASE.sub(" ", text)):
+        for part in re.split(r"[,、，:;]", sentence):
+            said = " ".join(re.sub(r"[^\w\s'-]", " ", part).split())
+            if not said or _COURTESY.fullmatch(said):
+                continue
+            here = None if "?" in stop or "？" in stop else _of_part(said)
+            if here is None:
+                return found, True
+            found = found or here
+    return found, False
+
+
+def _of_part(said: str) -> Found | None:
+    """The complaint that a part between two commas is, please and thanks aside."""
     for _ in range(2):
-        first = re.split(r"[,、，]", said)[0].strip()
-        joined = re.sub(r"[,、，]", "", said)
-        bare = re.sub(rf"^{_PLEASE} |\s?{_PLEASE}$", "", first)
+        bare = _POLITE_ENDS.sub("", said).strip()
         for category, key, pattern in _READ:
-            if any(pattern.fullmatch(part) for part in (said, first, bare, joined)):
+            if pattern.fullmatch(said) or pattern.fullmatch(bare):
                 return category, key
-        said = _LEAD.sub("", f"{said} ").strip()
+        said = _LEADS.sub("", said)
     return None
 
 

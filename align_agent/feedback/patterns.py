@@ -8,7 +8,8 @@ import re
 def alternatives(words: str) -> str:
     """A regular expression of alternatives parted by ` | `, written over several lines.
 
-    A line break stands for a space between two words, and for nothing beside other signs.
+    A line break stands for a space between two words, and for nothing beside other signs: no line
+    may end in a space that counts.
     """
     joined = "\n".join(line.strip() for line in words.strip().splitlines())
     joined = re.sub(r" \|\n|\n\| ", " | ", joined)

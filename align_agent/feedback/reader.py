@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from align_agent.feedback import lexical, words
 from align_agent.feedback.abroad import read_abroad
+from align_agent.feedback.asked import judged
 from align_agent.feedback.faults import Category
 from align_agent.feedback.idioms import gives_up, without_idioms
 from align_agent.feedback.irony import ironic
@@ -66,9 +67,12 @@ def read(
     said = parted(follow_up)
     abroad = read_abroad(said.own, answer=answer, previous_user=previous_user)
     if abroad is not None:
+        abroad = replace(abroad, review=abroad.review or said.doubt)
         own = _signed(abroad)
         return replace(abroad, layers={"lexicon": own, "combined": max(own, 0.0)})
     reading = _read(without_idioms(said.own), answer, previous_user, threshold)
+    if reading.polarity == "negative" and not reading.directions and judged(said.own, answer):
+        return replace(NOTHING, layers=reading.layers)
     if reading.polarity == "neutral" and gives_up(said.own) and not answer.rstrip().endswith("?"):
         return replace(GIVEN_UP, evidence=said.own.strip()[:_QUOTED], layers=reading.layers)
     if said.doubt and (reading.polarity != "neutral" or reading.standing):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from align_agent.config import Config
-from align_agent.feedback.abroad import read_abroad
+from align_agent.feedback.abroad import _READ, read_abroad
 from align_agent.feedback.reader import read
 
 SAID: dict[str, list[str]] = yaml.safe_load(
     (Path(__file__).parent / "abroad.yaml").read_text(encoding="utf-8")
 )
-COMPLAINTS = [(kind, text) for kind, texts in SAID.items() if kind != "nothing" for text in texts]
+KINDS = [kind for kind in SAID if kind not in ("nothing", "look")]
+COMPLAINTS = [(kind, text) for kind in KINDS for text in SAID[kind]]
+TRUE_OR_FALSE = "True or false: Rome has three airports."
 
 
 @pytest.mark.parametrize(("kind", "text"), COMPLAINTS)
@@ -31,6 +34,51 @@ def test_nothing_is_learned_from_an_ordinary_message(text: str) -> None:
     assert read_abroad(text) is None
     found = read(text, answer="Das ist ein Plan.", previous_user="Mach einen Plan.")
     assert found.polarity != "negative" or found.confidence < Config().feedback.min_confidence
+
+
+@pytest.mark.parametrize("text", SAID["look"])
+def test_where_more_follows_it_waits_for_a_look(text: str) -> None:
+    found = read(text, answer="Das ist ein Plan.", previous_user="Mach einen Plan.")
+    assert found.review
+    assert found.confidence < Config().feedback.min_confidence
+
+
+@pytest.mark.parametrize("denial", ["no", "non", "não", "nie", "не", "nicht", "pas", "niet", "不"])
+def test_a_complaint_that_is_denied_is_none(denial: str) -> None:
+    heard = [text for _, text in COMPLAINTS if read_abroad(f"{denial} {text}")]
+    assert heard == []
+
+
+def test_all_wordings_of_a_group_end_alike() -> None:
+    """In "(?:very |quite)?long" the space was lost at a line break."""
+    groups = [
+        group.split("|")
+        for _, _, pattern in _READ
+        for group in re.findall(r"\(\?:([^()]*)\)", pattern.pattern)
+    ]
+    assert [words for words in groups if len({word.endswith(" ") for word in words}) > 1] == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ("Wahr oder falsch: Rom hat drei Flughäfen.", "Falsch"),
+        ("**Wahr oder falsch?** Rom hat drei Flughäfen.", "Das ist falsch."),
+        (TRUE_OR_FALSE, "False"),
+        (TRUE_OR_FALSE, "Falso"),
+        (TRUE_OR_FALSE, "That's wrong."),
+    ],
+)
+def test_who_judges_a_statement_of_a_quiz_finds_no_fault(answer: str, text: str) -> None:
+    assert read(text, answer=answer, previous_user="Quiz me").polarity == "neutral"
+
+
+@pytest.mark.parametrize(
+    "offer", ["Soll ich es erklären?", "Soll ich noch etwas erklären?", "Anything else?"]
+)
+def test_an_offer_behind_an_answer_leaves_a_complaint_its_meaning(offer: str) -> None:
+    found = read("Das ist falsch!", answer=f"Das Ergebnis ist 14. {offer}", previous_user="3*4")
+    assert (found.category, found.review) == ("wrong_fact", "")
 
 
 def test_too_long_asks_for_brevity_in_every_language() -> None:
