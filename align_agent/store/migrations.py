@@ -421,14 +421,15 @@ def migrate(connection: Connection, *, upto: int = SCHEMA_VERSION) -> None:
         )
     if found:
         back_up(connection, connection.path.parent / "backups" / _backup_name(found))
-    for number, step in enumerate(MIGRATIONS[:upto], 1):
-        with connection.transaction():
-            # Another process may have been quicker; the write lock is ours now.
-            if applied(connection) < number:
-                with connection.translated():
-                    step(connection.utils)
-                connection.execute(f"pragma application_id = {APPLICATION_ID}")
-                connection.execute(f"pragma user_version = {number}")
+    # All in one: nobody ever sees, or backs up, a schema that is half made.
+    with connection.transaction():
+        # Another process may have been quicker; the write lock is ours now.
+        for step in MIGRATIONS[applied(connection) : upto]:
+            with connection.translated():
+                step(connection.utils)
+        if applied(connection) < upto:
+            connection.execute(f"pragma application_id = {APPLICATION_ID}")
+            connection.execute(f"pragma user_version = {upto}")
 
 
 def back_up(connection: Connection, target: Path) -> Path:
