@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from fnmatch import translate
 
@@ -16,7 +17,8 @@ class Ignore:
 
     `channel:NAME`, `sender:ID` (also `sender:telegram:777`) and `topic:WORDS` (words parted by
     commas, any of which the message must hold) look at that alone; a pattern without a kind fits
-    the whole channel or the whole human text. Upper and lower case are the same.
+    the whole channel or the whole human text. Upper and lower case, and the
+    ways to write an accent or a space, are the same.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
@@ -33,7 +35,7 @@ class Ignore:
 
     def matches(self, turn: Turn) -> bool:
         """Whether the turn's channel, text or topic is to be kept out."""
-        channel, text = turn.channel.casefold(), turn.user_text.casefold()
+        channel, text = _plain(turn.channel), _plain(turn.user_text)
         return (
             any(p.match(value) for p in self._of[""] for value in (channel, text))
             or any(p.match(channel) for p in self._of["channel"])
@@ -42,15 +44,25 @@ class Ignore:
 
     def matches_sender(self, sender: str, surface: str) -> bool:
         """Whether what this sender says is to be kept out."""
-        bare = sender.casefold().removeprefix(f"{surface.casefold()}:")
-        names = (bare, f"{surface.casefold()}:{bare}")
+        bare = _plain(sender).removeprefix(f"{_plain(surface)}:")
+        names = (bare, f"{_plain(surface)}:{bare}")
         return bool(sender) and any(p.match(n) for p in self._of["sender"] for n in names)
 
 
+# What the translation puts behind every pattern; not the same in every Python.
+_END = translate("").removeprefix("(?s:")
+
+
 def _whole(pattern: str) -> re.Pattern[str]:
-    return re.compile(translate(pattern.casefold()))
+    return re.compile(translate(_plain(pattern)))
 
 
 def _word(word: str) -> re.Pattern[str]:
-    inner = translate(word.strip().casefold()).removeprefix("(?s:").removesuffix(r")\Z")
+    inner = translate(_plain(word).strip()).removeprefix("(?s:").removesuffix(_END)
     return re.compile(rf"(?<!\w){inner}(?!\w)", re.DOTALL)
+
+
+def _plain(text: str) -> str:
+    """One way of writing it: letters with their accents, and every space, have several."""
+    same = unicodedata.normalize("NFKC", text.casefold()).casefold()
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", same))

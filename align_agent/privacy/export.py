@@ -23,6 +23,11 @@ from align_agent.store import Store
 # In which order a reader meets them; every other table of the database follows.
 _FIRST = ("conversations", "turns", "messages", "turn_messages", "tool_calls", "feedback", "rules")
 
+_LEFT_OUT = (
+    "the agent's conversation memory (`checkpoints.db`), the folders of nights and searches "
+    "(`runs/`), the answers to the gate's own questions (`probed/`), the steps of live mode "
+    "(`working/`), copies of the database (`backups/`), and logs (`logs/`)"
+)
 _README = """\
 # Everything that align-agent {version} stored, {moment}
 
@@ -36,7 +41,7 @@ Each `.jsonl` file holds one JSON object a line, in UTF-8.
   and `samples` the nights, `adapters`, `aliases` and `alias_history` the versions.
 - `config.yaml`: your settings. A server's token in it is your own secret.
 {adapters}
-Nothing else was left out: the search index and the log are made from these.
+What is not in here: {left_out}. The search index is made from the tables.
 """
 
 
@@ -87,13 +92,17 @@ def _write(home: Home, store: Store, path: Path, adapters: bool) -> tuple[int, i
                 chats += 1
         if home.config.exists():
             archive.write(home.config, "config.yaml")
-        told = ""
+        told, left_out = (
+            "",
+            f"{_LEFT_OUT}, and the versions' files (`adapters/`; ask with --adapters)",
+        )
         if adapters:
+            left_out = _LEFT_OUT
             told = "- `adapters/`: the files of the versions, as PEFT reads them.\n"
             for file in sorted(home.adapters.glob("v*/**/*")):
                 if file.is_file():
                     archive.write(file, f"adapters/{file.relative_to(home.adapters)}")
-        text = _README.format(version=__version__, moment=now(), adapters=told)
+        text = _README.format(version=__version__, moment=now(), adapters=told, left_out=left_out)
         archive.writestr("README.md", text)
         turns = store.turns.count()
     return turns, chats, rows

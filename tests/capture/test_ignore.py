@@ -31,6 +31,10 @@ def said(text: str, channel: str = "chat", history=(), answer: str = "Well.") ->
         ("topic:therap*", "My therapist says hi.", "chat", True),
         ("sender:777", "777", "777", False),
         ("*off the record*", "This is OFF the record: x", "chat", True),
+        ("topic:thérapie", "Ma the\u0301rapie commence.", "chat", True),
+        ("topic:the\u0301rapie", "Ma THÉRAPIE commence.", "chat", True),
+        ("*off the record*", "off\u00a0the\nrecord: x", "chat", True),
+        ("channel:café", "Hi", "cafe\u0301", True),
         ("topic:c++", "I like C++ a lot", "chat", True),
     ],
 )

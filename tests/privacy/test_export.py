@@ -30,6 +30,17 @@ def test_every_row_of_every_table_is_in_the_archive(tmp_path: Path) -> None:
             assert len([json.loads(line) for line in lines]) == count
 
 
+def test_the_archive_says_what_is_not_in_it(tmp_path: Path) -> None:
+    home = fill(tmp_path / "home")
+    export_everything(home, tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        told = archive.read("README.md").decode()
+        inside = {name.split("/")[0] for name in archive.namelist()}
+    for name in ("checkpoints.db", "runs", "probed", "working", "backups", "logs", "adapters"):
+        assert name not in inside
+        assert f"(`{name}" in told
+
+
 def test_the_chats_come_in_again(tmp_path: Path) -> None:
     home = fill(tmp_path / "home")
     done = export_everything(home, tmp_path / "all.zip")
