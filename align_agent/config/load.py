@@ -23,6 +23,7 @@ from align_agent.config.options import Option, option_of
 from align_agent.config.sections import Config
 from align_agent.config.slips import (
     cure_of,
+    hidden_at,
     hidden_in,
     pair_of,
     without_bullet,
@@ -219,20 +220,10 @@ def _compose(path: Path) -> yaml.Node | None:
     import yaml
 
     text = _text(path)
-    if hidden := hidden_in(text):
-        raise ConfigError(f"{path} line {hidden[0]}: {hidden[1]}", hint=hidden[2])
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        if error.context_mark and "end of stream" in str(error.problem):
-            mark = error.context_mark  # where it was opened, not where the file ended
-        line = mark.line + 1 if mark else 1
-        cause = " ".join(str(error.problem or error.context or "cannot be read").split())
-        raise ConfigError(
-            f"{path} line {line}: this is no valid YAML ({cause})",
-            hint=cure_of(text.splitlines(), line, cause),
-        ) from error
+        raise _no_yaml(path, text, error) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, int(error.position)) + 1
         raise ConfigError(
@@ -244,7 +235,24 @@ def _compose(path: Path) -> yaml.Node | None:
             f"{path} line 1: nested far too deeply",
             hint="settings have two levels: a section and its names",
         ) from error
+    if hidden := hidden_in(text, node):
+        raise ConfigError(f"{path} line {hidden[0]}: {hidden[1]}", hint=hidden[2])
     return None if node is None or node.tag == NULL else node
+
+
+def _no_yaml(path: Path, text: str, error: yaml.MarkedYAMLError) -> ConfigError:
+    mark = error.problem_mark or error.context_mark
+    if error.context_mark and "end of stream" in str(error.problem):
+        mark = error.context_mark  # where it was opened, not where the file ended
+    line = mark.line + 1 if mark else 1
+    rows = text.splitlines()
+    for at in (line, line - 1):  # it is noticed one line later, at times
+        if 0 < at <= len(rows) and (hidden := hidden_at(rows[at - 1])):
+            return ConfigError(f"{path} line {at}: {hidden[0]}", hint=hidden[1])
+    cause = " ".join(str(error.problem or error.context or "cannot be read").split())
+    return ConfigError(
+        f"{path} line {line}: this is no valid YAML ({cause})", hint=cure_of(rows, line, cause)
+    )
 
 
 def _text(path: Path) -> str:

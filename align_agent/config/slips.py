@@ -5,6 +5,8 @@ without a space, indentation. Finds the cause and words the cure; raises nothing
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,29 +21,88 @@ _INVISIBLE = {
     "\u200b": "a zero-width space", "\u2060": "a word joiner", "\ufeff": "a byte order mark",
     "\u00ad": "a soft hyphen", "\u200e": "a direction mark", "\u200f": "a direction mark",
 }  # fmt: skip
-_IN_SYNTAX = re.compile(rf"^[ \t]*(?:- *)*(?:[\w.]+[ \t]*:)?[ \t]*([{''.join(_SPACES)}])")
+_DIRECTION = "\u200e\u200f"
+_EDGE = "".join((*_SPACES, *_INVISIBLE, " \t\r\n"))
+_IN_SYNTAX = re.compile(rf"^[ \t]*(?:- *)*(?:[\w.]+[ \t]*:[ \t]*)?([{''.join(_SPACES)}])")
+_UNSEEN = re.compile(f"[{''.join((*_SPACES, *_INVISIBLE))}]")
 _HIDDEN = re.compile(f"[{''.join(_INVISIBLE)}]")
 _NO_SPACE = re.compile(r"^\s*(?:- )?([A-Za-z_]+)\s*(?::(?=[^\s:/])|\uff1a|=(?!=))\s*(\S.*)")
-_TWO_COLONS = re.compile(r"^\s*(?:- )?([\w.]+): +([^\"'\[{#|>&*][^#]*:(?: .*|))$")
+_TWO_COLONS = re.compile(r"^\s*(?:- )?([\w.]+): +([^\s\"'\[{#|>&*][^#]*:(?: .*|))$")
 _BULLET = re.compile(r"^[-\u2013\u2014\u2022\u00b7*\u2010\u2011](?![-\d])\s*")
-_INNER_APOSTROPHE = re.compile(r"'[^']*\w'\w")
+_INNER_APOSTROPHE = re.compile(r"(?<!\w)'[^']*\w'\w")
+_BARE_NAME = re.compile(r"^\s*(?:- )?([\w.]+)\s*$")
+_STAR = re.compile(r"(?:^|[\s\[,])[*&]\S")
 _MARK = "mapping values are not allowed"
 
 
-def hidden_in(text: str) -> tuple[int, str, str] | None:
-    """(line, cause, cure) of the first character that cannot be seen and would spoil a setting."""
-    for number, row in enumerate(text.splitlines(), 1):
-        if row.lstrip().startswith("#"):
-            continue
-        if found := _IN_SYNTAX.match(row):
-            cause = _SPACES[found[1]]
-        elif hidden := _HIDDEN.search(row.split(" #")[0]):
-            cause = _INVISIBLE[hidden[0]]
-        else:
-            continue
-        sign = found[1] if found else hidden[0] if hidden else ""
-        return number, f"{cause} (U+{ord(sign):04X}) stands there", "type that line anew, by hand"
+def hidden_in(text: str, root: yaml.Node | None) -> tuple[int, str, str] | None:
+    """(line, cause, cure) of the first character that cannot be seen and would spoil a setting.
+    What stands within a text that YAML knows as one is that text's own."""
+    signs = list(text)
+    for node in _values(root):
+        for place in _its_own(text, node):
+            signs[place] = "."
+    for number, row in enumerate("".join(signs).splitlines(), 1):
+        if found := hidden_at(row):
+            return number, *found
     return None
+
+
+def hidden_at(row: str) -> tuple[str, str] | None:
+    """(cause, cure) of such a character in one row, whatever stands around it."""
+    if row.lstrip().startswith("#"):
+        return None
+    if found := _IN_SYNTAX.match(row):
+        sign, cause = found[1], _SPACES[found[1]]
+    elif hidden := _HIDDEN.search(row.split(" #")[0]):
+        sign, cause = hidden[0], _INVISIBLE[hidden[0]]
+    else:
+        return None
+    return f"{cause} (U+{ord(sign):04X}) stands there", "type that line anew, by hand"
+
+
+def _values(root: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    """All texts of a file but the names of settings."""
+    import yaml
+
+    left, seen = [root] if root else [], set()
+    while left:
+        node = left.pop()
+        if id(node) in seen:  # a list may hold itself
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.ScalarNode):
+            yield node
+        elif isinstance(node, yaml.MappingNode):
+            left += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            left += node.value
+
+
+def _its_own(text: str, node: yaml.ScalarNode) -> Iterator[int]:
+    """Where in a text such characters are meant: in quotes and blocks everywhere but at the ends
+    of what is quoted; marks of direction also without quotes, between other signs, and everywhere
+    beside letters that are written from the right."""
+    start, end = node.start_mark.index, node.end_mark.index
+    quoted = node.style in ("'", '"')
+    if quoted:
+        start, end = start + 1, end - 1
+    leftwards = any(
+        unicodedata.bidirectional(sign) in ("R", "AL")
+        for sign in node.value
+        if sign not in _DIRECTION
+    )
+    said = text[start:end]
+    first = start + len(said) - len(said.lstrip(_EDGE))
+    last = start + len(said.rstrip(_EDGE))
+    for found in _UNSEEN.finditer(text, start, end):
+        inner = first < found.start() < last
+        if found[0] in _DIRECTION:
+            own = leftwards or inner
+        else:
+            own = node.style is not None and (inner or not quoted)
+        if own:
+            yield found.start()
 
 
 def wrongly_quoted(node: yaml.Node) -> str:
@@ -80,7 +141,8 @@ def cure_of(rows: list[str], line: int, cause: str) -> str:
     lead = row[: len(row) - len(row.lstrip())]
     if "\t" in lead or "\\t" in cause or "\t" in cause:
         return "a tab stands there; indent with spaces"
-    if "alias" in cause or "anchor" in cause:
+    starred = "expected alphabetic or numeric" in cause and _STAR.search(row)
+    if "alias" in cause or "anchor" in cause or starred:
         return "a text that begins with * or & must stand in quotes"
     if "document" in cause:
         return "remove the line `---`; the file holds one document"
@@ -91,10 +153,12 @@ def cure_of(rows: list[str], line: int, cause: str) -> str:
             return f"a colon and a space stand between name and value: `{pair}`"
     if found := _TWO_COLONS.match(row):
         return f'a text with a colon must stand in quotes: {found[1]}: "{found[2].strip()}"'
-    if _MARK in cause or "block end" in cause:
-        return f"indent this line as far as the others of its section (here: {_wanted(before)})"
     if _INNER_APOSTROPHE.search(row):
         return "write an apostrophe between '...' twice, or put the text between \"...\""
+    if (found := _BARE_NAME.match(before)) and len(before) - len(before.lstrip()) < len(lead):
+        return f"a colon stands after the name of what is indented below it: `{found[1]}:`"
+    if _MARK in cause or "block end" in cause:
+        return f"indent this line as far as the others of its section (here: {_wanted(before)})"
     if re.search(r"\s#", row or before) and "expected" in cause:
         return "what follows # is a comment; put a text that holds # in quotes"
     return "check the quotes, brackets and indentation of this line and the one before"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from align_agent.config import load_config
-from align_agent.config.slips import pair_of, without_bullet
+from align_agent.config.slips import hidden_at, pair_of, without_bullet
 from align_agent.errors import ConfigError
 from align_agent.feedback.declared import load_checked
 
@@ -30,7 +30,13 @@ CASES = [
     ("preferences:\n  \ufeffstyle: warm\n", 2, "byte order mark (U+FEFF)", "anew"),
     ("preferences:\n\tstyle: warm\n", 2, "no valid YAML", "a tab stands there"),
     ("preferences:\n  style:\twarm: x\n", 2, "no valid YAML", "a tab stands there"),
+    ("preferences:\n  style:\u00a0warm\n  length: brief\n", 2, "non-breaking space", "anew"),
+    ("model:\n  base: 'pocket\u200b'\n", 2, "zero-width space (U+200B)", "anew"),
+    ("preferences:\n  style: warm\u200e\n", 2, "a direction mark (U+200E)", "anew"),
+    ("preferences:\n  sty\u00adle: warm\n", 2, "a soft hyphen (U+00AD)", "anew"),
     # colons
+    ("preferences\n  style: warm\n", 2, "no valid YAML", "`preferences:`"),
+    ("model:\n  base: pocket\npreferences\n  style: warm\n", 4, "no valid YAML", "`preferences:`"),
     ("preferences:\n  style:warm\n", 2, "must hold settings", "`style: warm`"),
     ("preferences:\n  style = warm\n", 2, "must hold settings", "`style: warm`"),
     ("preferences:\n  style：warm\n", 2, "must hold settings", "`style: warm`"),
@@ -47,6 +53,8 @@ CASES = [
     ("preferences:\n  do:\n    – use emoji\n", 3, "a list of texts", "`- use emoji`"),
     # signs with a meaning of their own
     ("preferences:\n  do: ['don't shout']\n", 2, "no valid YAML", "apostrophe"),
+    ("preferences:\n  style: 'it's warm'\n", 2, "no valid YAML", "apostrophe"),
+    ("privacy:\n  ignore:\n    - *off*\n", 3, "no valid YAML", "must stand in quotes"),
     ("preferences:\n  do: [say #1 first]\n", 3, "no valid YAML", "follows # is a comment"),
     ("feedback:\n  owners: [@me]\n", 2, "no valid YAML", "begins with @"),
     ("preferences:\n  style: warm\n  style: cold\n", 3, "given twice", "keep one"),
@@ -113,6 +121,29 @@ def test_marks_line_ends_and_comments_of_other_programs_do_no_harm(write, text: 
 )
 def test_quotes_and_spaces_within_a_wish_are_its_own(write, text: str) -> None:
     assert load_config(write(f"preferences:\n  do:\n    - {text}\n")).preferences.do == (text,)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('"مرحبا\u200f!"', "مرحبا\u200f!"),
+        ("مرحبا!\u200f", "مرحبا!\u200f"),
+        ("'Donau\u00addampf'", "Donau\u00addampf"),
+        (
+            "|\n    Note:\u00a0be brief\n    \u00a0and kind\n",
+            "Note:\u00a0be brief\n\u00a0and kind\n",
+        ),
+        (">\n    Note:\u00a0brief\n", "Note:\u00a0brief\n"),
+    ],
+)
+def test_what_cannot_be_seen_within_a_text_is_its_own(write, written: str, meant: str) -> None:
+    config = load_config(write(f"preferences:\n  persona: {written}\n"))
+    assert config.preferences.persona.strip() == meant.strip()
+
+
+def test_a_row_of_blanks_is_read_step_by_step() -> None:
+    # With two ways to part the blanks this would not end within the day.
+    assert hidden_at(" " * 2_000_000 + "x") is None
 
 
 def test_typographic_quotes_within_straight_ones_are_meant(write) -> None:
