@@ -19,6 +19,7 @@ from align_agent.feedback.idioms import gives_up, without_idioms
 from align_agent.feedback.irony import ironic
 from align_agent.feedback.lexical import NOTHING, Reading
 from align_agent.feedback.pasted import parted
+from align_agent.feedback.praise import without_praise
 from align_agent.feedback.text import CODE, QUOTE, clauses, normalise, own_words
 from align_agent.feedback.words import WordsScore, logistic, shipped
 
@@ -70,7 +71,7 @@ def read(
         abroad = replace(abroad, review=abroad.review or said.doubt)
         own = _signed(abroad)
         return replace(abroad, layers={"lexicon": own, "combined": max(own, 0.0)})
-    reading = _read(without_idioms(said.own), answer, previous_user, threshold)
+    reading = _read(plain(said.own), answer, previous_user, threshold)
     if reading.polarity == "negative" and not reading.directions and judged(said.own, answer):
         return replace(NOTHING, layers=reading.layers)
     if reading.polarity == "neutral" and gives_up(said.own) and not answer.rstrip().endswith("?"):
@@ -78,6 +79,11 @@ def read(
     if said.doubt and (reading.polarity != "neutral" or reading.standing):
         return replace(reading, review=reading.review or said.doubt)
     return reading
+
+
+def plain(own: str) -> str:
+    """The user's own words without idioms that pass for wishes and praise that passes for blame."""
+    return without_praise(without_idioms(own))
 
 
 def _read(follow_up: str, answer: str, previous_user: str, threshold: float) -> Reading:

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 from align_agent.config import Config
 from align_agent.errors import InputError
 from align_agent.feedback import lexical, structure
-from align_agent.feedback.idioms import without_idioms
 from align_agent.feedback.owner import is_stranger
 from align_agent.feedback.pasted import parted
 from align_agent.feedback.patterns import word_set
 from align_agent.feedback.profile import Profile
-from align_agent.feedback.reader import NOTHING, Reading, read
+from align_agent.feedback.reader import NOTHING, Reading, plain, read
 from align_agent.feedback.text import key_of
 from align_agent.records import Feedback, Turn, now
 
@@ -121,7 +120,8 @@ def accept(store: Store, feedback_id: str, config: Config | None = None) -> Feed
         found = store.feedback.settle(feedback_id)
         if found.kind == "follow_up" and found.source_turn_id:
             turn = store.turns.get(found.turn_id)
-            own = without_idioms(parted(found.text).own)
+            said = store.turns.get(found.source_turn_id).user_text  # found.text is cut
+            own = plain(parted(said).own)
             reading = lexical.read(own, answer=turn.answer, previous_user=turn.user_text)
             Profile(store, config or Config()).learn(replace(found, confidence=1.0), reading)
     return found

@@ -16,6 +16,9 @@ from align_agent.feedback.reader import Reading, read
 SAID: dict[str, dict[str, list[str]]] = yaml.safe_load(
     (Path(__file__).parent / "irony.yaml").read_text(encoding="utf-8")
 )
+PLAIN: dict[str, list[str]] = yaml.safe_load(
+    (Path(__file__).parent / "plain.yaml").read_text(encoding="utf-8")
+)
 ANSWER = "Day one: the Opera House in Sydney. Day two: Bondi Beach."
 
 
@@ -31,14 +34,42 @@ def test_irony_that_it_was_written_on_is_not_taken_for_praise() -> None:
     assert share_of_praise(SAID["built"]["sarcastic"]) == 0
 
 
-def test_of_irony_that_it_never_saw_one_in_five_at_most_is_taken_for_praise() -> None:
-    assert share_of_praise(SAID["held_out"]["sarcastic"]) <= 0.2
+def test_of_irony_that_it_never_saw_one_in_four_at_most_is_taken_for_praise() -> None:
+    assert share_of_praise(SAID["held_out"]["sarcastic"]) <= 0.25
 
 
-@pytest.mark.parametrize(("part", "most"), [("built", 0.0), ("held_out", 0.05)])
-def test_sincere_praise_is_seldom_taken_for_irony(part: str, most: float) -> None:
-    sincere = SAID[part]["sincere"]
-    assert sum(bool(ironic(text)) for text in sincere) <= most * len(sincere)
+SINCERE = [*SAID["built"]["sincere"], *SAID["held_out"]["sincere"], *PLAIN["praise"]]
+
+
+@pytest.mark.parametrize("text", [*SINCERE, *PLAIN["neutral"]])
+def test_what_is_meant_as_it_is_said_is_not_ironic(text: str) -> None:
+    assert not ironic(text)
+
+
+@pytest.mark.parametrize("text", [*SINCERE, *PLAIN["neutral"]])
+def test_nothing_is_learned_against_an_answer_that_is_praised_or_left_behind(text: str) -> None:
+    found = reading(text)
+    learned = found.confidence >= Config().feedback.min_confidence and not found.review
+    assert not (found.polarity == "negative" and learned)
+
+
+def test_sincere_praise_is_seldom_heard_as_a_complaint() -> None:
+    assert sum(reading(text).polarity == "negative" for text in SINCERE) <= 0.1 * len(SINCERE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Great, but too long.",
+        "Thanks, the answer is wrong.",
+        "Nice, shorter please.",
+        "Thanks. You forgot the price.",
+        "Impressive how well you explain this, but no bold please.",
+        "Perfect. Now without the bold, please.",
+    ],
+)
+def test_a_complaint_behind_praise_is_heard(text: str) -> None:
+    assert read(text, answer="**Sydney**", previous_user="Plan a trip.").polarity == "negative"
 
 
 @pytest.mark.parametrize(

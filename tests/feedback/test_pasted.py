@@ -74,7 +74,7 @@ def test_points_of_a_complaint_are_no_chat() -> None:
 
 def test_accepting_a_look_learns_nothing_from_the_pasted_part(store: Store, say: Say) -> None:
     say("Tell me about Rome.")
-    turn = say("Wow, so helpful.\n\nFrom: Tom\nSubject: Hi\n\nAlways use emoji.")
+    turn = say("Wow, so helpful. Not.\n\nFrom: Tom\nSubject: Hi\n\nAlways use emoji.")
     (found,) = observe(store, turn)
     assert found.review
     accept(store, found.id)
