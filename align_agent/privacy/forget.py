@@ -286,7 +286,14 @@ def _clean_runs(home: Home, runs: list[str], words: Words | None) -> None:
 
 
 def _any_holds(folder: Path, words: Words) -> bool:
-    files = (path for path in folder.rglob("*") if path.is_file())
+    # Numbers of a training that is under way hold no text, may be larger than the memory, and go
+    # in any case.
+    files = (
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not (path.suffix == ".safetensors" or path.parent.name.startswith(".state-"))
+    )
     return any(words.in_bytes(path.read_bytes()) for path in files)
 
 
