@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from align_agent.discover.room import Fits, anything, conversation_of, hindsight_of
 from align_agent.discover.verdicts import Outcome
-from align_agent.distill.hindsight import Example, build_hindsight
+from align_agent.distill.hindsight import Example
 from align_agent.prompts import with_hindsight
 from align_agent.records import Message
 
@@ -75,21 +76,26 @@ def sizes(method: Method, batch: int = 0) -> tuple[int, ...]:
 
 
 def ask(
-    method: Method, prompt: Sequence[Message], so_far: Sequence[Attempt], count: int, seed: int
+    method: Method,
+    prompt: Sequence[Message],
+    so_far: Sequence[Attempt],
+    count: int,
+    seed: int,
+    fits: Fits = anything,
 ) -> list[Ask]:
-    """The next attempts, `count` of them."""
+    """The next attempts, `count` of them, none shown more than `fits`."""
     prompt = tuple(prompt)
     plain = Ask(prompt, learns(method), "plain")
     failed = [a for a in so_far if a.outcome.said]
     window = failed[-WINDOW:]  # first in, first out
     if method == "multi-turn":
-        return [_told(prompt, [a.outcome.said for a in window], student=False)] * count
+        return [_told(prompt, [a.outcome.said for a in window], fits, student=False)] * count
     if method == "multi-turn-attempts":
-        return [_turns(prompt, window)] * count
+        return [_turns(prompt, window, fits)] * count
     if method != "auto" or not failed:
         return [plain] * count
     chance = random.Random(f"{seed}/{len(so_far)}")
-    return [_mixed(plain, so_far, failed, place, count, chance) for place in range(count)]
+    return [_mixed(plain, so_far, failed, place, count, chance, fits) for place in range(count)]
 
 
 def _mixed(
@@ -99,6 +105,7 @@ def _mixed(
     place: int,
     count: int,
     chance: random.Random,
+    fits: Fits,
 ) -> Ask:
     """auto's attempt at a place of a round of `count`.
 
@@ -112,34 +119,35 @@ def _mixed(
     if not anew:
         # Its own attempts alone: those that did not see the last one forget what that had learned.
         own = [a for a in failed if a.how == "turns" or a is failed[0]]
-        return _turns(plain.prompt, own[-WINDOW:])
+        return _turns(plain.prompt, own[-WINDOW:], fits)
     pieces = distinct(so_far)
     # No piece may block the way: one that misleads is left out now and then like any other.
     kept = [p for p in pieces if chance.random() >= _FORGET] or [chance.choice(pieces)]
-    return _told(plain.prompt, kept, student=place % 4 == 0 and count > 1)
+    return _told(plain.prompt, kept, fits, student=place % 4 == 0 and count > 1)
 
 
 def examples(
-    method: Method, prompt: Sequence[Message], so_far: Sequence[Attempt], batch: Sequence[Attempt]
+    method: Method,
+    prompt: Sequence[Message],
+    so_far: Sequence[Attempt],
+    batch: Sequence[Attempt],
+    fits: Fits = anything,
 ) -> list[Example]:
     """What is learned from a batch. The teacher never sees the failed attempt.
 
-    sdpo: of each attempt its own feedback, and a correct sibling if there is one (arXiv
-    2601.20802). auto: all distinct feedback so far.
+    sdpo: of each attempt its own feedback (arXiv 2601.20802, which shows a correct sibling too:
+    here the first correct attempt ends the search). auto: all distinct feedback so far.
     """
     if not learns(method):
         return []
-    siblings = [a.answer for a in batch if a.outcome.passed]
     pieces = distinct(so_far)
     learned = []
     for attempt in batch:
         if method == "sdpo":
             pieces = [attempt.outcome.said] if attempt.outcome.said else []
-        others = [s for s in siblings if s != attempt.answer]
-        told = [*pieces, *([f"A correct answer:\n{others[0]}"] if others else [])]
-        if told:
+        block = hindsight_of(prompt, pieces, fits, attempt.answer)
+        if block:
             response = (Message("assistant", attempt.answer),)
-            block = build_hindsight((), "\n".join(told))
             name = f"attempt-{attempt.number}"
             learned.append(Example(name, tuple(prompt), response, block))
     return learned
@@ -156,19 +164,13 @@ def distinct(attempts: Sequence[Attempt]) -> list[str]:
     return [piece for piece in counts if piece in often]
 
 
-def _turns(prompt: tuple[Message, ...], window: Sequence[Attempt]) -> Ask:
+def _turns(prompt: tuple[Message, ...], window: Sequence[Attempt], fits: Fits) -> Ask:
     """The attempts as a conversation: what was answered, and what was said about it."""
-    exchanges = [
-        message
-        for attempt in window
-        for message in (
-            Message("assistant", attempt.answer),
-            Message("user", attempt.outcome.said),
-        )
-    ]
-    return Ask((*prompt, *exchanges), False, "turns" if window else "plain")
+    exchanges = [(attempt.answer, attempt.outcome.said) for attempt in window]
+    asked = conversation_of(prompt, exchanges, fits)
+    return Ask(asked, False, "turns" if len(asked) > len(prompt) else "plain")
 
 
-def _told(prompt: tuple[Message, ...], pieces: Sequence[str], *, student: bool) -> Ask:
-    block = build_hindsight((), "\n".join(pieces))
+def _told(prompt: tuple[Message, ...], pieces: Sequence[str], fits: Fits, *, student: bool) -> Ask:
+    block = hindsight_of(prompt, pieces, fits)
     return Ask(with_hindsight(prompt, block) if block else prompt, student, "told")

@@ -18,6 +18,7 @@ import yaml
 
 from align_agent.errors import InputError
 from align_agent.paths import read_text
+from align_agent.store.text import storable
 
 VerifierKind = Literal["tests", "command", "function", "io"]
 _FIELDS = {"name", "prompt", "system", "verifier", "budget", "limits", "max_new_tokens"}
@@ -27,6 +28,9 @@ _NEEDED: dict[str, set[str]] = {
     "function": {"source"},
 }
 _ALLOWED = {"tests": {"helpers"}, "command": {"file", "files"}, "function": {"params"}}
+# The most of each number: more means a slip of the pen, and would overflow where limits are set.
+_MOST_ATTEMPTS, _MOST_TOKENS = 1_000_000, 1 << 20
+_MOST_SECONDS, _MOST_MB = 86_400, 1 << 20
 _HINT = "a problem needs `prompt` and `verifier`; examples/very-hard.yaml is one"
 _LARGEST = 8 << 20
 
@@ -82,6 +86,7 @@ def load_problem(path: Path) -> Problem:
 
 def problem_of(data: Mapping[str, Any], *, name: str = "problem") -> Problem:
     """The problem that a mapping describes. Raises InputError."""
+    data = _clean(data)
     unknown = sorted(map(str, set(data) - _FIELDS))
     if unknown:
         raise InputError(f"unknown field `{unknown[0]}`", hint=f"known are {sorted(_FIELDS)}")
@@ -92,11 +97,11 @@ def problem_of(data: Mapping[str, Any], *, name: str = "problem") -> Problem:
         name=_text(data, "name", name),
         prompt=_text(data, "prompt"),
         verifier=_verifier(data.get("verifier")),
-        budget=int(_number(data, "budget", 256, whole=True, least=0)),
+        budget=int(_number(data, "budget", 256, 0, _MOST_ATTEMPTS, whole=True)),
         system=_text(data, "system", ""),
-        max_new_tokens=int(_number(data, "max_new_tokens", 256, whole=True, least=1)),
-        seconds=_number(limits, "seconds", 10.0, least=0.1),
-        memory_mb=int(_number(limits, "memory_mb", 1024, whole=True, least=64)),
+        max_new_tokens=int(_number(data, "max_new_tokens", 256, 1, _MOST_TOKENS, whole=True)),
+        seconds=_number(limits, "seconds", 10.0, 0.1, _MOST_SECONDS),
+        memory_mb=int(_number(limits, "memory_mb", 1024, 64, _MOST_MB, whole=True)),
     )
 
 
@@ -104,7 +109,7 @@ def _verifier(data: Any) -> Verifier:
     if not isinstance(data, dict):
         raise InputError("the problem has no `verifier`", hint=_HINT)
     kind = data.get("kind")
-    if kind not in _NEEDED:
+    if not isinstance(kind, str) or kind not in _NEEDED:
         raise InputError(
             f"the verifier's kind is {kind!r}", hint=f"it must be one of {', '.join(_NEEDED)}"
         )
@@ -114,13 +119,51 @@ def _verifier(data: Any) -> Verifier:
     unknown = sorted(map(str, set(data) - needed - _ALLOWED[kind] - {"kind"}))
     if unknown:
         raise InputError(f"a verifier of kind {kind} has no `{unknown[0]}`", hint=_HINT)
+    _text(data, "helpers", "")
     for name in ("params", "files"):
-        if not isinstance(data.get(name, {}), dict):
+        held = data.get(name, {})
+        if not isinstance(held, dict) or not all(isinstance(key, str) for key in held):
             raise InputError(f"`verifier.{name}` must hold names and values", hint=_HINT)
-    for name in (data.get("file", ""), *data.get("files", {})):
-        if "/" in str(name) or str(name).startswith("."):
-            raise InputError(f"`{name}` is no plain file name", hint="leave the folders out")
+    _json(data.get("params", {}))
+    files = data.get("files", {})
+    for name in files:
+        _text(files, name, "")
+    for name in (data.get("file", "solution.py"), *files):
+        if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
+            raise InputError(f"{name!r} is no plain file name", hint="leave the folders out")
     return Verifier(**data)
+
+
+def _json(params: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(params, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"`verifier.params` must be what JSON can hold: {error}",
+            hint="text, finite numbers, true, false, null, lists, names and values; "
+            "put dates into quotes",
+        ) from error
+
+
+def _clean(value: Any) -> Any:
+    """The data without lone surrogates, which no file can hold. Raises InputError for NUL, which
+    no program can be given, and for data that holds itself."""
+    try:
+        return _cleaned(value)
+    except RecursionError as error:
+        raise InputError("the problem holds itself", hint="take the YAML anchor out") from error
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise InputError("the problem holds a NUL character", hint="take it out")
+        return storable(value)
+    if isinstance(value, list):
+        return [_cleaned(one) for one in value]
+    if isinstance(value, dict):
+        return {_cleaned(key): _cleaned(one) for key, one in value.items()}
+    return value
 
 
 def _text(data: Mapping[str, Any], name: str, default: str | None = None) -> str:
@@ -132,13 +175,20 @@ def _text(data: Mapping[str, Any], name: str, default: str | None = None) -> str
 
 
 def _number(
-    data: Mapping[str, Any], name: str, default: float, *, whole: bool = False, least: float
+    data: Mapping[str, Any],
+    name: str,
+    default: float,
+    least: float,
+    most: float,
+    *,
+    whole: bool = False,
 ) -> float:
     value = data.get(name, default)
     kinds = (int,) if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or value < least:
+    # Not a number is in no range, and so refused with the infinite ones.
+    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
         what = "a whole number" if whole else "a number"
-        raise InputError(f"`{name}` must be {what} of at least {least:g}", hint=_HINT)
+        raise InputError(f"`{name}` must be {what} from {least:g} to {most:,}", hint=_HINT)
     return value
 
 
@@ -149,7 +199,7 @@ def load_set(path: Path) -> list[Problem]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = _clean(json.loads(line))
             problems.append(humaneval(row) if "entry_point" in row else livecodebench(row))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
@@ -204,7 +254,7 @@ def _cases(data: Any) -> Iterator[Mapping[str, Any]]:
             packed = base64.b64decode(data, validate=True)
             raw = zlib.decompressobj().decompress(packed, _LARGEST)
             data = json.loads(_TextOnly.read(raw))
-    yield from data
+    yield from _clean(data)
 
 
 class _TextOnly(pickle.Unpickler):

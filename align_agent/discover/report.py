@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from align_agent.discover.methods import Attempt, distinct
+from align_agent.discover.room import hindsight_of, room_of
 from align_agent.discover.search import Search, to_dict
-from align_agent.distill.hindsight import build_hindsight
 from align_agent.prompts import with_hindsight
 from align_agent.records import Message
 
@@ -58,16 +58,18 @@ def credit(model: LocalModel, search: Search) -> list[dict[str, Any]]:
     for attempt in search.attempts:
         if attempt.outcome.said and attempt.answer.strip():
             shown.setdefault(attempt.answer, attempt)
-    chosen = list(shown.values())[:_SHOWN]
-    block = build_hindsight((), "\n".join(distinct(search.attempts)))
-    if not chosen or not block:
-        return []
-    told = with_hindsight(search.prompt, block)
-    responses = [(Message("assistant", attempt.answer),) for attempt in chosen]
-    before = model.logprobs([(search.prompt, response) for response in responses])
-    after = model.logprobs([(model.fit(told, reserve=256), response) for response in responses])
+    fits = room_of(model, search.problem.max_new_tokens)
+    pieces = distinct(search.attempts)
+    chosen, before, after = [], [], []
+    for attempt in list(shown.values())[:_SHOWN]:
+        if block := hindsight_of(search.prompt, pieces, fits, attempt.answer):
+            response = (Message("assistant", attempt.answer),)
+            chosen.append((attempt, response))
+            before.append((search.prompt, response))
+            after.append((with_hindsight(search.prompt, block), response))
+    known, told = model.logprobs(before), model.logprobs(after)
     found = []
-    for attempt, response, one, two in zip(chosen, responses, before, after, strict=True):
+    for (attempt, response), one, two in zip(chosen, known, told, strict=True):
         encoded = model.encode_answer(search.prompt, response)
         ids = [t for t, written in zip(encoded.answer_ids, encoded.mask, strict=True) if written]
         tokens = [
@@ -78,18 +80,31 @@ def credit(model: LocalModel, search: Search) -> list[dict[str, Any]]:
     return found
 
 
-def write(folder: Path, found: dict[str, Any], search: Search, credits: Sequence[Any]) -> Path:
-    """`report.json` and `report.html` in the run's folder. Returns the page."""
+def credit_or_reason(model: LocalModel, search: Search) -> tuple[list[dict[str, Any]], str]:
+    """`credit`, or why there is none: a search that has ended keeps its report."""
+    try:
+        return credit(model, search), ""
+    except Exception as error:  # memory may give out as well; all that was tried is on file
+        return [], f"{type(error).__name__}: {error}"
+
+
+def write(
+    folder: Path, found: dict[str, Any], search: Search, credits: Sequence[Any], missed: str = ""
+) -> Path:
+    """`report.json` and `report.html` in the run's folder. Returns the page. `missed` says why
+    there is no credit."""
     attempts = [to_dict(attempt) for attempt in search.attempts]
     data = {**found, "prompt": search.problem.prompt, "credit": credits, "learning": search.steps}
+    if missed:
+        data["no_credit"] = missed
     text = json.dumps({**data, "tried": attempts}, ensure_ascii=True, indent=1)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
     page = folder / "report.html"
-    page.write_text(_page(found, search, credits), encoding="utf-8")
+    page.write_text(_page(found, search, credits, missed), encoding="utf-8", errors="replace")
     return page
 
 
-def _page(found: dict[str, Any], search: Search, credits: Sequence[Any]) -> str:
+def _page(found: dict[str, Any], search: Search, credits: Sequence[Any], missed: str) -> str:
     name = html.escape(search.problem.name)
     ended = "solved" if search.solved else "not solved"
     parts = [
@@ -106,6 +121,8 @@ def _page(found: dict[str, Any], search: Search, credits: Sequence[Any]) -> str:
             "speaks for. Hover for the figure, in nats.</p>"
         )
         parts += [f"<p>Attempt {c['number'] + 1}</p>{_tokens(c['tokens'])}" for c in credits]
+    if missed:
+        parts.append(f"<p>No credit per token: {html.escape(missed)}</p>")
     rows = "".join(_row(attempt) for attempt in search.attempts)
     head = "<tr><th>#</th><th>batch</th><th>how</th><th>answer</th><th>feedback</th></tr>"
     parts.append(f"<h2>Attempts</h2><div class=scroll><table>{head}{rows}</table></div>")

@@ -119,7 +119,7 @@ def _search(
     found = {**report.summary(search, judge.level), "run": run_id}
     if wanted.keep and adapter is not None:
         found |= wanted.keep(store.runs.get(run_id), model, search, judge, adapter)
-    page = report.write(folder, found, search, report.credit(model, search))
+    page = report.write(folder, found, search, *report.credit_or_reason(model, search))
     for step, figures in enumerate(search.steps):
         store.runs.add_metric(run_id, step, **figures)
     best = search.solution or (search.attempts[-1] if search.attempts else None)

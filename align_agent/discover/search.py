@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from align_agent.discover.methods import Ask, Attempt, Method, ask, examples, learns, sizes
 from align_agent.discover.problem import Problem
+from align_agent.discover.room import room_of
 from align_agent.discover.verdicts import Judge, Outcome, code_in
-from align_agent.distill.hindsight import Example
 from align_agent.errors import ContextTooLong, InputError
 from align_agent.records import Message
 
@@ -105,10 +105,7 @@ def solve(
                 on_round(search)
         _not_broken(search, batch)
         if stepper is not None and not search.solved:
-            learned = examples(
-                search.method, search.prompt, search.attempts, search.attempts[begun:]
-            )
-            _learn(search, stepper, learned)
+            _learn(model, search, stepper, search.attempts[begun:])
         batch += 1
     if stepper is not None and adapter is not None and search.attempts:
         stepper.save(adapter)
@@ -116,7 +113,9 @@ def solve(
     return search
 
 
-def _learn(search: Search, stepper: Any, learned: Sequence[Example]) -> None:
+def _learn(model: LocalModel, search: Search, stepper: Any, batch: Sequence[Attempt]) -> None:
+    fits = room_of(model, search.problem.max_new_tokens)
+    learned = examples(search.method, search.prompt, search.attempts, batch, fits)
     if learned:
         search.steps.append(stepper.step(learned))
 
@@ -131,7 +130,8 @@ def _attempts(
     made: Sequence[Attempt],
 ) -> list[Attempt]:
     """The attempts of a round that are not on file yet."""
-    asks = ask(search.method, search.prompt, search.attempts, count, search.seed)
+    fits = room_of(model, search.problem.max_new_tokens)
+    asks = ask(search.method, search.prompt, search.attempts, count, search.seed, fits)
     answers = _answers(model, search, stepper, asks)
     first = len(search.attempts)
     new = []
@@ -154,23 +154,13 @@ def _answers(model: LocalModel, search: Search, stepper: Any, asks: Sequence[Ask
         # A seed of its own for each round and each network: no two rows draw the same numbers.
         seed = (search.seed * 1_000_003 + len(search.attempts)) * 2 + student
         found = model.generate_batch(
-            [_fitted(model, search, asks[i].prompt) for i in places],
+            [asks[i].prompt for i in places],
             sampling=Sampling(search.problem.max_new_tokens, 1.0, seed=seed),
             network=stepper.network if student and stepper is not None else None,
         )
         for i, generation in zip(places, found, strict=True):
             answers[i] = generation.text
     return answers
-
-
-def _fitted(model: LocalModel, search: Search, prompt: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The prompt without the oldest exchanges that leave no room for an answer; never without the
-    problem itself."""
-    asked = len(search.prompt)
-    room = min(search.problem.max_new_tokens, model.context // 2)
-    while len(prompt) > asked and len(model.encode(prompt)) + room > model.context:
-        prompt = (*prompt[:asked], *prompt[asked + 2 :])
-    return model.fit(prompt, reserve=1)
 
 
 def _fits(model: LocalModel, search: Search) -> None:

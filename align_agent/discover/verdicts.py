@@ -16,6 +16,7 @@ from align_agent.discover.problem import Problem, Verifier
 from align_agent.errors import InputError
 from align_agent.sandbox.box import Box, BoxError
 from align_agent.sandbox.levels import Limits, wall
+from align_agent.store.text import storable
 
 Kind = Literal["passed", "failed", "broken"]
 _BLOCK = re.compile(r"```(?:[\w+-]*)[ \t]*\n(.*?)```", re.DOTALL)
@@ -84,10 +85,16 @@ def failed(error, tree, tests, space, last):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one attempt. `broken` is the verifier's fault and not the attempt's."""
+    """What became of one attempt. `broken` is the verifier's fault and not the attempt's.
+
+    The attempt may have a say in the feedback: what no file can hold is replaced.
+    """
 
     kind: Kind
     feedback: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "feedback", storable(self.feedback))
 
     @property
     def passed(self) -> bool:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from align_agent.adapters.registry import Registry
 from align_agent.config import Config
 from align_agent.discover.methods import distinct
+from align_agent.discover.room import hindsight_of, room_of
 from align_agent.discover.search import Search
 from align_agent.discover.verdicts import Judge
-from align_agent.distill.hindsight import Example, build_hindsight
+from align_agent.distill.hindsight import Example
 from align_agent.gate import intervals, verdict
 from align_agent.gate.bench import Bench, differences, not_below
 from align_agent.gate.paper import HeldOut
@@ -101,12 +102,9 @@ def settle(night: Night, search: Search, solution: str, adapter: Path) -> None:
 
     model = night.model()
     told = [*distinct(search.attempts), f"A correct answer:\n{solution}"]
-    solved = Example(
-        "solution",
-        search.prompt,
-        (Message("assistant", solution),),
-        build_hindsight((), "\n".join(told)),
-    )
+    fits = room_of(model, search.problem.max_new_tokens)
+    block = hindsight_of(search.prompt, told, fits, solution)
+    solved = Example("solution", search.prompt, (Message("assistant", solution),), block)
     asked = [(Message("user", text),) for text in _beside(night, search.problem.prompt)]
     sampling = Sampling(night.max_new_tokens(), 0.0)
     said = model.generate_batch(asked, sampling=sampling)

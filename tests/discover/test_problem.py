@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import zlib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ GOOD: dict[str, Any] = {
     "prompt": "Add two numbers.",
     "verifier": {"kind": "tests", "entry": "add", "tests": "assert add(1, 2) == 3"},
 }
+COMMAND: dict[str, Any] = {"kind": "command", "command": "false"}
+FUNCTION: dict[str, Any] = {"kind": "function", "source": "x"}
+ENDLESS: dict[str, Any] = {}
+ENDLESS["itself"] = ENDLESS
 
 
 def changed(**fields: Any) -> dict[str, Any]:
@@ -48,6 +53,22 @@ def test_the_examples_are_problems(path: Path) -> None:
         (changed(verifier={"kind": "command", "command": "x", "file": "../x"}), "file name"),
         (changed(verifier={"kind": "function", "source": "x", "params": 3}), "names and values"),
         (changed(limits={"seconds": 0}), "`seconds`"),
+        (changed(limits={"seconds": float("inf")}), "`seconds`"),
+        (changed(limits={"seconds": float("nan")}), "`seconds`"),
+        (changed(limits={"seconds": 10**12}), "`seconds`"),
+        (changed(limits={"memory_mb": 10**12}), "`memory_mb`"),
+        (changed(max_new_tokens=10**23), "`max_new_tokens`"),
+        (changed(verifier={"kind": ["command"]}), "kind is"),
+        (changed(verifier={**GOOD["verifier"], "helpers": 3}), "`helpers` must be text"),
+        (changed(verifier=COMMAND | {"file": ["a"]}), "file name"),
+        (changed(verifier=COMMAND | {"file": None}), "file name"),
+        (changed(verifier=COMMAND | {"file": ""}), "file name"),
+        (changed(verifier=COMMAND | {"files": {"a.py": 3}}), "`a.py` must be text"),
+        (changed(verifier=COMMAND | {"files": {3: "x"}}), "names and values"),
+        (changed(verifier=COMMAND | {"command": "true\x00"}), "NUL"),
+        (changed(verifier=FUNCTION | {"params": {"d": date(2024, 1, 1)}}), "JSON"),
+        (changed(verifier=FUNCTION | {"params": {"d": float("nan")}}), "JSON"),
+        (changed(verifier=FUNCTION | {"params": ENDLESS}), "holds itself"),
         (changed(limits={"hours": 1}), "`limits`"),
         (changed(promt="x"), "unknown field `promt`"),
     ],
@@ -56,6 +77,10 @@ def test_a_wrong_problem_is_refused_in_words(data: dict[str, Any], said: str) ->
     with pytest.raises(InputError, match=said) as raised:
         problem_of(data)
     assert raised.value.hint
+
+
+def test_what_no_file_can_hold_is_replaced_where_it_enters() -> None:
+    assert problem_of(changed(prompt="\ud800 hi")).prompt == "\ufffd hi"
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "a: [", "\x00", "\ud800"])

@@ -89,6 +89,26 @@ def test_a_keeping_that_was_interrupted_is_gone_on_with_over_the_same_adapter(ho
     assert second.weights == first.weights
 
 
+def test_words_that_no_file_can_hold_end_no_search(home: Home) -> None:
+    source = "def verify(answer, call):\n    return False, 'wrong ' + chr(0xd800)"
+    wanted = Wanted(Problem("odd", PROMPT, Verifier("function", source=source)), "best-of-k", 2)
+    found = run_search(home, ModelConfig(), wanted, lambda _: None)
+    assert "wrong \ufffd" in Path(found["report"]).read_text()
+    assert only_run(home).status == "spent"
+
+
+def test_a_search_whose_credit_fails_keeps_its_report(
+    home: Home, monkeypatch: pytest.MonkeyPatch, pocket: LocalModel
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(pocket, "logprobs", fail)
+    found = run_search(home, ModelConfig(), Wanted(PROBLEM, "best-of-k", 2), lambda _: None)
+    assert "No credit per token: MemoryError: no room" in Path(found["report"]).read_text()
+    assert only_run(home).status == "spent"
+
+
 def test_a_search_that_ends_before_its_first_attempt_leaves_no_folder(home: Home) -> None:
     wanted = Wanted(Problem("long", "word " * 2000, NEVER), "auto", 4)
     with pytest.raises(ContextTooLong):

@@ -11,10 +11,13 @@ import pytest
 from align_agent.discover import methods
 from align_agent.discover.methods import WINDOW, Attempt, distinct, examples
 from align_agent.discover.problem import Problem, Verifier
+from align_agent.discover.report import credit
+from align_agent.discover.room import hindsight_of, room_of
 from align_agent.discover.search import ATTEMPTS, Search, solve, to_dict
 from align_agent.discover.verdicts import Judge, Outcome
 from align_agent.errors import ContextTooLong, InputError
 from align_agent.models.pocket import WEIGHTS
+from align_agent.prompts import with_hindsight
 from align_agent.records import Message
 
 if TYPE_CHECKING:
@@ -100,16 +103,44 @@ def test_from_the_first_step_on_most_attempts_are_the_students() -> None:
     assert {one.how for one in asked if not one.student} == {"told", "turns"}
 
 
-def test_a_conversation_longer_than_the_context_keeps_the_problem(pocket: LocalModel) -> None:
-    source = f"def verify(answer, call):\n    return False, {'what is wrong ' * 85!r}"
-    problem = Problem(
-        "long", PROMPT[0].content, Verifier("function", source=source), max_new_tokens=8
-    )
-    search = Search(problem, "multi-turn-attempts", WINDOW + 1, 0)
-    found = solve(pocket, search, Judge(problem))
-    (asked,) = methods.ask(search.method, search.prompt, found.attempts, 1, 0)
-    assert len(pocket.encode(asked.prompt)) > pocket.context
-    assert len(found.attempts) == WINDOW + 1
+def says(text: str) -> Verifier:
+    """Turns every attempt down, each time with that text and another number."""
+    return Verifier("function", source=f"def verify(answer, call):\n    return False, {text!r}")
+
+
+@pytest.mark.parametrize("method", ["auto", "sdpo", "multi-turn", "multi-turn-attempts"])
+def test_feedback_longer_than_the_context_ends_no_search(
+    pocket: LocalModel, method: methods.Method
+) -> None:
+    problem = Problem("long", PROMPT[0].content, says("y " * 600), max_new_tokens=8)
+    found = solve(pocket, Search(problem, method, 18, 0), Judge(problem))
+    assert len(found.attempts) == 18
+    said = found.attempts[0].outcome.said
+    assert len(pocket.encode((Message("user", said),))) > pocket.context
+    assert len(found.steps) >= (method in ("auto", "sdpo"))
+    assert credit(pocket, found)
+
+
+def test_the_first_pieces_give_way_and_a_last_one_its_middle(pocket: LocalModel) -> None:
+    fits = room_of(pocket, 64)
+    pieces = [f"{name}: {'wrong ' * 100}." for name in "abcdefghijkl"]
+    block = hindsight_of(PROMPT, pieces, fits)
+    kept = [piece for piece in pieces if piece in block]
+    assert 0 < len(kept) < 12
+    assert kept == pieces[-len(kept) :]
+    (short,) = [hindsight_of(PROMPT, [f"begun {'wrong ' * 2000}ended"], fits)]
+    assert "begun" in short
+    assert "ended" in short
+    assert len(pocket.encode(with_hindsight(PROMPT, short))) + 64 <= pocket.context
+
+
+def test_a_conversation_longer_than_the_context_keeps_its_end(pocket: LocalModel) -> None:
+    so_far = [attempt(i, f"piece {i} " + "what is wrong " * 60) for i in range(WINDOW)]
+    fits = room_of(pocket, 64)
+    (asked,) = methods.ask("multi-turn-attempts", PROMPT, so_far, 1, 0, fits)
+    assert asked.prompt[:1] == PROMPT
+    assert asked.prompt[-1].content == so_far[-1].outcome.said
+    assert fits(asked.prompt)
 
 
 def test_the_command_offers_every_method() -> None:
@@ -133,13 +164,6 @@ def test_sdpo_teaches_each_attempt_its_own_feedback_and_auto_all() -> None:
     assert ["second" in e.hindsight for e in own] == [False, True, False]
     every = examples("auto", PROMPT, batch, batch)
     assert all("first\nsecond" in e.hindsight for e in every)
-
-
-def test_a_correct_sibling_is_shown_to_the_others_and_not_to_itself() -> None:
-    batch = [attempt(0, "wrong"), attempt(1, "", "passed", "the right one")]
-    learned = examples("sdpo", PROMPT, batch, batch)
-    assert [e.turn_id for e in learned] == ["attempt-0"]
-    assert "the right one" in learned[0].hindsight
 
 
 def test_what_a_broken_verifier_says_is_never_learned() -> None:
