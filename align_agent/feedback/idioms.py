@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
+from align_agent.feedback.mention import find_concepts
 from align_agent.feedback.patterns import alternatives
+from align_agent.feedback.text import normalise
 
 # Up to the end of a clause: "never mind the bold" and "no need for emoji" are wishes.
 _IDIOM = re.compile(
@@ -24,6 +26,13 @@ _IDIOM = re.compile(
         """
     )
     + r")(?=\s*(?:[,.!?;:\u2026\u2013\u2014)-]|$|\n))",
+    re.I,
+)
+# "Never mind the weather": a wish only where a matter of style is named.
+_IDIOM_WITH = re.compile(
+    r"(?<![\w'])(?:never ?mind|never worry|do(?:n't| not) (?:you )?(?:worry|bother|mind)"
+    r"|forget)(?: (?:about|with))? (?!it\b|that\b)((?:[\w']+ ?){1,5})"
+    r"(?=\s*(?:[,.!?;:\u2026]|$|\n))",
     re.I,
 )
 _GAVE_UP = re.compile(
@@ -46,7 +55,7 @@ _GAVE_UP = re.compile(
 _SETTLED = re.compile(
     r"\b(?:found (?:it|one|out)|got it|figured|solved|sorted|works?|worked|done|thank|thx"
     r"|my (?:mistake|fault|bad)|i (?:meant|misread|see|was wrong)|understand|clear now|later"
-    r"|tomorrow|no longer need|do(?:n't| not) need)",
+    r"|tomorrow|no longer need|do(?:n't| not) need|let's|let us|(?:tell|give|show) me|instead)",
     re.I,
 )
 MAX_WORDS = 16
@@ -55,6 +64,7 @@ MAX_WORDS = 16
 def without_idioms(message: str) -> str:
     """The message without idioms that would pass for wishes."""
     found = _IDIOM.sub("", message.replace("\u2019", "'"))
+    found = _IDIOM_WITH.sub(lambda m: m[0] if find_concepts(normalise(m[1])) else "", found)
     return (
         found.strip(" ,.!?;:\u2026\u2013\u2014-\n") and found
         if len(found) < len(message)
@@ -64,7 +74,7 @@ def without_idioms(message: str) -> str:
 
 def gives_up(message: str) -> bool:
     """Whether the user lets the question drop, and nothing says that it was settled."""
-    said = message.replace("\u2019", "'")
+    said = _IDIOM_WITH.sub("", message.replace("\u2019", "'"))
     if len(said.split()) > MAX_WORDS or "?" in said:
         return False
     return _GAVE_UP.search(said) is not None and not _SETTLED.search(said)

@@ -151,7 +151,8 @@ _STRONG: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "mocking words",
         re.compile(
-            rf"^\W*(?:{_BEFORE_MOCKING}[,.! ]+)?(?:{_MOCKING})(?:\W*$|, (?:wrong|another|more)\b)"
+            rf"^\W*(?:{_BEFORE_MOCKING}[,.! ]+)?(?:{_MOCKING})"
+            r"(?:\W*$|, (?:wrong|another|more|why)\b)"
             rf"|\b(?:clear|helpful|useful)\b.{{0,4}} as (?:mud|a chocolate (?:teapot|fireguard))"
             r"|\w, genius[.!]*$|^clear as mud"
             r"|\bas (?:helpful|useful|clear) as (?:mud|a chocolate \w+)"

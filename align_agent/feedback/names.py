@@ -3,7 +3,7 @@
 "Write to anna that ...", "as told by grzegorz": what stands bare behind "to", "from", "with" and
 the like, and is no word of style, of answers or of everyday, is taken for a name. Errs towards a
 name: what names somebody never becomes a rule. First names that are everyday words too
-("grace") count by their place alone.
+("grace", "max") count by their place alone.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ FIRST_NAMES = word_set(
     gloria greg gregory greta guillaume gunter gustav hannah hans harold harry hassan heather
     heidi heinrich heinz helen helena helga henri henrik henry hiroshi hugo hussein ian ibrahim
     igor ines ingrid irene irina isaac isabel isabella ivan jacob jacqueline jakob jakub james
-    jamie jana janet jasmine jason javier jean jeff jeffrey jennifer jeremy jerry jesus jessica
+    jamie jana janet jason javier jean jeff jeffrey jennifer jeremy jerry jesus jessica
     jim jimmy joan joanna joao joel joachim johan johann johanna johannes john johnny jonas
-    jonathan jorge jose josef joseph joshua juan judith julia julian juliana julie jurgen justin
+    jonathan jorge jose josef joseph joshua juan judith julian juliana julie jurgen justin
     kai karen karin karl katarzyna kate katharina katherine kathleen katie katja katrin keith
     kelly ken kenji kenneth kevin khalid kim klaus kristina krzysztof kurt kyle larry lars laura
     lauren laurent lea leah lena leo leon leonie leonardo leslie liam linda lisa lorenzo lou louis
     louise luca lucas lucia lucy luis luisa lukas magda magdalena malik manfred manuel marco marcus
     margaret maria marie marina mario marion marta martha martin martina mary mateo mathias
-    matteo matthew matthias max maxim maya megan mehmet melanie melissa michael michele michelle
+    matteo matthew matthias maxim maya megan mehmet melanie melissa michael michele michelle
     miguel mike mikhail mia milan mila mohamed mohammed monica monika moritz muhammad mustafa nadia
     nancy natalia natalie natasha nathan nicholas nick nicola nicolas nicole nikita nikolai nina
     noah nora norbert olaf oleg olga oliver olivia omar oscar pablo pamela paola patricia patrick
@@ -80,6 +80,12 @@ _ENDINGS = re.compile(
     r"(?:s|ing|ed|ly|tion|sion|ity|ness|ment|ism|ance|ence|able|ible|al|ful|less|ic|ous|ive|ish"
     r"|ward|wise|phy|gy)$"
 )
+# "As mark twain would".
+_WOULD = re.compile(
+    r"\b(?:as|like) (?!(?:an?|the|if|you|i|they|we|it|he|she|one|people|your?|my|any|every)\b)"
+    r"[^\W\d_]+(?: [^\W\d_]+)? would\b"
+)
+_AT_MOST = re.compile(r"\bmax(?=\.? (?:\d|an?|one|two|three|four|five|six|seven|eight|nine|ten)\b)")
 _POSSESSIVE = re.compile(r"\b([^\W\d_]{2,})'s\b")
 _NO_OWNER = word_set(
     "it that there here what who how let he she where when today tomorrow layman reader author "
@@ -90,13 +96,13 @@ _NO_OWNER = word_set(
 
 def names_somebody(text: str) -> bool:
     """Whether a wish seems to name a person. Any text is taken."""
-    low = text.casefold().replace("\u2019", "'")
+    low = _AT_MOST.sub("at most", text.casefold().replace("\u2019", "'"))
     words = re.findall(r"[^\W\d_]+", low)
     if any(word in FIRST_NAMES for word in words):
         return True
-    if any(owner not in _NO_OWNER for owner in _POSSESSIVE.findall(low)):
+    if any(owner not in _NO_OWNER for owner in _POSSESSIVE.findall(low)) or _WOULD.search(low):
         return True
-    said = normalise(text)
+    said = normalise(low)
     styled = {at for _, start, end in find_concepts(said) for at in range(start, end)}
     for found in _BEFORE.finditer(said):
         rest = re.match(r" ([^\W\d_]{2,})(?!\S)(?! [^\W\d_]+(?:s|ing)(?!\S))", said[found.end() :])

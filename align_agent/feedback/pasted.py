@@ -67,7 +67,7 @@ _CODE = re.compile(
     r"|^\s*[\w.]+\s*=\s*\S|^\s*\}"
 )
 _HEADING = re.compile(r"^#{1,5} \S|^[=-]{4,}\s*$", re.M)
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\W*[-*\u2022\d])")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n\s*\n|\n(?=[^\w\n]{0,6}[-*\u2022\d])")
 _TO_AGENT = re.compile(
     r"\byour (?:\w+ ){0,2}(?:answers?|repl\w+|responses?|explanations?|code|lists?|texts?|summar\w+"
     r"|versions?|tone|style|translations?|feedback|plan|sentences?|facts)\b"

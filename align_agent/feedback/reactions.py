@@ -15,7 +15,7 @@ ANEW = "anew-1"
 
 _UP = set("👍❤🔥🥰👏😁🎉🤩🙏👌💯⚡🏆💋🤗🫡😍💘😘😎🤝✅⭐🌟💖💪🚀😊☺🙌🥳💚💙")
 _DOWN = set("👎💩🤮😡🤬🖕🥱😴🤨😐❌🙄😤😠🤦😒")
-BLUNT = set("👎💩🤮😡🤬🖕😤😠")  # nothing else can be meant
+BLUNT = set("👎💩🖕")  # nothing else can be meant; anger may be at what was told
 # How Slack and others name them.
 _NAMED = {
     "+1": 1, "thumbsup": 1, "heart": 1, "fire": 1, "clap": 1, "tada": 1, "100": 1, "pray": 1,

@@ -20,7 +20,7 @@ from align_agent.feedback.irony import ironic
 from align_agent.feedback.lexical import NOTHING, Reading
 from align_agent.feedback.pasted import parted
 from align_agent.feedback.praise import without_praise
-from align_agent.feedback.text import CODE, QUOTE, clauses, normalise, own_words
+from align_agent.feedback.text import CODE, QUOTE, clauses, normalise, own_words, without_reported
 from align_agent.feedback.words import WordsScore, logistic, shipped
 
 __all__ = ["NOTHING", "THRESHOLD", "Reading", "read"]
@@ -82,8 +82,8 @@ def read(
 
 
 def plain(own: str) -> str:
-    """The user's own words without idioms that pass for wishes and praise that passes for blame."""
-    return without_praise(without_idioms(own))
+    """Without what others wish, idioms that pass for wishes, and praise that passes for blame."""
+    return without_praise(without_idioms(without_reported(own)))
 
 
 def _read(follow_up: str, answer: str, previous_user: str, threshold: float) -> Reading:

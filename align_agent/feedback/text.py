@@ -42,6 +42,20 @@ _PASTED = re.compile(
     r":\s+(?=\S)",
     re.I,
 )
+# What others said or wish, what a text is to say, and what is only supposed.
+_REPORTED = re.compile(
+    r"\b(?:(?:he|she|they|someone|somebody|(?:my|our|his|her|their|the) \w+)"
+    r" (?:always |just |once |also )?(?:told|asked|advised|begged|taught|ordered)"
+    r" (?:me|us|him|her|them)|i was (?:told|asked|advised)) (?:not |never )?to\b"
+    r"|\b(?:write|draft|compose|send|make|create)\b[^.!?\n]{0,40}"
+    r"\b(?:(?:that|which) (?:says?|said|reads)|saying|stating)\b"
+    r"|\bwhat if\b"
+    # Written for others: "Write a rule for my team: never use bold".
+    r"|\b(?:write|draft|compose|make|create|phrase|formulate)\b[^:.!?\n]{0,20}"
+    r"\b(?:rules?|guidelines?|polic(?:y|ies)|sign|notice|reminder|slogan|instructions?)\b"
+    r" for (?!me\b|you\b|your\b)\w+[^:.!?\n]{0,30}:\s+(?=\S)",
+    re.I,
+)
 # "The movie was too long": said of a thing that nobody spoke of before, so not of the answer.
 _OF_A_THING = re.compile(
     r"^(?:and |but |so |well |sorry |hm+ )?(?:the|my|our|his|her|their|that|this) (\w+)"
@@ -61,6 +75,7 @@ _OURS = frozenset(
     "points bold emoji markdown bullets bullet layout structure order length conclusion "
     "translation".split()
 )
+_AFTER_SENTENCE = re.compile(r"(?<=[.!?\n])(?=\s)")
 QUOTE = "quotedtext"
 CODE = "codetext"
 
@@ -163,6 +178,14 @@ def own_words(message: str, *, answer: str = "", previous_user: str = "") -> str
         text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
     before = _squeezed(f"{answer}\n{previous_user}")
     return "\n".join(part for part in _WHOLE_SENTENCE.split(text) if _is_own(part, before))
+
+
+def without_reported(text: str) -> str:
+    """The text without sentences that tell what others wish, or what a text is to say.
+
+    Not part of `own_words`: the classifier was trained on those.
+    """
+    return "".join(part for part in _AFTER_SENTENCE.split(text) if not _REPORTED.search(part))
 
 
 def normalise(text: str) -> str:

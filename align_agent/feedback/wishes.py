@@ -110,7 +110,8 @@ _PRIVATE = re.compile(
     r"illness|diagnosis|medication|partner|girlfriend|boyfriend|employer|company)|i (?:live|work) "
     r"(?:in|at|for)|born|diabet\w+|cancer|depress\w+|anxiety|adhd|autis\w+|asthma|allerg\w+"
     r"|pregnan\w+|therap\w+|medicines?|medications?|pills?|insulin|hiv|disab\w+|surgery|symptoms?"
-    r"|illness\w*|disease\w*|disorder|salary|debts?|religio\w+|divorc\w+)\b",
+    r"|illness\w*|disease\w*|disorder|tumou?rs?|benign|malignan\w+|clinics?|hospital|biops\w+"
+    r"|chemo\w*|miscarriage|abortion|grandm\w+|grandpa|granny|aunt(?:ie)?|uncle|salary|debts?|religio\w+|divorc\w+)\b",
     re.I,
 )
 

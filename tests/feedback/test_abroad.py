@@ -95,10 +95,17 @@ def test_a_translation_once_more_is_no_complaint() -> None:
     assert read_abroad(said, previous_user="Traduis cette phrase : dog.") is None
 
 
-@pytest.mark.parametrize("text", ["👎", "👎🏽", "😡", "🤬🤬", "👎!", "💩"])
+@pytest.mark.parametrize("text", ["👎", "👎🏽", "👎!", "💩"])
 def test_a_message_of_blame_alone_is_a_complaint(text: str) -> None:
     found = read(text, answer="It is 12.")
     assert (found.polarity, found.confidence) == ("negative", 0.85)
+
+
+@pytest.mark.parametrize("text", ["😡", "😤", "🤬🤬", "😠"])
+def test_anger_may_be_at_what_was_told_and_is_not_learned_from(text: str) -> None:
+    found = read(text, answer="I'm so sorry your boss shouted at you. That was unfair.")
+    assert found.polarity == "negative"
+    assert found.confidence < Config().feedback.min_confidence
 
 
 @pytest.mark.parametrize("text", ["👍", "❤️", "👏👏", "🙏"])

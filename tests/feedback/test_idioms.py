@@ -34,6 +34,13 @@ ANSWER = "Here is a **plan**: 1. walk 2. rest."
         "You never know.",
         "Always welcome!",
         "Same as always.",
+        "never mind the airport, how do I get from Termini to Trastevere",
+        "never mind the weather, what should I pack",
+        "Never mind the gap.",
+        "Never worry about money again",
+        "Don't bother with the train then, what about a taxi",
+        "don't bother with hotels",
+        "Forget about Urbe, is Ciampino open at night",
         "Don\u2019t get me wrong, I like it.",
     ],
 )
@@ -71,6 +78,10 @@ def test_a_question_given_up_is_weak_evidence(text: str) -> None:
         "No worries!",
         "Never mind, thanks!",
         "Can I do it myself?",
+        "Forget it, let's talk about Naples instead",
+        "never mind the weather, what should I pack",
+        "don't bother with hotels",
+        "I'll write it myself, just give me the outline",
     ],
 )
 def test_what_was_settled_otherwise_is_no_complaint(text: str) -> None:
@@ -91,6 +102,11 @@ def test_an_offer_that_is_declined_is_no_complaint() -> None:
 )
 def test_a_wish_beside_or_within_an_idiom_is_heard(text: str, direction: str) -> None:
     assert read(text, answer=ANSWER).direction == direction
+
+
+@pytest.mark.parametrize("text", ["Never mind the bold.", "Don't bother with the bold, please."])
+def test_an_idiom_about_a_matter_of_style_is_a_wish(text: str) -> None:
+    assert read(text, answer=ANSWER).directions == ("format:plain",)
 
 
 @given(st.text(max_size=200))

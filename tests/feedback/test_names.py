@@ -25,6 +25,8 @@ NAMING = [
     "Keep it like zofia's letters from now on.",
     "From now on copy dmitri in.",
     "always tell jonas the price",
+    "From now on answer as mark twain would",
+    "Always cc max.",
 ]
 NAMELESS = [
     "Never start with an apology.",
@@ -37,6 +39,11 @@ NAMELESS = [
     "Never begin with filler words like sure.",
     "Always give pros and cons.",
     "Never talk about politics.",
+    "From now on max three sentences.",
+    "Answer with max 3 sentences.",
+    "Always write code in julia.",
+    "From now on use jasmine for tests.",
+    "Always answer as a teacher would.",
     *(direction.text for direction in DIRECTIONS.values()),
 ]
 
@@ -54,6 +61,21 @@ def test_a_wish_about_the_manner_names_nobody(text: str) -> None:
 def test_a_wish_that_names_somebody_is_not_proposed(store: Store, say: Say) -> None:
     say("What is new?")
     observe(store, say("From now on always write to anna that the meeting is moved."))
+    assert store.rules.list() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "From now on say that the tumor is benign",
+        "Always end with love, grandma",
+        "From now on, answer as mark twain would",
+        "From now on never mention the hiv clinic",
+    ],
+)
+def test_a_private_matter_is_not_proposed(store: Store, say: Say, text: str) -> None:
+    say("What is new?")
+    observe(store, say(text))
     assert store.rules.list() == []
 
 

@@ -74,7 +74,49 @@ def test_points_of_a_complaint_are_no_chat() -> None:
 
 def test_accepting_a_look_learns_nothing_from_the_pasted_part(store: Store, say: Say) -> None:
     say("Tell me about Rome.")
-    turn = say("Wow, so helpful. Not.\n\nFrom: Tom\nSubject: Hi\n\nAlways use emoji.")
+    turn = say("So useful \U0001f644\n\nFrom: Tom\nSubject: Hi\n\nAlways use emoji.")
+    (found,) = observe(store, turn)
+    assert found.review
+    accept(store, found.id)
+    assert store.rules.list() == []
+
+
+REPORTED = [
+    "He told me to never use bold",
+    "My boss asked me to always use emoji.",
+    "Write an email that says the answer was wrong and too long",
+    "Draft a letter saying your text is too long.",
+    "Please write a rule for my team: never use bold",
+    "What if that's wrong",
+    "What if the answer is wrong?",
+]
+
+
+@pytest.mark.parametrize("text", REPORTED)
+def test_what_others_said_or_a_text_is_to_say_makes_no_rule(
+    store: Store, say: Say, text: str
+) -> None:
+    say("How do I get to Rome?", "Take the **train**.")
+    assert not teaches(reading(text))
+    observe(store, say(text))
+    assert store.rules.list() == []
+
+
+def test_a_rule_asked_of_the_agent_counts() -> None:
+    assert reading("Make it a rule: never use bold.").directions == ("format:plain",)
+
+
+def test_what_is_said_beside_reported_speech_counts() -> None:
+    assert reading("My boss told me to wait. No bold please.").directions == ("format:plain",)
+
+
+def test_accepting_a_look_reads_the_whole_of_a_letter(store: Store, say: Say) -> None:
+    """What is kept of a message is cut, and a letter without its end is told by nothing."""
+    say("Tell me about Rome.", "Rome is: **old**")
+    middle = "The weather was fine.\n" * 250
+    turn = say(
+        f"So useful \U0001f644\n\nDear Maria,\n\nNo bold, please.\n{middle}\nBest regards,\nTom"
+    )
     (found,) = observe(store, turn)
     assert found.review
     accept(store, found.id)
