@@ -1,15 +1,22 @@
-"""Where everything lies: one home folder, private to its owner. And how a file that the user names
-is read as text."""
+"""Where everything lies: one home folder, private to its owner. How a file that the user names
+is read as text, and whether a process works in a folder."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from align_agent.errors import InputError, UsageError
 
 ENV_HOME = "ALIGN_AGENT_HOME"
+# Who asks whether a folder is claimed holds it for an instant; a claim just then is tried again.
+_PATIENCE_S = 0.5
+_RETRY_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +120,41 @@ def read_text(path: Path, *, hint: str, most: int = 0) -> str:
         raise InputError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no UTF-8 text", hint=hint) from error
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[bool]:
+    """Whether the folder could be claimed for the time of the block; false where another has it.
+
+    The operating system drops the claim when its process ends, however it ends.
+    """
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + _PATIENCE_S
+        free = _flock(opened, fcntl.LOCK_EX)
+        while not free and time.monotonic() < deadline:
+            time.sleep(_RETRY_S)
+            free = _flock(opened, fcntl.LOCK_EX)
+        yield free
+    finally:
+        os.close(opened)
+
+
+def is_claimed(folder: Path) -> bool:
+    """Whether a process has claimed the folder; not where there is none."""
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _flock(opened, fcntl.LOCK_SH)
+    finally:
+        os.close(opened)
+
+
+def _flock(opened: int, how: int) -> bool:
+    try:
+        fcntl.flock(opened, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

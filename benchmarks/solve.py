@@ -24,6 +24,7 @@ from kept import kept_rows
 from report import machine, measured, publish, span, table
 
 from align_agent.config.sections import ModelConfig
+from align_agent.discover import methods
 from align_agent.discover.estimate import interval, of_independent, of_searches
 from align_agent.discover.methods import BATCH, WINDOW, Method, learns
 from align_agent.discover.problem import Problem
@@ -55,8 +56,17 @@ COLOURS = {
 }
 KS = (1, 4, 16, 32, 64, 128, 256, 512)
 
-# What a method's figures depend on that only its code says: change a word here with it.
-MIXTURE = {"auto": ("conversation and all feedback",)}
+# What a method's figures depend on that only its code says, change a word here with it; and the
+# numbers of that code.
+_NUMBERS = repr(
+    (methods._FIRST_ROUNDS, methods._ROUNDS, methods._ANEW, methods._FORGET, methods._SHOWN)
+)
+MIXTURE = {
+    "auto": (
+        "conversation and all feedback",
+        hashlib.sha256(_NUMBERS.encode()).hexdigest()[:12],
+    )
+}
 
 Cells = dict[tuple[str, str, int], int | None]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from align_agent.cli.app import App, common
 from align_agent.cli.output import emit, note, paint, pairs, printable, say, shorten
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from align_agent.discover.search import Search
     from align_agent.paths import Home
 
+_NAMED = ("method", "budget", "seed", "base", "task", "keep")  # what a resumed search shares
+_ROOM = 50  # columns below which the screen shows figures alone
 _METHODS = ("auto", "sdpo", "best-of-k", "multi-turn", "multi-turn-attempts", "grpo")
 
 
@@ -53,7 +57,7 @@ def command(
     becomes a version that waits for your yes. Exit code 1 when the budget is spent without a
     solution, 3 when the gate refuses the version.
     """
-    from align_agent.discover.run import Wanted, run_search
+    from align_agent.discover.run import Interrupted, Wanted, run_search
 
     problem = _problem(file, task)
     settings = app.config.model
@@ -68,11 +72,28 @@ def command(
         resume=resume or "",
         keep=_keeper(home, replace(app.config, model=settings)) if keep else None,
     )
-    with _Progress() as progress:
-        done = run_search(home, settings, wanted, progress.show)
+    try:
+        with _Progress() as progress:
+            done = run_search(home, settings, wanted, progress.show)
+    except Interrupted as stopped:
+        note(f"interrupted; to go on: {_again(app.home_arg, stopped.run)}")
+        raise
     emit(done, app.json, lambda: _tell(done))
     if code := 1 if not done["solved"] else 3 if done.get("verdict") == "reject" else 0:
         click.get_current_context().exit(code)
+
+
+def _again(home: str, run: str) -> str:
+    """This command once more, going on with the run: every option that was given counts."""
+    context = click.get_current_context()
+    given: list[str] = ["--home", home] if home else []
+    given += ["solve", str(context.params["file"])]
+    for option in context.command.params:
+        value = context.params.get(option.name or "")
+        source = context.get_parameter_source(option.name or "")
+        if option.name in _NAMED and source is not ParameterSource.DEFAULT:
+            given += [option.opts[0]] if value is True else [option.opts[0], str(value)]
+    return shlex.join(["align-agent", *given, "--resume", run])
 
 
 def _keeper(home: Home, config: Config) -> Keep:
@@ -115,29 +136,41 @@ class _Progress:
     def show(self, search: Search) -> None:
         last = search.attempts[-1]
         tried = len(search.attempts)
-        said = "solved" if search.solved else shorten(last.outcome.feedback, 36)
+        said = "solved" if search.solved else last.outcome.feedback
         if not sys.stderr.isatty():
             if last.batch != self._batch or search.solved:
                 self._batch = last.batch
-                note(f"{tried} of {search.budget} attempts, {len(search.steps)} steps: {said}")
+                told = shorten(said, 36)
+                note(f"{tried} of {search.budget} attempts, {len(search.steps)} steps: {told}")
             return
         if self._bar is None:
             self._bar = _bar(search.budget)
-        self._bar.update(self._bar.task_ids[0], completed=tried, said=said)
+        room = _room(self._bar.console.width, search.budget)
+        shown = shorten(said, room) if room else ""
+        self._bar.update(self._bar.task_ids[0], completed=tried, said=shown)
+
+
+def _room(columns: int, budget: int) -> int:
+    """Columns left for the feedback beside bar, counter and time; none on a narrow screen."""
+    figures = 2 * len(str(budget)) + 1 + len("attempts") + len("0:00:00")
+    left = columns - _width(columns) - figures - 4  # blanks between the five columns
+    return min(36, left) if columns >= _ROOM and left >= 8 else 0
+
+
+def _width(columns: int) -> int:
+    return 16 if columns >= _ROOM else 6
 
 
 def _bar(budget: int) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    bar = Progress(
-        BarColumn(16),
-        MofNCompleteColumn(),
-        TextColumn("attempts"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[said]}", markup=False),
-        console=Console(stderr=True),
-    )
+    console = Console(stderr=True)
+    columns: list[Any] = [BarColumn(_width(console.width)), MofNCompleteColumn()]
+    columns += [TextColumn("attempts"), TimeElapsedColumn()]
+    if _room(console.width, budget):
+        columns.append(TextColumn("{task.fields[said]}", markup=False))
+    bar = Progress(*columns, console=console)
     bar.add_task("", total=budget, said="")
     bar.start()
     return bar

@@ -21,7 +21,7 @@ from align_agent.discover.problem import Problem
 from align_agent.discover.search import Search, solve
 from align_agent.discover.verdicts import Judge
 from align_agent.errors import UsageError
-from align_agent.paths import Home
+from align_agent.paths import Home, claimed
 from align_agent.records import Run, new_id, now
 from align_agent.store import Store
 
@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 
 KIND = "solve"
 ADAPTER = "adapter"  # in the run's folder, until it is kept or thrown away
+
+
+class Interrupted(KeyboardInterrupt):
+    """A search was stopped from the keyboard. `run` is what to go on with."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__()
+        self.run = run
 
 
 class Keep(Protocol):
@@ -71,7 +79,8 @@ def run_search(
     """Search, keep the run, write the report. Returns `report.summary` with `run` and `report`.
 
     Raises UsageError when the run to go on with asked for something else, and what `solve` and
-    `Judge.check` raise; the run is then kept as failed, an interrupted one can be resumed.
+    `Judge.check` raise; the run is then kept as failed. Raises UsageError for a run that another
+    process is at, and Interrupted, after which it can be gone on with.
     """
     method = _method(wanted.method)
     if wanted.keep and not learns(method):
@@ -81,22 +90,26 @@ def run_search(
     judge = Judge(wanted.problem)
     judge.check()
     with Store.open(home.database) as store:
-        run = _run(store, wanted, settings.base)
+        run = _ordered(store, wanted, settings.base)
         folder = home.runs / run.id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            found = _search(store, run.id, folder, settings, wanted, method, judge, on_round)
-        except KeyboardInterrupt:
-            _end(store, run.id, "interrupted", "interrupted; --resume goes on with it")
-            raise
-        except Exception as error:
-            _end(store, run.id, "failed", str(error))
-            raise
-        finally:
-            # Going on needs the attempts alone: the same steps give the same adapter again.
-            shutil.rmtree(folder / ADAPTER, ignore_errors=True)
-            with suppress(OSError):
-                folder.rmdir()  # stopped before the first attempt; not where there is anything
+        with claimed(folder) as free:
+            if not free:
+                raise UsageError(f"run `{run.id}` is still running", hint="wait for its end")
+            _begun(store, run, wanted)
+            try:
+                found = _search(store, run.id, folder, settings, wanted, method, judge, on_round)
+            except KeyboardInterrupt as error:
+                _end(store, run.id, "interrupted", "interrupted; --resume goes on with it")
+                raise Interrupted(run.id) from error
+            except Exception as error:
+                _end(store, run.id, "failed", str(error))
+                raise
+            finally:
+                # Going on needs the attempts alone: the same steps give the same adapter again.
+                shutil.rmtree(folder / ADAPTER, ignore_errors=True)
+                with suppress(OSError):
+                    folder.rmdir()  # stopped before the first attempt; not where there is anything
     return found
 
 
@@ -133,19 +146,26 @@ def _search(
     return {**found, "report": str(page)}
 
 
-def _run(store: Store, wanted: Wanted, base: str) -> Run:
+def _ordered(store: Store, wanted: Wanted, base: str) -> Run:
+    """The run to go on with, as it is stored, or a new one, which is not stored yet."""
     order = wanted.order(base)
     if not wanted.resume:
-        run = Run(new_id("run"), "running", kind=KIND, base=base, seed=wanted.seed, config=order)
-        store.runs.create(run)
-        return run
+        return Run(new_id("run"), "running", kind=KIND, base=base, seed=wanted.seed, config=order)
     run = store.runs.get(wanted.resume)
     if run.kind != KIND or any(run.config.get(name) != value for name, value in order.items()):
         raise UsageError(
             f"run `{run.id}` searched for something else",
             hint="resume with the same problem, method, budget, seed and model",
         )
-    return store.runs.update(run.id, status="running", finished_at="", reason="")
+    return run
+
+
+def _begun(store: Store, run: Run, wanted: Wanted) -> None:
+    """Note that it runs, once its folder is claimed: a run without a claim was cut off."""
+    if wanted.resume:
+        store.runs.update(run.id, status="running", finished_at="", reason="")
+    else:
+        store.runs.create(run)
 
 
 def _end(store: Store, run_id: str, status: Any, reason: str, verdict: Any = None) -> None:

@@ -70,10 +70,11 @@ def solve(
 ) -> Search:
     """Search until solved or the budget is spent.
 
-    What was learned is thrown away, unless `adapter` names a folder for it. The last batch, with
-    which the search ends, has not been learned.
+    What was learned is thrown away, unless `adapter` names a folder for it. The batch that solves
+    the problem is not learned; one that spends the budget only where the adapter is kept.
     With a `folder` every attempt is on file before it counts. Deterministic for a seed on a CPU.
-    Raises ContextTooLong, and InputError when the verifier breaks on the whole first batch.
+    Raises ContextTooLong, and InputError when the verifier breaks on the whole first batch or the
+    attempts on file are not those of one search.
     """
     started = time.monotonic() - search.seconds
     _fits(model, search)
@@ -104,7 +105,8 @@ def solve(
             if on_round is not None:
                 on_round(search)
         _not_broken(search, batch)
-        if stepper is not None and not search.solved:
+        wanted = adapter is not None or len(search.attempts) < search.budget
+        if stepper is not None and wanted and not search.solved:
             _learn(model, search, stepper, search.attempts[begun:])
         batch += 1
     if stepper is not None and adapter is not None and search.attempts:
@@ -199,12 +201,26 @@ def _on_file(folder: Path) -> Iterator[Attempt]:
     whole = text[: text.rfind("\n") + 1]
     if whole != text:  # what follows must begin on a line of its own
         path.write_text(whole, encoding="utf-8")
-    for line in whole.splitlines():
+    for number, line in enumerate(whole.splitlines()):
+        attempt = _attempt(line)
+        if attempt is None or attempt.number != number:
+            raise InputError(
+                f"{path}, line {number + 1}, is not attempt {number}",
+                hint="it was changed from outside; begin a new search, without --resume",
+            )
+        yield attempt
+
+
+def _attempt(line: str) -> Attempt | None:
+    """The attempt of a line; None where it holds none."""
+    try:
         row = json.loads(line)
         outcome = Outcome(row["verdict"], row["feedback"])
-        yield Attempt(
+        return Attempt(
             row["number"], row["batch"], row["how"], row["student"], row["answer"], outcome
         )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def to_dict(attempt: Attempt) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from align_agent.errors import NightBusy
-from align_agent.paths import Home
+from align_agent.paths import Home, is_claimed
 from align_agent.records import Run
 
 R = TypeVar("R", Run, Run | None)
@@ -68,10 +68,15 @@ class NightLock:
 
 
 def as_it_is(run: R, home: Home) -> R:
-    """The run. A night whose process is gone does not run, whatever its row says."""
-    if run is None or run.kind != "night" or run.status != "running":
+    """The run. One whose process is gone does not run, whatever its row says."""
+    if run is None or run.status != "running":
         return run
-    if NightLock(home.night_lock).busy():
+    if run.kind == "solve":
+        if is_claimed(home.runs / run.id):
+            return run
+        reason = f"it was cut off; `align-agent solve PROBLEM --resume {run.id}` goes on with it"
+        return replace(run, status="interrupted", reason=reason)
+    if run.kind != "night" or NightLock(home.night_lock).busy():
         return run
     reason = f"it was cut off in its phase {run.phase}; the next night goes on from there"
     return replace(run, status="interrupted", reason=reason)

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from align_agent.cli import main
+from align_agent.cli import solve as command
 from align_agent.paths import Home
 from align_agent.store import Store
 
@@ -69,12 +70,13 @@ def test_a_killed_search_leaves_nothing_running_and_can_be_resumed(tmp_path: Pat
     while "attempts" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert list((tmp_path / "tmp").glob("align-box-*")) == []
     with Store.open(Home(home).database) as store:
         (stored,) = store.runs.list()
     assert stored.status == "interrupted"
+    assert f"solve {path} --budget 4000 --resume {stored.id}" in said
     before = (home / "runs" / stored.id / "attempts.jsonl").read_text()
     again = subprocess.Popen([*command, "--budget", "4000", "--resume", stored.id], **started)
     file = home / "runs" / stored.id / "attempts.jsonl"
@@ -172,6 +174,24 @@ def test_a_terminal_shows_each_round_while_the_search_runs(tmp_path: Path) -> No
     assert counts == sorted(counts)
     assert len(set(counts)) > 3  # while it ran, not all at once when it had ended
     assert "Test failed" in "".join(seen)
+
+
+@pytest.mark.parametrize(("columns", "words"), [(40, False), (49, False), (60, True), (100, True)])
+def test_bar_counter_and_time_stand_on_a_screen_of_any_width(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int, words: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    bar = command._bar(256)
+    bar.stop()
+    room = command._room(columns, 256)
+    bar.update(0, completed=200, said="x" * room)
+    with bar.console.capture() as shown:
+        bar.console.print(bar.get_renderable())
+    (line,) = shown.get().rstrip("\n").split("\n")
+    assert "200/256 attempts" in line
+    assert "0:00:00" in line
+    assert "━" in line
+    assert ("x" * room in line and room > 0) == words
 
 
 def _piece(terminal: int) -> str:

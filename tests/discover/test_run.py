@@ -9,11 +9,12 @@ import pytest
 
 from align_agent.config.sections import ModelConfig
 from align_agent.discover.problem import Problem, Verifier
-from align_agent.discover.run import Wanted, run_search
+from align_agent.discover.run import Interrupted, Wanted, run_search
 from align_agent.discover.search import ATTEMPTS
-from align_agent.errors import ContextTooLong
+from align_agent.errors import ContextTooLong, UsageError
 from align_agent.models.pocket import WEIGHTS
-from align_agent.paths import Home
+from align_agent.night.lock import as_it_is
+from align_agent.paths import Home, claimed
 from align_agent.records import Run
 from align_agent.store import Store
 
@@ -87,6 +88,34 @@ def test_a_keeping_that_was_interrupted_is_gone_on_with_over_the_same_adapter(ho
     found = search(home, second, 17, resume=only_run(home).id)
     assert (found["resumed"], found["verdict"]) == (17, "reject")
     assert second.weights == first.weights
+
+
+def test_a_search_that_runs_cannot_be_gone_on_with_by_another(home: Home) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        search(home, Keeping(KeyboardInterrupt()))
+    run = only_run(home)
+    with claimed(home.runs / run.id) as free:
+        assert free
+        with pytest.raises(UsageError, match="is still running"):
+            search(home, Keeping(), resume=run.id)
+    assert only_run(home).status == "interrupted"
+    assert search(home, Keeping(), resume=run.id)["resumed"] == 2
+
+
+def test_a_killed_search_is_told_as_interrupted_with_the_way_on(home: Home) -> None:
+    run = Run("run-1", "running", kind="solve")
+    (home.runs / run.id).mkdir()
+    with claimed(home.runs / run.id):
+        assert as_it_is(run, home).status == "running"
+    seen = as_it_is(run, home)
+    assert seen.status == "interrupted"
+    assert "--resume run-1" in seen.reason
+
+
+def test_a_stopped_search_names_its_run(home: Home) -> None:
+    with pytest.raises(Interrupted) as stopped:
+        search(home, Keeping(KeyboardInterrupt()))
+    assert stopped.value.run == only_run(home).id
 
 
 def test_words_that_no_file_can_hold_end_no_search(home: Home) -> None:

@@ -187,7 +187,7 @@ def test_auto_finds_what_its_prompt_does_not_say(pocket: LocalModel) -> None:
 
 def test_sdpo_brings_the_student_nearer_to_who_saw_the_feedback(pocket: LocalModel) -> None:
     found = solve(pocket, Search(PROBLEM, "sdpo", 64, 1), Judge(PROBLEM))
-    assert len(found.steps) == (3 if found.solved else 4)
+    assert len(found.steps) == 3
     assert found.steps[-1]["kl"] < found.steps[0]["kl"]
 
 
@@ -203,6 +203,28 @@ def test_a_search_that_is_cut_off_goes_on_as_if_it_had_not_been(
     assert again.resumed == 17
     assert [to_dict(a) for a in again.attempts] == [to_dict(a) for a in whole.attempts]
     assert [json.loads(line)["number"] for line in path.read_text().splitlines()] == [*range(20)]
+
+
+@pytest.mark.parametrize("changed", ["again", "gap", "no JSON"])
+def test_attempts_that_are_not_of_one_search_are_refused(
+    pocket: LocalModel, tmp_path: Path, changed: str
+) -> None:
+    judge = Judge(IMPOSSIBLE)
+    solve(pocket, Search(IMPOSSIBLE, "best-of-k", 3, 0), judge, folder=tmp_path)
+    path = tmp_path / ATTEMPTS
+    one, two, three = path.read_text().splitlines(keepends=True)
+    path.write_text(one + {"again": two + two, "gap": three, "no JSON": "[]\n"}[changed])
+    with pytest.raises(InputError, match="is not attempt"):
+        solve(pocket, Search(IMPOSSIBLE, "best-of-k", 3, 0), judge, folder=tmp_path)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_batch_that_spends_the_budget_is_learned_only_to_be_kept(
+    pocket: LocalModel, tmp_path: Path, kept: bool
+) -> None:
+    search = Search(IMPOSSIBLE, "sdpo", 16, 0)
+    adapter = tmp_path / "adapter" if kept else None
+    assert len(solve(pocket, search, Judge(IMPOSSIBLE), adapter=adapter).steps) == kept
 
 
 def test_a_budget_of_nothing_is_spent_at_once(pocket: LocalModel) -> None:

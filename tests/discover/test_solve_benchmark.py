@@ -84,6 +84,14 @@ def test_a_protocol_tells_problems_and_methods_apart() -> None:
     assert solve.protocol_of(one, "auto") != solve.protocol_of(two, "auto")
 
 
+def test_the_protocol_of_the_cells_on_file_is_that_of_the_code() -> None:
+    problems = {rated.problem.name: rated.problem for rated in load_ranges()}
+    rows = [json.loads(line) for line in solve.CELLS.read_text().splitlines()]
+    assert rows
+    for row in rows:
+        assert row["protocol"] == solve.protocol_of(problems[row["problem"]], row["method"])
+
+
 def test_the_aims_are_met_by_figures_alone() -> None:
     rated = [one for one in load_ranges() if solve.part_of(one) in solve.PARTS]
     names = [one.problem.name for one in rated]
