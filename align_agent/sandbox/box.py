@@ -32,6 +32,7 @@ from align_agent.sandbox.levels import (
 
 _OLD = 600.0  # a box of now is never so old, whoever's process it belongs to
 _START = 60.0  # seconds in which a box must stand, however busy the machine is
+_END = 5.0  # seconds in which a guard ends what it guards, before it is ended itself
 
 
 class BoxError(Exception):
@@ -94,8 +95,9 @@ class Box:
 
     def close(self) -> None:
         """End everything in the box, and take away its folder."""
-        # One signal for all: the box cannot leave its process group, and behind bubblewrap and in
-        # namespaces the end of the first process is the end of every other.
+        self._process.terminate()  # the guard ends all others first
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         for stream in (self._process.stdin, self._process.stdout):
@@ -104,12 +106,11 @@ class Box:
                     stream.close()
         self._process.wait()
         end = time.monotonic() + 1
-        with suppress(ProcessLookupError, PermissionError):
-            while time.monotonic() < end:  # what was killed takes a moment to be gone
-                os.killpg(self._process.pid, signal.SIGKILL)
-                time.sleep(0.002)
-                if not _runs(self._process.pid):
-                    break
+        while time.monotonic() < end and (groups := _groups(self._process.pid)):
+            for group in groups:  # only if the guard was killed; nobody can leave the session
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, signal.SIGKILL)
+            time.sleep(0.002)
         _remove(self._folder)
 
     def tell(self, message: dict[str, Any]) -> None:
@@ -136,7 +137,7 @@ class Box:
     def finish(self) -> tuple[int | None, str, str]:
         """All that it prints until its end: (exit status, text, what stopped it or "").
 
-        The status is None when it was stopped, negative for a signal.
+        The status is None when it was stopped; a signal is told as a shell does, from 128 on.
         """
         text, self._buffer = bytearray(self._buffer), b""
         try:
@@ -194,14 +195,16 @@ class Box:
         return f"the process ended by itself (exit code {status})"
 
 
-def _runs(group: int) -> bool:
-    """Whether a process of the group is more than a name that nobody has asked after yet."""
+def _groups(session: int) -> set[int]:
+    """The groups of a session in which a process is more than a name that nobody has asked after
+    yet."""
+    found = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError):
-            state, _, own = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
-            if int(own) == group and state not in "ZX":
-                return True
-    return False
+            state, _, group, own = stat.read_text(errors="replace").rpartition(")")[2].split()[:4]
+            if int(own) == session and state not in "ZX":
+                found.add(int(group))
+    return found
 
 
 def _remove(folder: str) -> None:

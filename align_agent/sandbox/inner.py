@@ -13,11 +13,13 @@ import json
 import os
 import platform
 import resource
+import select
 import signal
 import struct
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,6 +84,7 @@ _SIGNALS = {
     "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
 }  # fmt: skip
 _PRLIMIT, _SOCKETPAIR, _IOCTL, _FCNTL = (302, 261), (53, 199), (16, 29), (72, 25)
+_PRCTL = (157, 167)
 # Typing on a terminal, sending signals by a file's owner, and the flags that `chattr` sets.
 _IOCTLS = (0x5412, 0x541C, 0x8901, 0x8902, 0x40086602, 0x401C5820)
 _FCNTLS = (8, 15)  # F_SETOWN, F_SETOWN_EX: to whom a file sends signals
@@ -148,55 +151,55 @@ def leave_the_machine(root: bool) -> None:
     uid, gid = os.getuid(), os.getgid()
     kinds = _NEWNS | _NEWNET | _NEWIPC | _NEWPID | (0 if root else _NEWUSER)
     _check(_libc.unshare(kinds), "namespaces")
-    for name, text in (
-        ("setgroups", "deny"),
-        ("uid_map", f"{uid} {uid} 1"),
-        ("gid_map", f"{gid} {gid} 1"),
-    ):
-        if not root:
-            with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123
-                file.write(text)
+    maps = {"setgroups": "deny", "uid_map": f"{uid} {uid} 1", "gid_map": f"{gid} {gid} 1"}
+    for name, text in () if root else maps.items():
+        with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123
+            file.write(text)
 
 
-def leave_a_guard(namespaces: bool) -> None:
-    """Go on in a child. This process waits for it, and passes on how it ended.
+def leave_a_guard(parent: int, namespaces: bool) -> int:
+    """Go on in a child, in a process group of its own. What stays is its guard: it ends all that
+    the child began when it is told to (SIGTERM), when `parent`, who started the box, is gone, or
+    when the child ends, and passes on how. Returns what can be read once the guard is gone.
 
-    In namespaces the child is process 1, whose end is the end of all others. Elsewhere the guard
-    sees to that, and ends the whole group when who started the box is killed.
+    No signal of the child's comes here: of another group, it cannot reach the guard but by number,
+    and that is refused. SIGTERM alone is taken from anybody.
     """
-    if not namespaces:
+    if not namespaces:  # there the end of the child, process 1, is the end of all others
         _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "guard")
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    watched, held = os.pipe()
     child = os.fork()
+    with suppress(OSError):  # the child was first, and is another program by now
+        os.setpgid(child, child)  # by both: 0 is oneself
     if not child:
-        return
-    if not namespaces:
-        signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    os.close(0)
-    os.close(1)
+        os.close(held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        return watched
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    for fd in (0, 1, watched):
+        os.close(fd)
+    ended = None
+    while os.getppid() == parent and not ended:
+        if signal.sigwait((signal.SIGTERM, signal.SIGCHLD)) == signal.SIGTERM:
+            break
+        ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    os.killpg(child, signal.SIGKILL)  # nobody can leave the group
     _, status = os.waitpid(child, 0)
-    if not namespaces:
-        _end_the_rest()
+    with suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
     code = os.waitstatus_to_exitcode(status)
     os._exit(128 - code if code < 0 else code)  # a signal as a shell tells it
 
 
-def _end_the_rest() -> None:
-    """End every child of this process, and theirs, which become its own as they lose their
-    parent."""
-    own = str(os.getpid())
-    while True:
-        for name in os.listdir("/proc"):  # noqa: PTH208
-            try:
-                with open(f"/proc/{name}/stat") as file:  # noqa: PTH123
-                    if file.read().rpartition(")")[2].split()[1] == own:
-                        os.kill(int(name), signal.SIGKILL)
-            except (OSError, IndexError, ValueError):
-                continue  # no process, or one that ended meanwhile
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
+def end_with(guard: int | None) -> None:
+    """From now on this process ends with its parent; with None that is bubblewrap's to watch."""
+    _libc.prctl(_PR_SET_PDEATHSIG, 9)
+    if guard is not None:
+        if select.select([guard], [], [], 0)[0]:  # it was gone before it could be waited for
+            os._exit(1)
+        os.close(guard)
 
 
 def seal(folder: str, room: int, uid: int) -> None:
@@ -282,6 +285,7 @@ def filter_of(column: int, clone: int, *, modes: bool, signals: bool) -> list[Li
         allowed = (0, *own) if name == "kill" else own  # 0: its own process group
         program += _when(numbers[column], *_one_of(0, allowed, _ALLOW, _refuse()))
     program += _when(_PRLIMIT[column], *_one_of(0, (0,), _ALLOW, _refuse()))
+    program += _when(_PRCTL[column], *_one_of(0, (_PR_SET_PDEATHSIG,), _refuse(), _ALLOW))
     program += _when(_IOCTL[column], *_one_of(1, _IOCTLS, _refuse(), _ALLOW))
     program += _when(_FCNTL[column], *_one_of(1, _FCNTLS, _refuse(), _ALLOW))
     # Pairs of streams alone, which event loops need: one of datagrams can be sent to anybody.
@@ -326,7 +330,7 @@ def lock(order: dict[str, Any]) -> list[str]:
     _libc.prctl(_PR_SET_PDEATHSIG, 9)
     wall, uid, limits = order["wall"], order["uid"], dict(order["limits"])
     modes = signals = True
-    held = [wall]
+    held, guard = [wall], None
     if wall == "bubblewrap":
         become(uid, keep_reading=False)
     else:
@@ -335,7 +339,7 @@ def lock(order: dict[str, Any]) -> list[str]:
             leave_the_machine(root=uid is not None)
         elif uid is None:
             limits["processes"] += threads_of(os.getuid())
-        leave_a_guard(namespaces)
+        guard = leave_a_guard(order["parent"], namespaces)
         if namespaces:
             seal(order["writable"], limits["room"], os.getuid() if uid is None else uid)
             held.append("landlock")
@@ -343,7 +347,7 @@ def lock(order: dict[str, Any]) -> list[str]:
         scoped = landlock(order["readable"], order["writable"])
         # No user but root may send signals to another.
         modes, signals = namespaces, namespaces or scoped or uid is not None
-    _libc.prctl(_PR_SET_PDEATHSIG, 9)  # once more: another user begins without it
+    end_with(guard)  # not before: who becomes another user begins without it
     limit(limits)
     seccomp(modes=modes, signals=signals)
     held += ["seccomp", *([] if modes else ["no chmod"]), *([] if signals else ["no signals"])]

@@ -171,6 +171,7 @@ def order_of(wall: Wall, limits: Limits, folder: str, uid: int | None, **more: A
         "wall": wall,
         "limits": limits.inner(),
         "uid": uid,
+        "parent": os.getpid(),
         "readable": [*readable(), *_DEVICES],
         "writable": folder,
         **more,
@@ -192,6 +193,7 @@ def probe(name: Wall) -> list[str]:
             capture_output=True,
             cwd=folder,
             env=environment(folder),
+            start_new_session=True,
             timeout=limits.seconds,
             check=False,
         )

@@ -202,14 +202,48 @@ print("started")
     assert gone("align-hidden-child")
 
 
-def test_a_killed_parent_takes_the_box_with_it(wall: str, tmp_path: Path) -> None:
+# What code may do so that it lasts. Then it sleeps, in a child and itself.
+_LETS_GO = "ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)"
+_SIGNALS = "os.kill(0, signal.SIGUSR1); time.sleep(0.3)"
+_STOPS = "stop = True"
+_LASTS = {
+    "does nothing": "",
+    "lets go of its parent": _LETS_GO,
+    "signals its group": _SIGNALS,
+    "stops its group": _STOPS,
+    "does it all": f"{_LETS_GO}; {_SIGNALS}; {_STOPS}",
+}
+_LASTING = """
+import ctypes, os, signal, time
+for number in signal.valid_signals() - {{9, 19, 17}}:
+    signal.signal(number, signal.SIG_IGN)
+stop = False
+{attack}
+sleeping, begun = os.pipe()
+if not os.fork():
+    os.execv("/bin/sleep", ["sleep", "{mark}"])
+os.close(begun)
+os.read(sleeping, 1)
+print("up", flush=True)
+if stop:
+    os.kill(0, signal.SIGSTOP)
+os.execv("/bin/sleep", ["sleep", "{mark}"])
+"""
+
+
+@pytest.mark.parametrize("attack", _LASTS.values(), ids=_LASTS)
+def test_a_killed_parent_takes_the_box_with_it(wall: str, tmp_path: Path, attack: str) -> None:
     mark = f"300.{os.getpid()}{random.randrange(10**6)}"  # seconds to sleep that nobody else does
+    source = _LASTING.format(attack=attack, mark=mark)
     starter = (
-        "import sys, time\n"
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
         "from align_agent.sandbox import box, levels\n"
+        f"levels.INNER = Path({str(levels.INNER)!r})\n"
         f"box.wall = lambda: ({wall!r}, {wall!r})\n"
-        f"with box.Box('command', command='sleep {mark} & exec sleep {mark}') as one:\n"
-        "    print('up', flush=True)\n    time.sleep(60)\n"
+        f"with box.Box('program', source={source!r}, stdin='') as one:\n"
+        "    print(os.read(one._process.stdout.fileno(), 9).decode(), end='', flush=True)\n"
+        "    time.sleep(60)\n"
     )
     tmp_path.chmod(0o755)
     parent = subprocess.Popen(
@@ -220,8 +254,7 @@ def test_a_killed_parent_takes_the_box_with_it(wall: str, tmp_path: Path) -> Non
     )
     assert parent.stdout is not None
     assert parent.stdout.readline() == "up\n"
-    while len(running(mark)) < 3:  # the parent itself, and both that sleep
-        time.sleep(0.01)
+    assert set(running(mark)) > {str(parent.pid)}
     parent.kill()
     parent.wait()
     assert gone(mark)

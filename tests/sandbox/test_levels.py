@@ -88,7 +88,7 @@ def test_the_calls_have_the_numbers_that_the_kernels_headers_give(column: int, h
     tables = (inner._REFUSED, inner._ATTRIBUTES, inner._MODES, inner._SIGNALS)
     listed = {name: both[column] for table in tables for name, both in table.items()}
     single = {"prlimit64": inner._PRLIMIT, "socketpair": inner._SOCKETPAIR}
-    single |= {"ioctl": inner._IOCTL, "fcntl": inner._FCNTL}
+    single |= {"ioctl": inner._IOCTL, "fcntl": inner._FCNTL, "prctl": inner._PRCTL}
     listed |= {name: both[column] for name, both in single.items()}
     listed["clone"] = next(a[2] for a in inner._ARCHES.values() if a[1] == column)
     newest = max(real.values())
