@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
-import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,6 +32,7 @@ from align_agent.sandbox.levels import (
     wall,
 )
 
+_log = logging.getLogger(__name__)
 _OLD = 600.0  # a box of now is never so old, whoever's process it belongs to
 _START = 60.0  # seconds in which a box must stand, however busy the machine is
 _END = 5.0  # seconds in which a guard ends what it guards, before it is ended itself
@@ -208,15 +211,57 @@ def _groups(session: int) -> set[int]:
 
 
 def _remove(folder: str) -> None:
-    """Take away a folder of a box whose processes have ended, folders within that were shut too."""
-    shutil.rmtree(folder, ignore_errors=True)
-    for place, names, _ in os.walk(folder):  # only what is left; a folder is opened before entered
-        for name in names:
-            path = Path(place, name)
-            with suppress(OSError):
-                if not path.is_symlink():
-                    path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
+    """Take away a folder of a box whose processes have ended, folders within that were shut too.
+
+    However deep: what lies in a folder within moves up beside it before that one goes, so there is
+    neither a long path nor a call within a call.
+    """
+    fresh = (f"{os.urandom(8).hex()}-{number}" for number in count())
+    with suppress(OSError):
+        top = _opened(folder)
+        try:
+            waiting = _emptied(top, top, fresh)
+            while waiting:
+                name = waiting.pop()
+                with suppress(OSError):
+                    inner = _opened(name, top)
+                    try:
+                        waiting += _emptied(inner, top, fresh)
+                    finally:
+                        os.close(inner)
+                    os.rmdir(name, dir_fd=top)
+        finally:
+            os.close(top)
+        Path(folder).rmdir()
+    if os.path.lexists(folder):
+        _log.warning("the folder of a box that has ended could not be removed: %s", folder)
+
+
+def _emptied(place: int, top: int, fresh: Iterator[str]) -> list[str]:
+    """Remove a folder's files and move its folders to `top`, whose names are given back."""
+    moved = []
+    with os.scandir(place) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_folder in found:
+        with suppress(OSError):
+            if not is_folder:
+                os.unlink(name, dir_fd=place)
+                continue
+            os.close(_opened(name, place))  # one that is shut cannot be moved
+            new = next(fresh)
+            os.rename(name, new, src_dir_fd=place, dst_dir_fd=top)
+            moved.append(new)
+    return moved
+
+
+def _opened(name: str, place: int | None = None) -> int:
+    """A folder, opened though it was shut; no link is followed."""
+    held = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
+    try:
+        os.chmod(f"/proc/self/fd/{held}", 0o700)  # noqa: PTH101
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=held)
+    finally:
+        os.close(held)
 
 
 @cache
@@ -229,7 +274,7 @@ def _sweep() -> None:
             ours = found.st_uid == os.getuid() or (os.geteuid() == 0 and found.st_uid in UIDS)
             old = time.time() - found.st_mtime > _OLD
             if ours and old and owner.isdigit() and not _lives(int(owner)):
-                _remove(str(folder))  # which follows no link
+                _remove(str(folder))  # which follows no link, and fails with a warning alone
 
 
 def _lives(pid: int) -> bool:

@@ -269,7 +269,10 @@ def test_nothing_is_left_on_disk(
     folder.chmod(0o755)
     tmp_path.chmod(0o755)
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    run("open('left', 'w').write('x'); import os; os.mkdir('deep', 0)")
+    run(
+        "import os\nopen('left', 'w').write('x'); os.mkdir('shut', 0)\n"
+        "for _ in range(6000):\n    os.mkdir('d'); os.chdir('d')"
+    )
     assert list(folder.iterdir()) == []
 
 

@@ -58,3 +58,54 @@ def test_a_link_is_not_followed(temporary: Path, tmp_path_factory: pytest.TempPa
     os.utime(link, (0, 0), follow_symlinks=False)
     box._sweep.__wrapped__()
     assert precious.exists()
+
+
+def deep(parent: Path, levels: int) -> None:
+    """Folders within folders, each beside a file, deeper than any path or stack."""
+    place = os.open(parent, os.O_RDONLY)
+    for _ in range(levels):
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=place))
+        os.mkdir("d", dir_fd=place)
+        below = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = below
+    os.close(place)
+
+
+def test_a_folder_of_any_depth_goes(temporary: Path) -> None:
+    gone = folder(temporary, f"{PREFIX}{ended()}-x", old=False)
+    deep(gone, 6000)
+    os.utime(gone, (0, 0))
+    box._sweep.__wrapped__()
+    assert not gone.exists()
+
+
+def test_what_a_folder_links_to_stays(
+    temporary: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "precious").write_text("kept")
+    gone = folder(temporary, f"{PREFIX}{ended()}-x", old=False)
+    (gone / "link").symlink_to(elsewhere)
+    (gone / "file").symlink_to(elsewhere / "precious")
+    os.utime(gone, (0, 0))
+    box._sweep.__wrapped__()
+    assert not gone.exists()
+    assert (elsewhere / "precious").read_text() == "kept"
+
+
+def test_a_folder_that_cannot_be_removed_is_told_and_stops_nothing(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stays, goes = (folder(temporary, f"{PREFIX}{ended()}-{name}") for name in "xy")
+    real = os.rmdir
+
+    def rmdir(path: str | Path, *, dir_fd: int | None = None) -> None:
+        if str(path) == str(stays):
+            raise PermissionError(str(path))
+        real(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr("os.rmdir", rmdir)
+    box._sweep.__wrapped__()
+    assert (stays.exists(), goes.exists()) == (True, False)
+    assert str(stays) in caplog.text
