@@ -147,7 +147,7 @@ class Workspace:
 
     def run_tests(self) -> str:
         """What the test command says of a copy in the sandbox, and how it ended."""
-        from align_agent.sandbox.box import Box, BoxError
+        from align_agent.sandbox.box import Box, BoxError, BoxNotStarted
         from align_agent.sandbox.levels import Limits, SandboxUnavailable
 
         run = f"os.execv('/bin/sh', ['/bin/sh', '-c', {self._tests!r}])\n"
@@ -157,7 +157,7 @@ class Workspace:
             limits = Limits(seconds=float(SECONDS), cpu=SECONDS)
             with Box("program", limits, source=source, stdin="", files=files) as box:
                 status, said, why = box.finish()
-        except (BoxError, SandboxUnavailable) as problem:
+        except (BoxError, BoxNotStarted, SandboxUnavailable) as problem:
             raise _RefusedError(f"the tests cannot be run: {problem}") from problem
         ended = why or ("passed" if status == 0 else f"failed (exit code {status})")
         return f"{said.strip()[-MAX_SAID:]}\n{ended}".strip()

@@ -14,7 +14,7 @@ from typing import Literal
 
 from align_agent.discover.problem import Problem, Verifier
 from align_agent.errors import InputError
-from align_agent.sandbox.box import Box, BoxError
+from align_agent.sandbox.box import Box, BoxError, BoxNotStarted
 from align_agent.sandbox.levels import Limits, wall
 from align_agent.store.text import storable
 
@@ -152,7 +152,10 @@ class Judge:
         key = hashlib.sha256(subject.encode("utf-8", "replace")).hexdigest()
         if key not in self._known:
             self.runs += 1
-            self._known[key] = self._judge(answer, code)
+            try:
+                self._known[key] = self._judge(answer, code)
+            except BoxNotStarted as error:  # not remembered: the next one may
+                return Outcome("broken", str(error))
         found = self._known[key]
         return Outcome(found.kind, found.feedback[number % len(found.feedback)])
 

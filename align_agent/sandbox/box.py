@@ -25,6 +25,7 @@ from align_agent.sandbox.levels import (
     PREFIX,
     UIDS,
     Limits,
+    Wall,
     command,
     environment,
     order_of,
@@ -42,6 +43,11 @@ class BoxError(Exception):
     """The code in the box ended, hung or said too much. The message is for people."""
 
 
+class BoxNotStarted(Exception):
+    """A box that does not stand: no fault of the code, none of which has run. The message is for
+    people."""
+
+
 class Box:
     """Code behind a wall. `role` and its arguments are those of `inner.py`."""
 
@@ -52,8 +58,16 @@ class Box:
         self._said = 0
 
     def __enter__(self) -> Box:
+        """Raises SandboxUnavailable, and BoxNotStarted."""
         name, self.level = wall()
         _sweep()
+        try:
+            self._start(name)
+        except (BoxError, OSError) as error:
+            raise BoxNotStarted(f"the box did not start: {error}") from error
+        return self
+
+    def _start(self, name: Wall) -> None:
         self._folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
         try:
             uid = other_user()
@@ -82,7 +96,6 @@ class Box:
         except BaseException:
             self.close()
             raise
-        return self
 
     def __exit__(
         self,

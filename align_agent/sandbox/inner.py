@@ -105,15 +105,12 @@ def _check(result: int, what: str) -> int:
 def limit(limits: dict[str, int]) -> None:
     """Hard limits on this process and its children: bytes of memory and of a file, seconds of CPU,
     processes, open files. No core dumps."""
-    for name, value in (
-        ("RLIMIT_AS", limits["memory"]),
-        ("RLIMIT_FSIZE", limits["file"]),
-        ("RLIMIT_CPU", limits["cpu"]),
-        ("RLIMIT_NPROC", limits["processes"]),
-        ("RLIMIT_NOFILE", 64),
-        ("RLIMIT_CORE", 0),
-    ):
-        resource.setrlimit(getattr(resource, name), (value, value))
+    most = {
+        "AS": limits["memory"], "FSIZE": limits["file"], "CPU": limits["cpu"],
+        "NPROC": limits["processes"], "NOFILE": 64, "CORE": 0,
+    }  # fmt: skip
+    for name, value in most.items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
 
 
 def threads_of(uid: int) -> int:
@@ -204,11 +201,12 @@ def end_with(guard: int | None) -> None:
 
 def seal(folder: str, room: int, uid: int) -> None:
     """Every file read-only, by mounts that nobody else sees; `folder` empty, in memory, `room`
-    bytes large."""
+    bytes large; nothing in `/proc`, which names the processes of others."""
     _check(_libc.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None), "private mounts")
     options = f"size={room},nr_inodes=65536,mode=700,uid={uid},gid={uid}".encode()
     flags = _MS_NOSUID | _MS_NODEV
     _check(_libc.mount(b"box", folder.encode(), b"tmpfs", flags, options), "a folder in memory")
+    _check(_libc.mount(b"none", b"/proc", b"tmpfs", flags, b"mode=555"), "an empty /proc")
     for path, how, on, off in (("/", _RECURSIVE, _RDONLY, 0), (folder, 0, 0, _RDONLY)):
         wanted = struct.pack("=QQQQ", on, off, 0, 0)
         done = _libc.syscall(442, _HERE, path.encode(), how, wanted, len(wanted))
@@ -445,12 +443,17 @@ def run_tests(order: dict[str, Any], ask: Any, tell: Any) -> None:
         answer = json.loads(next(iter(ask)))
         if "error" in answer:
             raise SolutionError(answer["error"])
-        return real(answer["value"])
+        try:
+            return real(answer["value"])
+        except Exception as error:  # whatever the tested code sent in place of a value
+            raise SolutionError(f"the value cannot be read: {wrong(error)}") from None
 
     space: dict[str, Any] = {"__name__": "tests", "SolutionError": SolutionError, "call": call}
     try:
         exec(compile(order["source"], "tests", "exec"), space)  # noqa: S102
         found = space["verify"](order["answer"], call, **order["params"])
+    except SolutionError as error:
+        found = False, str(error)
     except BaseException as error:
         tell({"broken": wrong(error)})
         return

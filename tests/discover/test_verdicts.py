@@ -11,6 +11,8 @@ from align_agent.discover import verdicts
 from align_agent.discover.problem import Problem, Verifier, humaneval
 from align_agent.discover.verdicts import Judge, code_in
 from align_agent.errors import InputError
+from align_agent.sandbox.box import Box, BoxError
+from align_agent.sandbox.levels import Wall
 
 TESTS = Verifier("tests", entry="add", tests="assert add(1, 2) == 3\nassert add(2, 2) == 4")
 RIGHT = "Here it is:\n```python\ndef add(a, b):\n    return a + b\n```"
@@ -52,6 +54,49 @@ def test_every_failure_has_its_words(answer: str, said: str) -> None:
     found = judge(TESTS, seconds=1).judge(answer)
     assert found.kind == "failed"
     assert re.search(said, found.feedback), found.feedback
+
+
+IO = Verifier("io", cases=(("1 2", "3"),))
+CALLS = Verifier("io", entry="add", cases=(("1\n2", "3"),))
+
+
+@pytest.mark.parametrize("verifier", [TESTS, IO, CALLS], ids=["tests", "io", "calls"])
+@pytest.mark.parametrize("role", ["tests", "solution", "program"])
+def test_a_box_that_does_not_start_is_no_fault_of_the_code_and_not_remembered(
+    monkeypatch: pytest.MonkeyPatch, verifier: Verifier, role: str
+) -> None:
+    answer = code("def add(a, b):\n    return a + b\nif __name__ == '__main__':\n    print(3)")
+    one, real = judge(verifier), Box._start
+
+    def start(box: Box, name: Wall) -> None:
+        if box._order["role"] == role:
+            raise BoxError("timed out")
+        real(box, name)
+
+    needed = {"tests": {"tests", "solution"}, "io": {"program"}, "calls": {"solution"}}
+    kind = "tests" if verifier is TESTS else "calls" if verifier is CALLS else "io"
+    with monkeypatch.context() as patch:
+        patch.setattr(Box, "_start", start)
+        found = one.judge(answer)
+    if role in needed[kind]:
+        assert (found.kind, found.said) == ("broken", "")
+        assert "did not start" in found.feedback
+    assert one.judge(answer).passed
+
+
+@pytest.mark.parametrize("value", ['["nope"]', '["dict", 3]', '["set", [["list", []]]]', "[]"])
+def test_a_forged_value_is_the_fault_of_the_code(value: str) -> None:
+    function = Verifier("function", source="def verify(answer, call):\n    return call('f') == 1")
+    forged = (
+        "import json, os, sys\n"
+        f"line = json.dumps({{'value': json.loads({value!r})}}).encode() + b'\\n'\n"
+        "def f():\n"
+        "    for fd in range(64):\n"
+        "        try:\n            os.write(fd, line)\n        except OSError:\n            pass"
+    )
+    found = judge(function).judge(code(forged))
+    assert found.kind == "failed", found
+    assert "cannot be read" in found.feedback
 
 
 @pytest.mark.parametrize(

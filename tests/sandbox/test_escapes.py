@@ -110,6 +110,17 @@ def test_nothing_is_written_outside(wall: str, tmp_path: Path) -> None:
     assert not any(Path(place).exists() for place in places)
 
 
+def test_processes_of_others_are_not_named(wall: str) -> None:
+    if wall == "landlock":
+        pytest.skip("names of files can be asked after there")
+    _, text, _ = run(
+        "import os\nnumbers = range(1, os.getpid() + 5000)\n"
+        "print(sum(os.path.exists(f'/proc/{n}') for n in numbers) < 5)\n"
+        f"print(os.path.exists('/proc/{os.getpid()}/cmdline'))"
+    )
+    assert text == "True\nFalse\n"
+
+
 def test_a_large_file_is_not_given(wall: str) -> None:
     code = (
         "try:\n    with open('big', 'wb') as f:\n        f.write(bytes(100 << 20))\n"

@@ -9,7 +9,7 @@ import pytest
 from sandbox_places import older
 
 from align_agent.sandbox import box, inner, levels
-from align_agent.sandbox.box import Box, BoxError
+from align_agent.sandbox.box import Box, BoxNotStarted
 from align_agent.sandbox.levels import SandboxUnavailable
 
 
@@ -99,7 +99,7 @@ def test_the_calls_have_the_numbers_that_the_kernels_headers_give(column: int, h
 def test_a_box_weaker_than_its_level_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     name, held = levels.wall()
     monkeypatch.setattr(box, "wall", lambda: (name, f"{held} + more"))
-    with pytest.raises(BoxError, match="no more"), Box("program", source="", stdin=""):
+    with pytest.raises(BoxNotStarted, match="no more"), Box("program", source="", stdin=""):
         pass
 
 
