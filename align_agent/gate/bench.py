@@ -46,7 +46,8 @@ class Bench:
 
     `won` are the candidate's wins against the champion (`likelihood.wins`); `n_own` of the held-out
     prompts are the user's own; `pinned` are the texts of the user's own prompts, `canaries` what
-    no answer may hold, `personal` whether personal data counts as a secret.
+    no answer may hold, `personal` whether personal data counts as a secret. With `problem` the
+    prompts are one problem of `align-agent solve`, asked again and again.
     """
 
     base: Sheet
@@ -58,6 +59,7 @@ class Bench:
     pinned: tuple[str, ...] = ()
     canaries: tuple[str, ...] = ()
     personal: bool = True
+    problem: bool = False
 
     @property
     def sheets(self) -> tuple[tuple[str, Sheet], ...]:
@@ -125,6 +127,8 @@ def measure(
 def where(bench: Bench) -> str:
     """On which prompts answers were compared."""
     total = len(bench.candidate.answers)
+    if bench.problem:
+        return f"in {total} attempts at the problem"
     general = total - bench.n_own
     if not general:
         return "on your own prompts, kept aside"

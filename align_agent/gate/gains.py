@@ -45,8 +45,9 @@ def margin(bench: Bench) -> Measure:
     found = intervals.of_mean(differences(one, two))
     outcome = gain(found, 0.0)
     likes = {"good": "better than", "bad": "less than"}.get(outcome, "no surely better than")
+    whose = "the problem's" if bench.problem else "your"
     told = (
-        f"the base, once shown your feedback, likes the new version's answers {where(bench)} "
+        f"the base, once shown {whose} feedback, likes the new version's answers {where(bench)} "
         f"{likes} those of the version before"
     )
     values = {who: mean(sheet.margins) for who, sheet in bench.sheets}

@@ -154,6 +154,7 @@ def examine(night: Night, search: Search, judge: Judge, adapter: Path) -> Judgem
         candidate,
         replace(base, who="base with your rules"),
         n_own=FRESH,
+        problem=True,
         pinned=tuple(probe.prompt[-1].content for probe in paper.pinned),
         canaries=tuple(paper.canaries),
         personal=night.config.privacy.redact_personal,

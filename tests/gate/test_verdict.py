@@ -241,6 +241,14 @@ def test_prompts_that_are_not_the_users_own_are_named():
     assert "2 of your own prompts, kept aside, and 14 general ones" in told
 
 
+def test_attempts_at_one_problem_are_not_called_your_own_prompts_or_feedback():
+    judged = verdict(GOOD, others={"problem": True})
+    told = " ".join(measure.sentence for measure in judged.measures)
+    assert f"in {N} attempts at the problem" in told
+    assert "your own prompts" not in told
+    assert "your feedback" not in told
+
+
 def test_a_ratio_is_no_difference():
     """Answers of twice the words are "x2.00", not "+2.000"."""
     measures = {measure.key: measure for measure in verdict(GOOD).measures}

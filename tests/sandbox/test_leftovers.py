@@ -74,7 +74,7 @@ def deep(parent: Path, levels: int) -> None:
 
 def test_a_folder_of_any_depth_goes(temporary: Path) -> None:
     gone = folder(temporary, f"{PREFIX}{ended()}-x", old=False)
-    deep(gone, 6000)
+    deep(gone, 1500)
     os.utime(gone, (0, 0))
     box._sweep.__wrapped__()
     assert not gone.exists()
