@@ -215,7 +215,8 @@ def damaged(folder: Path, what: str) -> AdapterDamaged:
     """The error for a folder that cannot be trusted, with the way out."""
     return AdapterDamaged(
         f"adapter {folder.name} is damaged: {what} (in {folder})",
-        hint="restore the folder from a backup, or go back: `align-agent adapters rollback`",
+        hint="restore the folder from a backup, or go back to the base: "
+        "`align-agent adapters promote base`",
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from align_agent.errors import GateRefused, UsageError, WrongBase
+from align_agent.errors import GateRefused, NotFound, UsageError, WrongBase
 from align_agent.records import Adapter, version_label
+
+TO_THE_BASE = "go back to the base: `align-agent adapters promote base`"
 
 
 def wrong_base(adapter: Adapter, base: str) -> WrongBase:
@@ -22,6 +24,22 @@ def tainted(version: int) -> GateRefused:
     return GateRefused(
         f"{label} learned from what was forgotten since",
         hint=f"`align-agent adapters promote base`, or insist: promote {label} --force",
+    )
+
+
+def nothing_before() -> NotFound:
+    """A rollback where the base always served."""
+    return NotFound(
+        "there is nothing to roll back to: no adapter was ever promoted",
+        hint="see `align-agent adapters list`",
+    )
+
+
+def overtaken() -> UsageError:
+    """While a version's files were read, another one was promoted."""
+    return UsageError(
+        "another version was promoted meanwhile",
+        hint="see `align-agent adapters list`, then roll back again",
     )
 
 

@@ -309,21 +309,21 @@ class Registry:
             raise refusals.rolled_back(rolled_back, self.champion())
         previous = self._store.adapters.alias("previous")
         if previous is None:
-            raise NotFound(
-                "there is nothing to roll back to: no adapter was ever promoted",
-                hint="see `align-agent adapters list`",
-            )
+            raise refusals.nothing_before()
         if previous != BASE_VERSION and self._store.adapters.get(previous).tainted:
             raise refusals.tainted(previous)
         self._verified.pop(previous, None)
         try:
             self.path(previous)
         except AdapterDamaged as error:
-            raise AdapterDamaged(
-                error.message, hint="go back to the base: `align-agent adapters promote base`"
-            ) from error
+            raise AdapterDamaged(error.message, hint=refusals.TO_THE_BASE) from error
         with self._store.transaction():
             old = self.champion()
+            # Asked again: another process may have been quicker while the files were read.
+            if gone := self.rolled_back():
+                raise refusals.rolled_back(gone, old)
+            if self._store.adapters.alias("previous") != previous:
+                raise refusals.overtaken()
             self._move("champion", previous, why=why, who=who)
             self._move("previous", old, why=why, who=who)
             self._store.state.set(ROLLED_BACK, version_label(old))

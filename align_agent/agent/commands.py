@@ -85,6 +85,8 @@ def run(command: Command, session: AgentSession) -> Reply:
             explanation = replace(explanation, last_run=last)
             reply = Reply(explanation.lines(), {"version": explanation.version})
             return _with_steps(session, store, registry, reply)
+        if command.name != "rollback":
+            raise UsageError(f"/{command.name} is not known here")
         old, new = registry.rollback(why="/rollback in a chat")
         line = f"rolled back from {version_label(old)} to {version_label(new)}"
         held = "promotion is held until `align-agent adapters release`"

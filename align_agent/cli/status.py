@@ -151,7 +151,7 @@ def _show(data: dict[str, Any]) -> None:
         ]
     )
     if champion["fallback"]:
-        cure = "restore its folder, or `align-agent adapters rollback`"
+        cure = "restore its folder, or `align-agent adapters promote base`"
         warn(f"{champion['fallback']} ({cure})")
     _warn_of_forgotten(data["forgotten"], champion["version"])
     if data["to_review"]:

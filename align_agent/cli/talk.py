@@ -88,9 +88,9 @@ class Talk:
 
     def greeting(self) -> str:
         with self.app.registry() as (_, registry):
-            champion = version_label(registry.champion())
+            serves = version_label(registry.served()[0])
         return (
-            f"{self._session.model.base}, {champion}. "
+            f"{self._session.model.base}, {serves}. "
             "Correct it in your own words; /help lists the commands."
         )
 

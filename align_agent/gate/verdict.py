@@ -13,8 +13,8 @@ from align_agent.gate.bench import Bench, Thresholds
 from align_agent.gate.measures import measure_all
 from align_agent.gate.report import Judgement, Measure
 
-# Measures that are worth a sentence although they decided nothing.
 COMPARISON = "for comparison, "  # begins a sentence that says nothing of the candidate
+# Measures that are worth a sentence although they decided nothing.
 _TOLD = ("correct", "pinned", "length", "secrets", "canaries", "giving_in", "kl")
 
 

@@ -206,6 +206,8 @@ class Engine:
         if end > start:
             ids = torch.tensor([ticket.row.prompt[start:end]], device=self.model.device)
             with self.model.lock, torch.inference_mode():
+                if ticket.alone:
+                    rope.forget(ticket.row.version.network)
                 reader = body(ticket.row.version.network)
                 reader(input_ids=ids, use_cache=True, **keys_and_values(reader, ticket.cache.cache))
             ticket.cache = RowCache(ticket.cache.cache, end)
@@ -256,6 +258,9 @@ class Engine:
 
     def _advance(self, lane: Lane) -> None:
         with self.model.lock:
+            for row in lane.rows:
+                if self._tickets[row].alone:
+                    rope.forget(row.version.network)
             over = set(lane.step())
         self._fail([self._tickets[row] for row in over], _not_a_number())
         for row in lane.rows:

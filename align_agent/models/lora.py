@@ -136,7 +136,7 @@ def join_lora(model: Any, network: Any, folder: Path, name: str) -> Any:
     except (OSError, SafetensorError) as error:
         raise AdapterDamaged(
             f"{folder / WEIGHTS_FILE} cannot be read: {error}",
-            hint="roll back to another version: align-agent adapters rollback",
+            hint="restore its folder, or go back to the base: align-agent adapters promote base",
         ) from error
     try:
         with torch.random.fork_rng(devices=[]):
@@ -172,7 +172,7 @@ def copy_lora(model: Any, folder: Path) -> None:
     except (OSError, SafetensorError) as error:
         raise AdapterDamaged(
             f"{folder / WEIGHTS_FILE} cannot be read: {error}",
-            hint="roll back to another version: align-agent adapters rollback",
+            hint="restore its folder, or go back to the base: align-agent adapters promote base",
         ) from error
     except (RuntimeError, ValueError, KeyError) as error:
         raise _wrong_base(folder, str(error).splitlines()[0]) from error
@@ -210,7 +210,7 @@ def _read_config(folder: Path) -> Any:
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise AdapterDamaged(
             f"{path} cannot be used: {error}",
-            hint="roll back to another version: align-agent adapters rollback",
+            hint="restore its folder, or go back to the base: align-agent adapters promote base",
         ) from error
 
 

@@ -151,11 +151,15 @@ class ProbeFolder:
 
 
 def prune_folders(runs: Path, keep: int, newest_first: Sequence[str]) -> list[str]:
-    """Remove the folders of all but the newest `keep` runs. Returns the ids that went."""
-    kept = set(newest_first[: max(keep, 1)])
+    """Remove the folders of all but the newest `keep` runs. Returns the ids that went.
+
+    What lies beside them is of no run that the database knows, and may be all that is left of one
+    that was lost: it stays.
+    """
+    old = set(newest_first[max(keep, 1) :])
     gone = []
     for folder in sorted(runs.iterdir()) if runs.is_dir() else []:
-        if folder.is_dir() and folder.name not in kept:
+        if folder.is_dir() and folder.name in old:
             shutil.rmtree(folder, ignore_errors=True)
             gone.append(folder.name)
     return gone

@@ -16,7 +16,13 @@ def conclude(night: Night, end: End) -> None:
         version = end.changes.get("candidate")
         if status == "skipped":
             reason += _clear_tainted(night) or _clear_unwanted(night)
-        if status == "promoted" and version is not None and (moved := _moved(night)):
+        if status == "promoted" and version is not None and night.guest:
+            status = "review"
+            reason = (
+                f"{version_label(version)} passed; it can serve once model.base names "
+                f"{night.config.model.base}"
+            )
+        elif status == "promoted" and version is not None and (moved := _moved(night)):
             status, reason = "review", f"{version_label(version)} passed, but {moved}"
         elif status == "promoted" and version is not None:
             try:

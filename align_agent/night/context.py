@@ -43,7 +43,8 @@ class End:
 @dataclass(slots=True)
 class Night:
     """One run under way. `done` holds the artefact of every phase that is complete, `loaded` the
-    base where the caller had it in memory already."""
+    base where the caller had it in memory already, `guest` whether that base is another than the
+    configured one, which answers by day."""
 
     home: Home
     store: Store
@@ -56,6 +57,7 @@ class Night:
     clock: Clock
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
     loaded: LocalModel | None = None
+    guest: bool = False
     _model: LocalModel | None = None
     _chosen: Selection | None = None
 

@@ -86,7 +86,8 @@ def _night(
     base: str,
 ) -> Run:
     config = load_checked(home.config)
-    if base:
+    guest = bool(base) and base != config.model.base
+    if guest:
         config = replace(config, model=replace(config.model, base=base))
     with Store.open(home.database) as store:
         registry = Registry(store, home)
@@ -103,7 +104,17 @@ def _night(
         folder = RunFolder(home.runs / run.id)
         clock = Clock(config.distill.max_minutes, float(run.config.get(SPENT, 0.0)))
         night = Night(
-            home, store, config, registry, wishes, run, folder, progress, clock, loaded=model
+            home,
+            store,
+            config,
+            registry,
+            wishes,
+            run,
+            folder,
+            progress,
+            clock,
+            loaded=model,
+            guest=guest,
         )
         try:
             folder.create()
@@ -326,9 +337,11 @@ def _failed(night: Night, error: Exception) -> None:
 
 def explain(error: Exception) -> str:
     """What went wrong, in words, with the way out where one is known."""
+    from align_agent.models.shortage import ran_out
+
     if isinstance(error, AlignAgentError):
         return f"{error.message} ({error.hint})" if error.hint else error.message
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if ran_out(error):
         return "out of memory (lower distill.batch_size, distill.max_turns or the model's size)"
     if any(sign in str(error) for sign in ("No space left", "os error 28", "os error 27")):
         return f"the disk is full (make room: `align-agent adapters prune`): {error}"

@@ -34,7 +34,7 @@ def ending(run: Run) -> str:
         "promoted": f"{made} passed the gate and answers in place of {before}",
         "review": f"{made} needs your yes: `align-agent adapters promote {made}`",
         "rejected": f"the gate refused {made}, and {before} answers as before",
-        "skipped": "nothing was learned, and nothing changed",
+        "skipped": "nothing was learned",
         "failed": "nothing was learned, and nothing changed",
         "interrupted": "it did not come to its end",
     }.get(run.status, "")

@@ -288,6 +288,20 @@ def test_a_second_rollback_is_refused_with_the_way_forward(three):
     assert (three.champion(), three.resolve("previous")) == (1, 2)
 
 
+def test_of_two_rollbacks_at_once_one_is_refused_and_no_name_is_lost(three, monkeypatch):
+    path = three.path
+
+    def meanwhile(version, **more):
+        monkeypatch.setattr(three, "path", path)
+        three.rollback(why="the quicker one")
+        return path(version, **more)
+
+    monkeypatch.setattr(three, "path", meanwhile)
+    with pytest.raises(UsageError, match="already rolled back from v2 to v1"):
+        three.rollback(why="the slower one")
+    assert (three.champion(), three.resolve("previous")) == (1, 2)
+
+
 def test_what_was_promoted_after_a_rollback_can_be_rolled_back(three):
     three.rollback(why="a")
     three.promote(3, why="this one")

@@ -110,6 +110,11 @@ def test_clearing_removes_the_users_text_and_the_working_copy(folder):
     assert left == ["detect.json", "preflight.json", "train.json"]
 
 
+def test_folders_of_runs_that_the_database_does_not_know_stay(tmp_path):
+    (tmp_path / "run-of-a-lost-database").mkdir()
+    assert prune_folders(tmp_path, 1, ["run-2", "run-1"]) == []
+
+
 def test_only_the_newest_run_folders_are_kept(tmp_path):
     for number in range(5):
         (tmp_path / f"run-{number}").mkdir()

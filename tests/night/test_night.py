@@ -11,6 +11,7 @@ from align_agent.adapters.registry import Registry
 from align_agent.errors import ConfigError, InputError
 from align_agent.night.progress import Silent
 from align_agent.night.run import exit_code, explain, run_night
+from align_agent.night.told import ending
 from align_agent.paths import Home
 from align_agent.records import Run
 from align_agent.store import Store
@@ -187,6 +188,20 @@ def test_a_candidate_that_did_not_gain_is_rejected_but_kept(learned):
     with Store.open(learned.database) as store:
         files.verify(learned.adapters / "v0002", store.adapters.get(2).manifest_sha256)
         assert store.runs.samples(run.id)
+
+
+def test_a_version_of_another_base_than_the_configured_one_waits(tmp_path, tiny_model_dir):
+    home = make_home(tmp_path / "home", tiny_model_dir, **LEARNS)
+    talk(home, 6)
+    configure(home, model={"base": "pocket"})
+    run = run_night(home, progress=Silent(), base=str(tiny_model_dir))
+    assert (run.status, serving(home)) == ("review", 0), run.reason
+    assert f"once model.base names {tiny_model_dir}" in run.reason
+
+
+def test_a_skipped_night_does_not_say_that_nothing_changed():
+    run = Run("run-1", "skipped", reason="the base answers in its place")
+    assert "changed" not in ending(run)
 
 
 def test_in_review_mode_a_good_candidate_waits_for_the_user(tmp_path, tiny_model_dir):

@@ -254,6 +254,11 @@ def test_of_marks_whose_names_would_touch_the_later_keeps_its_own() -> None:
     assert 0 < found[0]["name_x"] < found[2]["name_x"] < found[3]["name_x"] < WIDTH
 
 
+def test_what_a_run_notes_of_its_course_is_no_changed_setting() -> None:
+    before, after = ({"reached": n, "seconds_spent": float(n), "resumes": n} for n in (1, 2))
+    assert changes(before, after) == []
+
+
 def test_secrets_are_no_change_that_is_shown() -> None:
     before, after = ({"server": {"token": token, "port": 1}} for token in ("one", "two"))
     assert changes(before, after) == []

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from align_agent.gate.told import sentence, table_of
+from align_agent.night.clock import SPENT
+from align_agent.night.context import BASE_HASH, SERVED
+from align_agent.night.continual import OUT_OF_TIME, START, WARM_NIGHTS
 from align_agent.night.lock import NightLock, as_it_is
 from align_agent.night.phases import PHASES
+from align_agent.night.run import ABANDONED, FINGERPRINT, REACHED, RESUMES
 from align_agent.night.told import FIGURES, USES
 from align_agent.records import Run
 from align_agent.web.charts import line
@@ -18,7 +22,10 @@ from align_agent.web.words import link
 SHOWN = 40
 TURNS = 40
 # What a run notes beside its configuration.
-_BESIDE = ("fingerprint", "resumes", "abandoned", "base_hash", "served_then", "trigger")
+_BESIDE = {
+    *(FINGERPRINT, RESUMES, REACHED, ABANDONED, BASE_HASH, SERVED, SPENT, "trigger"),
+    *(START, WARM_NIGHTS, OUT_OF_TIME),
+}
 
 
 def data(desk: Desk) -> dict[str, Any]:
