@@ -180,7 +180,7 @@ def test_an_adapter_that_lacks_a_file_is_damaged(tiny_model: Any, adapter: Path,
     (adapter / name).unlink()
     with pytest.raises(AdapterDamaged, match=name) as caught:
         tiny_model.network(adapter)
-    assert "rollback" in caught.value.hint
+    assert "adapters promote base" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", [lora.WEIGHTS_FILE, lora.CONFIG_FILE])
