@@ -40,3 +40,9 @@ def fill(disk: Path) -> None:
 def only_read(disk: Path) -> None:
     """Let nobody write to it."""
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+
+
+def make_room(disk: Path) -> None:
+    """Undo `fill` and `only_read`."""
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+    (disk / "filler").unlink(missing_ok=True)

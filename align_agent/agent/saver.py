@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,26 @@ class Saver(SqliteSaver):  # type: ignore[misc]
         self.fault = fault
         if source is None:
             return
-        for table in _TABLES:
-            said = f"select * from {table} where thread_id = ?"  # noqa: S608
-            for row in source.execute(said, [self._conversation]).fetchall():
+        try:
+            # A disk that fails may not be read either; an answer is worth more than what was said.
+            with suppress(sqlite3.Error):
+                self._copy(source)
+        finally:
+            source.close()
+
+    def _copy(self, source: sqlite3.Connection) -> None:
+        said = {
+            table: source.execute(
+                f"select * from {table} where thread_id = ?",  # noqa: S608
+                [self._conversation],
+            ).fetchall()
+            for table in _TABLES
+        }
+        for table, rows in said.items():
+            for row in rows:
                 marks = ", ".join("?" * len(row))
                 self.conn.execute(f"insert into {table} values ({marks})", row)  # noqa: S608
         self.conn.commit()
-        source.close()
 
 
 def _unwilling(error: OSError | sqlite3.Error, path: Path) -> StoreError | None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x416C4167  # "AlAg"
 _MAGIC = b"SQLite format 3\x00"
 _BUSY_SECONDS = 10.0
+_ASK_AGAIN_SECONDS = 1.0  # how long a refusal of the disk is believed while the file stays the same
 _IO_FULL = {  # extended codes of I/O errors that a full disk or a quota brings about
     sqlite3.SQLITE_IOERR_WRITE,
     sqlite3.SQLITE_IOERR_FSYNC,
@@ -63,12 +64,13 @@ class Connection:
     """A connection to a store's file, for one thread. Raises only `StoreError`s.
 
     On a disk that is full or may only be read it opens for reading: whatever wants to write then
-    raises what is wrong with the disk.
+    raises what is wrong with the disk. Once the disk takes something again, it is opened as asked.
     """
 
     def __init__(self, path: Path, *, read_only: bool, busy_seconds: float = _BUSY_SECONDS) -> None:
         self.path = path
         self.read_only = read_only
+        self._asked = (read_only, busy_seconds)
         self._refusal: StoreError | None = None
         try:
             self._open(busy_seconds)
@@ -77,6 +79,7 @@ class Connection:
                 raise
             self.read_only, self._refusal = True, error
             self._open(busy_seconds)
+            self._believe()
 
     def _open(self, busy_seconds: float) -> None:
         with _OPENING:
@@ -86,16 +89,50 @@ class Connection:
                 mode = (
                     "immutable=1" if self._refusal else "mode=ro" if self.read_only else "mode=rw"
                 )
-                self.raw = _connect(self.path, mode, busy_seconds)
+                self._raw = _connect(self.path, mode, busy_seconds)
             self._file = _identity(self.path)
             _OPEN[self._file] += 1
         try:
             with self.translated():
                 self._check_owner()
-                _configure(self.raw, read_only=self.read_only, busy_seconds=busy_seconds)
+                _configure(self._raw, read_only=self.read_only, busy_seconds=busy_seconds)
         except BaseException:
             self.close()
             raise
+
+    def _believe(self) -> None:
+        """Take the refusal for granted for a while. What asking made beside the file is no news."""
+        self._seen = _stamp(self.path)
+        self._ask_at = time.monotonic() + _ASK_AGAIN_SECONDS
+
+    def _ask_again(self) -> None:
+        """Where the disk refused: open as it was asked for, or look at the file as it is now.
+
+        The view without locks sees nothing of what others write, so it must not be kept for long.
+        """
+        if self._refusal is None or self._raw.in_transaction:
+            return
+        if time.monotonic() < self._ask_at and _stamp(self.path) == self._seen:
+            return
+        if _identity(self.path) != self._file:
+            return  # moved away: opening would make a blank one in its place
+        read_only, busy_seconds = self._asked
+        try:
+            now = Connection(self.path, read_only=read_only, busy_seconds=busy_seconds)
+        except StoreError:  # such as a log that cannot be read: the next question may fare better
+            return
+        finally:
+            self._believe()
+        self.close()
+        self._raw, self._file, self._refusal = now._raw, now._file, now._refusal
+        self.read_only = now.read_only
+        self.__dict__.pop("utils", None)  # speaks to the connection that is closed
+
+    @property
+    def raw(self) -> sqlite3.Connection:
+        """SQLite's own connection: ask for it anew each time, it may be another one by then."""
+        self._ask_again()
+        return self._raw
 
     @cached_property
     def utils(self) -> sqlite_utils.Database:
@@ -107,7 +144,7 @@ class Connection:
 
     def close(self) -> None:
         with _OPENING:
-            self.raw.close()
+            self._raw.close()
             _OPEN[self._file] -= 1
             self._file = ()
 
@@ -155,6 +192,7 @@ class Connection:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing. The write lock is taken at the start; inner calls join the outer one."""
+        self._ask_again()
         if self._refusal is not None:
             raise self._refusal
         if self.read_only:
@@ -205,13 +243,13 @@ class Connection:
     def _check_owner(self) -> None:
         """Refuse a sound database that is not ours."""
         # In one transaction: another opener may make the tables between the two questions.
-        self.raw.execute("begin")
+        self._raw.execute("begin")
         try:
-            owner = self.raw.execute("pragma application_id").fetchone()[0]
-            tables = self.raw.execute("select count(*) from sqlite_master").fetchone()[0]
+            owner = self._raw.execute("pragma application_id").fetchone()[0]
+            tables = self._raw.execute("select count(*) from sqlite_master").fetchone()[0]
         finally:
-            if self.raw.in_transaction:  # SQLite ends it itself where the disk is full
-                self.raw.execute("rollback")
+            if self._raw.in_transaction:  # SQLite ends it itself where the disk is full
+                self._raw.execute("rollback")
         if owner == APPLICATION_ID:
             return
         if owner != 0 or tables:
@@ -328,6 +366,19 @@ def _identity(path: Path) -> Identity:
     except OSError:
         return ()
     return found.st_dev, found.st_ino
+
+
+def _stamp(path: Path) -> list[Identity]:
+    """What changes when somebody writes to the file or to its log."""
+    stamps: list[Identity] = []
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        try:
+            found = file.stat()
+        except OSError:
+            stamps.append(())
+        else:
+            stamps.append((found.st_mtime_ns, found.st_size))
+    return stamps
 
 
 def _connect(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from disks import fill
 
 from align_agent.adapters.registry import Registry
+from align_agent.agent.memory import open_memory
 from align_agent.agent.session import AgentSession, first_prompt, system_prompt
 from align_agent.config import Config, PreferencesConfig
 from align_agent.errors import ConfigError, ContextTooLong, InputError, ModelError, StoreCorrupt
@@ -273,6 +276,16 @@ def test_a_damaged_memory_file_is_told_with_a_way_out(make_session: Any, home: H
     assert "move" in caught.value.hint
 
 
+def break_disk(home: Home) -> None:
+    """Under what SQLite has open of the memory lies a folder: reading and writing fail on it."""
+    folder = os.open(home.root, os.O_RDONLY)
+    for number in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+        with suppress(OSError):
+            if str(Path(f"/proc/self/fd/{number}").readlink()).startswith(str(home.checkpoints)):
+                os.dup2(folder, number)
+    os.close(folder)
+
+
 def test_a_memory_that_can_grow_no_more_keeps_no_answer_back(make_session: Any) -> None:
     session = make_session()
     list(session.send("7*6?"))
@@ -282,6 +295,18 @@ def test_a_memory_that_can_grow_no_more_keeps_no_answer_back(make_session: Any) 
         assert "".join(session.send(question))
     assert "disk is full" in session.memory_fault
     assert [m.content for m in session.messages() if m.role == "user"] == questions
+
+
+def test_a_memory_whose_disk_can_be_neither_written_nor_read_takes_what_comes(home: Home) -> None:
+    where = {"configurable": {"thread_id": "c", "checkpoint_ns": ""}}
+    with open_memory(home.checkpoints, "c") as saver:
+        saver.put(where, {"v": 1, "id": "1", "ts": "", "channel_values": {}}, {}, {})
+        saver.conn.execute("pragma shrink_memory")  # what SQLite remembers needs no disk
+        break_disk(home)
+        last = {"v": 1, "id": "2", "ts": "", "channel_values": {"said": "Hello!"}}
+        written = saver.put(where, last, {}, {})
+        assert saver.fault is not None
+        assert saver.get_tuple(written).checkpoint["channel_values"] == {"said": "Hello!"}
 
 
 def test_a_conversation_goes_on_while_the_disk_is_full(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from disks import fill, only_read
+from disks import fill, make_room, only_read
 
 from align_agent.errors import DiskFull, StoreError
 from align_agent.store import Store
@@ -134,6 +135,77 @@ def test_a_store_on_a_disk_that_can_only_be_read_is_read(small_disk, make_turn):
         assert store.turns.count() == 1
         with pytest.raises(StoreError, match="can only be read"):
             store.backup()
+
+
+@pytest.mark.parametrize("refuse", [fill, only_read])
+def test_a_store_that_was_opened_while_the_disk_refused_follows_the_others_and_writes_after_it(
+    small_disk, make_turn, write, refuse
+):
+    path = small_disk / "align.db"
+    with Store.open(path) as store:
+        store.turns.add(make_turn())
+    refuse(small_disk)
+    with Store.open(path) as store, Store.open(path, read_only=True) as looking:
+        assert store.turns.count() == looking.turns.count() == 1
+        with pytest.raises(StoreError):
+            store.turns.add(make_turn())
+        make_room(small_disk)
+        ids = write(path, "a", 4).communicate(timeout=120)[0].splitlines()
+        assert len(ids) == 4  # through the log into the file: what was read before is stale
+        assert looking.turns.count() == store.turns.count() == 5
+        assert store.check() == looking.check() == []
+        store.turns.add(make_turn())
+        assert looking.turns.count() == store.turns.count() == 6
+        with pytest.raises(StoreError, match="for reading only"):
+            looking.turns.add(make_turn())
+
+
+def test_a_store_whose_disk_has_room_again_writes_though_nobody_touched_the_file(
+    small_disk, make_turn
+):
+    path = small_disk / "align.db"
+    with Store.open(path) as store:
+        store.turns.add(make_turn())
+    fill(small_disk)
+    with Store.open(path) as store:
+        make_room(small_disk)
+        deadline = time.monotonic() + 60
+        while store.turns.count() == 1 and time.monotonic() < deadline:
+            with contextlib.suppress(DiskFull):
+                store.turns.add(make_turn())
+            time.sleep(0.05)
+        assert store.turns.count() == 2
+
+
+def test_what_is_read_in_one_transaction_stays_one_view_when_the_disk_has_room_again(
+    small_disk, make_turn, write
+):
+    path = small_disk / "align.db"
+    with Store.open(path) as store:
+        store.turns.add(make_turn())
+    fill(small_disk)
+    with Store.open(path) as store:
+        store.connection.execute("begin")
+        assert store.turns.count() == 1
+        make_room(small_disk)
+        write(path, "a", 5).communicate(timeout=120)
+        assert store.turns.count() == 1
+        store.connection.execute("rollback")
+        assert store.turns.count() == 6
+
+
+def test_a_store_on_a_full_disk_makes_no_blank_file_where_its_own_was_moved_away(
+    small_disk, make_turn
+):
+    path = small_disk / "align.db"
+    with Store.open(path) as store:
+        store.turns.add(make_turn())
+    fill(small_disk)
+    with Store.open(path) as store:
+        make_room(small_disk)
+        path.rename(small_disk / "elsewhere.db")
+        assert store.turns.count() == 1
+        assert not path.exists()
 
 
 def test_a_backup_on_a_full_disk_is_named_and_leaves_no_half_file(small_disk, path, make_turn):
