@@ -66,7 +66,9 @@ def words_behind(store: Store, rule: Rule) -> list[tuple[str, str]]:
     ]
 
 
-def explain(store: Store, registry: Registry, profile: Profile) -> Explanation:
+def explain(
+    store: Store, registry: Registry, profile: Profile, last_run: Run | None
+) -> Explanation:
     """What is in force now: version, rules with the latest words behind them, last night, hold."""
     version, fallback = registry.served()
     try:
@@ -76,8 +78,7 @@ def explain(store: Store, registry: Registry, profile: Profile) -> Explanation:
     rules = []
     for rule in profile.rules():
         rules.append((rule, [text for _, text in words_behind(store, rule)][-SHOWN_WORDS:]))
-    last = store.runs.latest("night")
-    return Explanation(version, lineage, rules, last, registry.held(), fallback)
+    return Explanation(version, lineage, rules, last_run, registry.held(), fallback)
 
 
 def _shortened(text: str) -> str:

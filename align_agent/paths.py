@@ -14,7 +14,6 @@ from pathlib import Path
 from align_agent.errors import InputError, UsageError
 
 ENV_HOME = "ALIGN_AGENT_HOME"
-# Who asks whether a folder is claimed holds it for an instant; a claim just then is tried again.
 _PATIENCE_S = 0.5
 _RETRY_S = 0.02
 
@@ -130,12 +129,7 @@ def claimed(folder: Path) -> Iterator[bool]:
     """
     opened = os.open(folder, os.O_RDONLY)
     try:
-        deadline = time.monotonic() + _PATIENCE_S
-        free = _flock(opened, fcntl.LOCK_EX)
-        while not free and time.monotonic() < deadline:
-            time.sleep(_RETRY_S)
-            free = _flock(opened, fcntl.LOCK_EX)
-        yield free
+        yield lock(opened)
     finally:
         os.close(opened)
 
@@ -147,12 +141,22 @@ def is_claimed(folder: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not _flock(opened, fcntl.LOCK_SH)
+        return not try_lock(opened, fcntl.LOCK_SH)
     finally:
         os.close(opened)
 
 
-def _flock(opened: int, how: int) -> bool:
+def lock(opened: int) -> bool:
+    """Whether an open file or folder could be locked until it is closed. Who only asks for it holds
+    it for an instant: a moment's patience."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not (free := try_lock(opened)) and time.monotonic() < deadline:
+        time.sleep(_RETRY_S)
+    return free
+
+
+def try_lock(opened: int, how: int = fcntl.LOCK_EX) -> bool:
+    """The same, at once or not at all; `how` is a kind of `fcntl`'s."""
     try:
         fcntl.flock(opened, how | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -6,7 +6,7 @@ Parsing is pure; `run` does the work and returns what to show. Prints nothing it
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from align_agent.adapters import working
@@ -80,9 +80,8 @@ def run(command: Command, session: AgentSession) -> Reply:
         if command.name == "why":
             profile = Profile(store, session.config)
             profile.sync_declared(session.config.preferences)
-            explanation = explain(store, registry, profile)
-            last = as_it_is(explanation.last_run, session.home)
-            explanation = replace(explanation, last_run=last)
+            last = as_it_is(store.runs.latest("night"), session.home)
+            explanation = explain(store, registry, profile, last)
             reply = Reply(explanation.lines(), {"version": explanation.version})
             return _with_steps(session, store, registry, reply)
         if command.name != "rollback":

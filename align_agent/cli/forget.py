@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from align_agent.cli.app import App, common, confirm, destructive
-from align_agent.cli.output import emit, note, pairs, plain, say, shorten
+from align_agent.cli.output import counted, emit, note, pairs, plain, say, shorten
 from align_agent.errors import UsageError
 from align_agent.records import version_label
 
@@ -78,15 +78,15 @@ def _wanted(app: App, words: tuple[str, ...]) -> Wanted:
 def _show(found: Forgetting, verb: str, *, err: bool = False) -> None:
     tainted = ", ".join(version_label(version) for version in found.tainted)
     rows: list[tuple[str, Any]] = [
-        (verb, _count(len(found.turns), "turn")),
+        (verb, counted(len(found.turns), "turn")),
         ("", "\n".join(shorten(turn, 40) for turn in found.turns[:10])),
-        ("shown in", f"{_count(len(found.edited), 'later prompt')}, which stay without it"),
+        ("shown in", f"{counted(len(found.edited), 'later prompt')}, which stay without it"),
         ("feedback", found.feedback),
         ("rules", "\n".join(found.rules) or "none"),
-        ("nights", f"{_count(len(found.runs), 'night')} used it; their samples go"),
+        ("nights", f"{counted(len(found.runs), 'night')} used it; their samples go"),
         ("tainted", tainted or "no version learned from it"),
         ("also in", "\n".join(found.elsewhere)),
-        ("backups", f"{_count(found.backups, 'backup')} cleaned" if found.backups else "none"),
+        ("backups", f"{counted(found.backups, 'backup')} cleaned" if found.backups else "none"),
     ]
     shown = [(name, value) for name, value in rows if value != ""]
     if err:
@@ -94,7 +94,3 @@ def _show(found: Forgetting, verb: str, *, err: bool = False) -> None:
             note(f"{name:<12}  {value}")
     else:
         pairs(shown)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

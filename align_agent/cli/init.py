@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from align_agent.cli.app import App, common
@@ -21,7 +19,9 @@ def command(app: App, fresh: bool) -> None:
     What is already there stays as it is. Where a database was lost but its versions, nights or
     backups are there, --fresh begins anew beside them.
     """
-    had_config, had_database = app.home.config.exists(), _filled(app.home.database)
+    from align_agent.store.lost import is_empty
+
+    had_config, had_database = app.home.config.exists(), not is_empty(app.home.database)
     if fresh and had_database:
         raise UsageError(
             f"{app.home.database} is there: nothing was lost",
@@ -45,7 +45,3 @@ def command(app: App, fresh: bool) -> None:
         say("next      align-agent chat")
 
     emit(result, app.json, show)
-
-
-def _filled(database: Path) -> bool:
-    return database.exists() and database.stat().st_size > 0

@@ -40,6 +40,7 @@ from align_agent.models.tree import hidden_at
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
 
+NOTHING_LEFT = "no token of the answer is left to learn"
 TOO_LONG = "too long for distill.max_memory_gb"
 _EXPLODED = 1e4  # a gradient norm; sound runs stay below 100
 
@@ -118,7 +119,7 @@ def encode_examples(
             skipped.append((example.turn_id, error.message))
             continue
         if pair is None:
-            skipped.append((example.turn_id, "no token of the answer is left to learn"))
+            skipped.append((example.turn_id, NOTHING_LEFT))
         elif too_long(pair, longest):
             skipped.append((example.turn_id, TOO_LONG))
         else:

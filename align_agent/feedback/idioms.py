@@ -65,11 +65,9 @@ def without_idioms(message: str) -> str:
     """The message without idioms that would pass for wishes."""
     found = _IDIOM.sub("", message.replace("\u2019", "'"))
     found = _IDIOM_WITH.sub(lambda m: m[0] if find_concepts(normalise(m[1])) else "", found)
-    return (
-        found.strip(" ,.!?;:\u2026\u2013\u2014-\n") and found
-        if len(found) < len(message)
-        else message
-    )
+    if len(found) >= len(message):
+        return message
+    return found if found.strip(" ,.!?;:\u2026\u2013\u2014-\n") else ""
 
 
 def gives_up(message: str) -> bool:

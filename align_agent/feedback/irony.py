@@ -197,6 +197,13 @@ _OF_A_WORD = re.compile(
     r"\b(?:means?|meant|words?|translate|spell\w*|say|said|says|phrase|synonyms?|calls?|called"
     r"|change|replace|write|wrote|title|named?|instead of|define|button|label|option|field)\b|\?"
 )
+_REQUEST = re.compile(
+    r"\b(?:please|can you|could you|would you|let's|next|now (?:do|make|give))\b"
+    r"|^(?:tell|write|give|show|explain|list|find|plan|who|where|when|which|is|are|do|does|can"
+    r"|could|how (?:do|does|can|to|is|are|much|many|long|far|old)|what (?:is|are|was|does|do|time)"
+    r"|what's)"
+    r"\b"
+)
 
 
 def ironic(message: str) -> str:
@@ -215,22 +222,13 @@ def ironic(message: str) -> str:
     if _PRAISED.search(low):
         if (_FACE.search(low) and len(low.split()) <= MAX_BEFORE_A_FACE) or _CLAPS.search(low):
             return "the praise comes with a face"
-        if _AT_A_FAULT.search(low) or any(not _OVER.search(part) for part in _BESIDE.findall(low)):
+        if any(not _OVER.search(part) for part in _BESIDE.findall(low)):
             return "a fault stands beside the praise"
     if _SCARE.search(low) and len(low.split()) <= MAX_QUOTED_IN and not _OF_A_WORD.search(low):
         return "the praise stands between quotation marks"
     if not _WARM.search(low):
         return next((why for why, pattern in _WEAK if pattern.search(low)), "")
     return ""
-
-
-_REQUEST = re.compile(
-    r"\b(?:please|can you|could you|would you|let's|next|now (?:do|make|give))\b"
-    r"|^(?:tell|write|give|show|explain|list|find|plan|who|where|when|which|is|are|do|does|can"
-    r"|could|how (?:do|does|can|to|is|are|much|many|long|far|old)|what (?:is|are|was|does|do|time)"
-    r"|what's)"
-    r"\b"
-)
 
 
 def _asks(low: str) -> bool:

@@ -1,12 +1,12 @@
-"""When memory gives out: how that shows, and the same work in smaller parts."""
+"""When memory gives out: how that shows, and the same work in smaller parts. Loads no torch: where
+it is not loaded, no memory of it has given out."""
 
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
-
-import torch
 
 _OUT = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
 T = TypeVar("T")
@@ -14,7 +14,8 @@ T = TypeVar("T")
 
 def ran_out(error: BaseException) -> bool:
     """Whether this is the machine or the card saying that memory is used up."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
         return True
     return any(sign in str(error).lower() for sign in _OUT)
 
@@ -22,7 +23,8 @@ def ran_out(error: BaseException) -> bool:
 def give_back() -> None:
     """Free what a failed pass left behind."""
     gc.collect()
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 

@@ -6,22 +6,16 @@ So it tells whether a night that is noted as running does. Says nothing about wh
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TypeVar
 
 from align_agent.errors import NightBusy
-from align_agent.paths import Home, is_claimed
+from align_agent.paths import Home, is_claimed, lock, try_lock
 from align_agent.records import Run
 
 R = TypeVar("R", Run, Run | None)
-
-# `busy` holds the lock for an instant to look; a night that starts just then tries again.
-_PATIENCE_S = 0.5
-_RETRY_S = 0.02
 
 
 class NightLock:
@@ -35,17 +29,14 @@ class NightLock:
         """Take the lock. Raises NightBusy that names the process which has it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = self.path.open("a+", encoding="utf-8")
-        deadline = time.monotonic() + _PATIENCE_S
-        while not _try(file):
-            if time.monotonic() > deadline:
-                pid = _read(file)
-                file.close()
-                who = f" (process {pid})" if pid else ""
-                raise NightBusy(
-                    f"another night is running{who}",
-                    hint="wait for its end, or look at it with `align-agent runs`",
-                )
-            time.sleep(_RETRY_S)
+        if not lock(file.fileno()):
+            pid = _read(file)
+            file.close()
+            who = f" (process {pid})" if pid else ""
+            raise NightBusy(
+                f"another night is running{who}",
+                hint="wait for its end, or look at it with `align-agent runs`",
+            )
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
@@ -62,7 +53,7 @@ class NightLock:
         """Whether a night holds the lock now."""
         try:
             with self.path.open("r", encoding="utf-8") as file:
-                return not _try(file)
+                return not try_lock(file.fileno())
         except FileNotFoundError:
             return False
 
@@ -80,14 +71,6 @@ def as_it_is(run: R, home: Home) -> R:
         return run
     reason = f"it was cut off in its phase {run.phase}; the next night goes on from there"
     return replace(run, status="interrupted", reason=reason)
-
-
-def _try(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _read(file: IO[str]) -> str:

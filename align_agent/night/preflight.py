@@ -106,7 +106,7 @@ def _pairs(
     night: Night, candidates: list[Candidate]
 ) -> tuple[dict[str, Pair], list[tuple[str, str]]]:
     """The turns that this model can learn from, and (turn id, reason) of the others."""
-    from align_agent.distill.gradient import TOO_LONG, longest_turn, too_long
+    from align_agent.distill.gradient import NOTHING_LEFT, TOO_LONG, longest_turn, too_long
     from align_agent.distill.pairs import pair_of
 
     pairs: dict[str, Pair] = {}
@@ -125,7 +125,7 @@ def _pairs(
             dropped.append((candidate.turn.id, error.message))
             continue
         if pair is None:
-            dropped.append((candidate.turn.id, "no token of the answer is left to learn"))
+            dropped.append((candidate.turn.id, NOTHING_LEFT))
         elif too_long(pair, longest):
             tokens = max(len(pair.student_ids), len(pair.teacher_ids))
             why = f"{TOO_LONG}: {tokens} tokens, and there is room for {longest}"

@@ -20,6 +20,7 @@ from align_agent.config import Config
 from align_agent.errors import AlignAgentError, StoreError
 from align_agent.feedback.declared import load_checked
 from align_agent.feedback.profile import Profile
+from align_agent.models.shortage import ran_out
 from align_agent.night import plan
 from align_agent.night.artefacts import RunFolder, prune_folders
 from align_agent.night.clock import SPENT, Clock
@@ -337,8 +338,6 @@ def _failed(night: Night, error: Exception) -> None:
 
 def explain(error: Exception) -> str:
     """What went wrong, in words, with the way out where one is known."""
-    from align_agent.models.shortage import ran_out
-
     if isinstance(error, AlignAgentError):
         return f"{error.message} ({error.hint})" if error.hint else error.message
     if ran_out(error):

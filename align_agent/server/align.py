@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
@@ -143,8 +142,8 @@ async def why(
     def work(store: Store) -> dict[str, Any]:
         profile = Profile(store, service.config)
         profile.sync_declared(service.config.preferences)
-        found = explain(store, Registry(store, service.home), profile)
-        found = replace(found, last_run=as_it_is(found.last_run, service.home))
+        night = as_it_is(store.runs.latest("night"), service.home)
+        found = explain(store, Registry(store, service.home), profile, night)
         data: dict[str, Any] = {
             "serving": version_label(found.version),
             "learned_from": found.learned_from,

@@ -233,10 +233,7 @@ class Connection:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            readonly = (
-                getattr(error, "sqlite_errorcode", 0) or 0
-            ) & 0xFF == sqlite3.SQLITE_READONLY
-            if self._refusal is not None and readonly:
+            if self._refusal is not None and _code(error) & 0xFF == sqlite3.SQLITE_READONLY:
                 raise self._refusal from error
             raise translate(error, self.path) from error
 
@@ -259,9 +256,14 @@ class Connection:
             )
 
 
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's extended code, whose last byte is the primary one; 0 where there is none."""
+    return getattr(error, "sqlite_errorcode", None) or 0
+
+
 def translate(error: sqlite3.Error, path: Path) -> StoreError:
     """The `StoreError` that says in words what SQLite's code means for this file."""
-    code = getattr(error, "sqlite_errorcode", None) or 0
+    code = _code(error)
     primary = code & 0xFF
     if primary == sqlite3.SQLITE_CONSTRAINT:
         return ConstraintError(f"{path}: {error}", hint="run `align-agent store check`")

@@ -16,11 +16,11 @@ from align_agent.errors import StoreCorrupt
 
 def refuse_lost(path: Path) -> None:
     """Raises StoreCorrupt where there is no database, or an empty file, beside what one left."""
-    if not _empty(path):
+    if not is_empty(path):
         return
     found = next(_left_by_one(path), "")
     # Asked again: another process may be making it, and its log comes after its first page.
-    if not found or not _empty(path):
+    if not found or not is_empty(path):
         return
     newest = newest_backup(path)
     put_back = f"copy the newest backup to its place: cp {newest} {path}; or put the file back"
@@ -38,7 +38,8 @@ def newest_backup(path: Path) -> Path | None:
     return max(backups, key=lambda backup: backup.stat().st_mtime, default=None)
 
 
-def _empty(path: Path) -> bool:
+def is_empty(path: Path) -> bool:
+    """Whether there is no file, or an empty one."""
     try:
         return stat.S_ISREG((found := path.stat()).st_mode) and not found.st_size
     except FileNotFoundError:

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from align_agent.errors import AlignAgentError, GateRefused, NotFound, PromotionHeld
+from align_agent.gate.told import VERDICTS
 from align_agent.server.backend import Local
 from align_agent.server.errors import status_of
 from align_agent.server.service import Service
@@ -162,7 +163,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     found.filters.update(FILTERS)
-    found.globals.update(count=count, lasted=lasted, link=link, static=_address)
+    found.globals.update(count=count, lasted=lasted, link=link, static=_address, verdicts=VERDICTS)
     return found
 
 

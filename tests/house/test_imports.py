@@ -39,7 +39,6 @@ TORCH_MODULES = {
     "models/cache.py", "models/decoding.py", "models/engine.py", "models/forward.py",
     "models/lane.py", "models/local.py",
     "models/lora.py", "models/pocket/train.py", "models/prefix.py",
-    "models/shortage.py",
     "models/tree.py",
     "distill/checkpoint.py",
     "distill/crew.py", "distill/gap.py", "distill/gradient.py", "distill/head.py",

@@ -115,10 +115,7 @@ def test_a_database_cannot_be_begun_on_a_full_disk(small_disk):
 
 
 def test_a_store_on_a_full_disk_is_read_and_says_so_when_it_should_write(small_disk, make_turn):
-    path = small_disk / "align.db"
-    with Store.open(path) as store:
-        store.turns.add(make_turn())
-    fill(small_disk)
+    path = stored_on_full(small_disk, make_turn())
     with Store.open(path) as store:
         assert store.turns.count() == 1
         for write in (lambda: store.turns.add(make_turn()), lambda: store.counters.bump("x")):
@@ -160,13 +157,19 @@ def test_a_store_that_was_opened_while_the_disk_refused_follows_the_others_and_w
             looking.turns.add(make_turn())
 
 
+def stored_on_full(disk, turn):
+    """A database that holds the turn, on a disk without any room left."""
+    path = disk / "align.db"
+    with Store.open(path) as store:
+        store.turns.add(turn)
+    fill(disk)
+    return path
+
+
 def test_a_store_whose_disk_has_room_again_writes_though_nobody_touched_the_file(
     small_disk, make_turn
 ):
-    path = small_disk / "align.db"
-    with Store.open(path) as store:
-        store.turns.add(make_turn())
-    fill(small_disk)
+    path = stored_on_full(small_disk, make_turn())
     with Store.open(path) as store:
         make_room(small_disk)
         deadline = time.monotonic() + 60
@@ -180,10 +183,7 @@ def test_a_store_whose_disk_has_room_again_writes_though_nobody_touched_the_file
 def test_what_is_read_in_one_transaction_stays_one_view_when_the_disk_has_room_again(
     small_disk, make_turn, write
 ):
-    path = small_disk / "align.db"
-    with Store.open(path) as store:
-        store.turns.add(make_turn())
-    fill(small_disk)
+    path = stored_on_full(small_disk, make_turn())
     with Store.open(path) as store:
         store.connection.execute("begin")
         assert store.turns.count() == 1
@@ -197,10 +197,7 @@ def test_what_is_read_in_one_transaction_stays_one_view_when_the_disk_has_room_a
 def test_a_store_on_a_full_disk_makes_no_blank_file_where_its_own_was_moved_away(
     small_disk, make_turn
 ):
-    path = small_disk / "align.db"
-    with Store.open(path) as store:
-        store.turns.add(make_turn())
-    fill(small_disk)
+    path = stored_on_full(small_disk, make_turn())
     with Store.open(path) as store:
         make_room(small_disk)
         path.rename(small_disk / "elsewhere.db")
