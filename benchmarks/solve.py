@@ -2,7 +2,8 @@
 
 `make bench-solve`. Every cell (problem, method, seed) is one search with the same budget; cells that
 are on file are not run again (`--fresh` runs all), unless they were run with another base or protocol.
-best-of-k comes without bias from base rollouts drawn after the problems had been chosen. Writes docs/benchmarks/solve.md and its picture, prints the table and, last, one JSON object.
+best-of-k comes without bias from base rollouts drawn after the problems had been chosen. Writes
+docs/benchmarks/solve.md and its picture, prints the table and, last, one JSON object.
 """
 
 from __future__ import annotations

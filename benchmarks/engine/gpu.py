@@ -16,13 +16,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from engine.measure import night, peak_mb, start_counting
-from engine.run import HERE, ROOT, trl_python
+from engine.run import HERE, ROOT, printed, trl_python
 from engine.shapes import (
     QWEN3_4B,
     QWEN3_8B,
@@ -97,17 +96,7 @@ def trl(shape: Shape, device: str) -> dict[str, Any]:
     wide = replace(shape, vocab=max(shape.vocab, 8192))
     command = [trl_python(), str(HERE / "trl_step.py"), "--shape", json.dumps(asdict(wide))]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
-    done = subprocess.run(
-        [*command, "--device", device],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(done.stderr[-2000:])
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    return printed([*command, "--device", device], environment)
 
 
 def main() -> None:

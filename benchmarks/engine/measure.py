@@ -1,8 +1,8 @@
 """One way of training at one shape, in a process of its own: prints one JSON line.
 
 Ways: `ours` (a night of three epochs, the teacher's side computed once and counted), `padded` (the
-same without sharing beginnings), `whole` (the same with whole logits), `claas` (a loop as CLaaS runs it: one sample at a time, three
-forward passes, whole logits, JSD).
+same without sharing beginnings), `whole` (the same with whole logits), `claas` (a loop as CLaaS runs
+it: one sample at a time, three forward passes, whole logits, JSD).
 """
 
 from __future__ import annotations

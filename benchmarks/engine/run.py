@@ -59,15 +59,21 @@ def measured(python: str, script: str, *arguments: str, threads: int) -> dict[st
         "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    command = [python, str(HERE / script), *arguments, "--threads", str(threads)]
     print(f"  {row} ...", file=sys.stderr, flush=True)
+    command = [python, str(HERE / script), *arguments, "--threads", str(threads)]
+    found = printed(command, environment)
+    with ROWS.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({"row": row, "found": found}) + "\n")
+    print(f"  {found}", file=sys.stderr, flush=True)
+    return found
+
+
+def printed(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    """The JSON object that a command prints last. Raises SystemExit with what it says of a fault."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    with ROWS.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps({"row": row, "found": found}) + "\n")
-    print(f"  {found}", file=sys.stderr, flush=True)
     return found
 
 
