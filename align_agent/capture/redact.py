@@ -18,6 +18,7 @@ from align_agent.capture.identity import IDENTITY
 from align_agent.capture.patterns import IBAN, PERSONAL, SECRETS, Pattern, is_iban
 from align_agent.capture.phones import PHONES
 from align_agent.capture.wire import MAX_CHARS, cut, shorten
+from align_agent.capture.wire.shape import MAX_DEPTH
 from align_agent.records import Message, ToolCall, Turn
 from align_agent.store import storable
 
@@ -95,6 +96,8 @@ def redact_turn(turn: Turn, personal: bool) -> tuple[Turn, dict[str, int]]:
             answer=answer,
             prompt=prompt,
             response=tuple(response),
+            # A client may write a key into what it says of a tool.
+            tools=tuple(_deep(tool, personal, MAX_DEPTH) for tool in turn.tools),
         ),
         dict(found),
     )

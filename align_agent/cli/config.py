@@ -19,10 +19,16 @@ def command() -> None:
 @common
 @click.pass_obj
 def show(app: App) -> None:
-    """Every setting in force, and whether it comes from the default or from a line of yours."""
-    from align_agent.config import effective
+    """Every setting in force, and whether it comes from the default or from a line of yours.
 
-    rows = effective(app.home.config)
+    The server's token is not shown, so that the list can be shown to others.
+    """
+    from align_agent.config import SECRETS, effective
+
+    rows = [
+        (key, "(set)" if value and key in SECRETS else value, source)
+        for key, value, source in effective(app.home.config)
+    ]
 
     def print_table() -> None:
         table(

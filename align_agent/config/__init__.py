@@ -9,6 +9,7 @@ from align_agent.config.example import example_yaml
 from align_agent.config.learning import LearnConfig
 from align_agent.config.load import effective, load_config, load_with_lines
 from align_agent.config.sections import (
+    SECRETS,
     AdaptersConfig,
     AgentConfig,
     CaptureConfig,
@@ -25,6 +26,7 @@ from align_agent.config.sections import (
 from align_agent.config.times import parse_window
 
 __all__ = [
+    "SECRETS",
     "AdaptersConfig",
     "AgentConfig",
     "CaptureConfig",

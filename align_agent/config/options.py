@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """The help and the limits of one field. `complain` says what is wrong with a value, or ""."""
+    """The help and the limits of one field. `complain` says what is wrong with a value, or "".
+
+    A `secret` is shown nowhere and stands in no record.
+    """
 
     help: str
     kind: str
@@ -19,6 +22,7 @@ class Option:
     low: float | None = None
     high: float | None = None
     check: Callable[[Any], str] | None = None
+    secret: bool = False
 
     def complain(self, value: Any) -> str:
         """Why `value`, already of the right type, is impossible; "" when it is fine."""
@@ -68,6 +72,7 @@ def option(
     low: float | None = None,
     high: float | None = None,
     check: Callable[[Any], str] | None = None,
+    secret: bool = False,
 ) -> Any:
     """A dataclass field with its help and limits. The kind follows from the default.
 
@@ -77,7 +82,7 @@ def option(
         kind
         or {bool: "bool", int: "int", float: "float", str: "str", tuple: "texts"}[type(default)]
     )
-    spec = Option(help, kind, tuple(choices), tuple(words), low, high, check)
+    spec = Option(help, kind, tuple(choices), tuple(words), low, high, check, secret)
     return field(default=default, metadata={"option": spec})
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from align_agent.config.distill import DistillConfig
 from align_agent.config.learning import LearnConfig
-from align_agent.config.options import option
+from align_agent.config.options import option, option_of
 from align_agent.config.times import cron_complaint, window_complaint
 from align_agent.config.urls import origins_complaint, url_complaint
 
@@ -353,7 +353,9 @@ class ServerConfig:
     host: str = option("127.0.0.1", "Address it listens on.", check=_some_text)
     port: int = option(8377, "Port it listens on.", low=1, high=65535)
     token: str = option(
-        "", "Secret that every client must send. Needed for any address but this machine's own."
+        "",
+        "Secret that every client must send. Needed for any address but this machine's own.",
+        secret=True,
     )
     allowed_hosts: tuple[str, ...] = option(
         (), "Further names by which clients may call this server, besides localhost."
@@ -432,9 +434,19 @@ class Config:
     upstream: UpstreamConfig = field(default_factory=UpstreamConfig)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, texts and numbers, ready for JSON."""
-        return {name: _plain(section) for name, section in asdict(self).items()}
+        """Plain dicts, lists, texts and numbers, ready for JSON; without secrets, for a record."""
+        return {name: _plain(name, section) for name, section in asdict(self).items()}
 
 
-def _plain(section: dict[str, Any]) -> dict[str, Any]:
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in section.items()}
+# The settings whose values are nobody's to see, such as `server.token`.
+SECRETS = frozenset(
+    f"{section.name}.{item.name}"
+    for section in fields(Config)
+    for item in fields(getattr(Config(), section.name))
+    if option_of(item).secret
+)
+
+
+def _plain(name: str, section: dict[str, Any]) -> dict[str, Any]:
+    shown = {k: v for k, v in section.items() if f"{name}.{k}" not in SECRETS}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in shown.items()}

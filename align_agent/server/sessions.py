@@ -11,12 +11,15 @@ import hmac
 import os
 import secrets
 import time
-from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 
-from align_agent.paths import Home
+from starlette.requests import cookie_parser
+
+from align_agent.paths import Home, claimed
 
 COOKIE = "align_session"
 KEY_FILE = "dashboard.key"
+KEY_BYTES = 32
 TICKET_SECONDS = 60  # how long the link of `align-agent dashboard` opens the door
 
 
@@ -30,14 +33,10 @@ class Sessions:
     def of(home: Home, token: str) -> Sessions:
         """With the home's key, which is made where there is none. Raises OSError."""
         path = home.root / KEY_FILE
-        try:
-            # Made by whoever is first: command line and server may come at the same time.
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        except FileExistsError:
-            return Sessions(path.read_bytes(), token)
-        key = secrets.token_bytes(32)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
+        key = _key_in(path)
+        if not key:
+            _make_key(path)
+            key = _key_in(path)
         return Sessions(key, token)
 
     def issue(self) -> str:
@@ -74,10 +73,34 @@ class Sessions:
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()
 
 
-def cookie_of(header: str) -> str:
-    """The session's cookie in a request's `Cookie` header; empty when there is none."""
+def _key_in(path: Path) -> bytes:
+    """The key in a file; empty where there is none, or half of one."""
     try:
-        found = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found is not None else ""
+        key = path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    return key if len(key) >= KEY_BYTES else b""
+
+
+def _make_key(path: Path) -> None:
+    """Make it, whole or not at all: an empty one would be known to everybody. One at a time, since
+    command line and server may come together."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    with claimed(path.parent):
+        if _key_in(path):
+            return
+        aside.unlink(missing_ok=True)
+        handle = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+
+
+def cookie_of(header: str) -> str:
+    """The session's cookie in a request's `Cookie` header; empty when there is none.
+
+    As browsers write it: those of other programs on this machine come along, whatever they hold.
+    """
+    return cookie_parser(header).get(COOKIE, "")

@@ -334,6 +334,19 @@ def test_every_part_of_a_turn_is_redacted_and_counted_once(make_turn):
     assert cleaned.prompt[-1].content == cleaned.user_text == "my key is [redacted:openai_key]"
 
 
+def test_a_key_in_what_a_client_says_of_a_tool_is_taken_out_and_its_schema_stays(make_turn):
+    key = SECRETS["github classic"][1]
+    schema = {"type": "object", "properties": {"password": {"type": "string", "default": key}}}
+    told = {"name": "fetch", "description": f"Call it with {key}.", "parameters": schema}
+    turn = make_turn(tools=({"type": "function", "function": told},))
+    cleaned, found = redact_turn(turn, personal=True)
+    function = cleaned.tools[0]["function"]
+    assert key not in repr(cleaned)
+    assert function["description"] == "Call it with [redacted:github_token]."
+    assert function["parameters"]["properties"]["password"]["type"] == "string"
+    assert found == {}, "it stands in every prompt: only what is new is counted"
+
+
 def test_arguments_that_are_nested_without_end_are_cut_off(make_turn):
     deep: dict = {}
     for _ in range(200):

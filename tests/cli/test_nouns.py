@@ -66,6 +66,13 @@ def test_config_show_names_the_line_that_sets_a_value(cli: Cli, made: Home) -> N
     assert row["value"] == 7 and row["source"].endswith(":2")
 
 
+def test_config_show_does_not_show_the_servers_token(cli: Cli, made: Home) -> None:
+    made.config.write_text("server:\n  token: open-sesame-123\n")
+    row = next(r for r in cli("config", "--json").json if r["key"] == "server.token")
+    assert row["value"] == "(set)"
+    assert "open-sesame" not in cli("config", "show").out
+
+
 def test_config_check_refuses_an_unknown_key_with_its_line(cli: Cli, made: Home) -> None:
     made.config.write_text("model:\n  seeed: 7\n")
     err = cli("config", "check", code=2).err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
@@ -220,7 +220,7 @@ def test_effective_says_where_each_value_comes_from(write):
     assert rows["model.base"] == ("mine", "config.yaml:2")
     assert rows["gate.mode"] == ("review", "config.yaml:5")
     assert rows["gate.probes"] == (Config().gate.probes, "default")
-    assert len(rows) == sum(len(section) for section in Config().to_dict().values())
+    assert len(rows) == sum(len(section) for section in asdict(Config()).values())
 
 
 def test_to_dict_written_as_yaml_reads_back_the_same(write):
@@ -230,6 +230,12 @@ def test_to_dict_written_as_yaml_reads_back_the_same(write):
     )
     config = load_config(path)
     assert load_config(write(yaml.safe_dump(config.to_dict()))) == config
+
+
+def test_what_is_recorded_of_a_configuration_holds_no_secret(write):
+    config = load_config(write("server: {token: open-sesame-123, port: 9000}\n"))
+    assert config.to_dict()["server"]["port"] == 9000
+    assert "open-sesame-123" not in repr(config.to_dict())
 
 
 scalars = st.one_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from furnished import QUERIES, Dashboard
 
 from align_agent.adapters.registry import Registry
 from align_agent.cli import main
+from align_agent.paths import Home
 from align_agent.server.sessions import Sessions
 from align_agent.web.app import PAGES, STATIC
 from align_agent.web.guard import local
@@ -203,6 +205,36 @@ def test_the_command_line_opens_the_door_by_itself(
         assert client.get(capsys.readouterr().out.strip()).url.path == "/morning"
     assert main([*command[:-1], "1"]) == 1
     assert "align-agent serve" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "other", ['theme={"a": 1}', "seen=Mon, 1 Jan", "list[]=1", "alone", "name=Jürgen", "a=b=c"]
+)
+def test_cookies_of_other_programs_on_this_machine_close_no_door(
+    locked: Dashboard, other: str
+) -> None:
+    cookie = f"align_session={Sessions.of(locked.service.home, 'secret').issue()}"
+    for sent in (f"{other}; {cookie}", f"{cookie}; {other}"):
+        answer = httpx.get(f"{locked.url}/rules.json", headers={"cookie": sent.encode()})
+        assert answer.status_code == 200, sent
+
+
+def test_a_key_that_a_crash_left_empty_is_made_anew(tmp_path: Path) -> None:
+    home = Home(tmp_path).ensure()
+    key = home.root / "dashboard.key"
+    key.touch()
+    sessions = Sessions.of(home, "")
+    assert len(key.read_bytes()) >= 32 and key.stat().st_mode & 0o777 == 0o600
+    assert not Sessions(b"", "").valid(sessions.issue())
+    assert Sessions.of(home, "").valid(sessions.issue()), "the next one knows it"
+
+
+def test_all_who_need_the_key_at_once_have_the_same(tmp_path: Path) -> None:
+    home = Home(tmp_path).ensure()
+    with ThreadPoolExecutor(8) as crew:
+        made = list(crew.map(lambda _: Sessions.of(home, ""), range(16)))
+    assert all(one.valid(made[0].issue()) for one in made)
+    assert [path.name for path in home.root.glob("*dashboard*")] == ["dashboard.key"]
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "x.y", "x.", ".", "ä.ö", "a" * 5000])

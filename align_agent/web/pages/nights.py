@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from align_agent.config import SECRETS
 from align_agent.gate.told import sentence, table_of
 from align_agent.night.clock import SPENT
 from align_agent.night.context import BASE_HASH, SERVED
@@ -134,14 +135,9 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             continue
         if isinstance(value, Mapping):
             found.update(_flat(value, f"{prefix}{key}."))
-        elif not is_secret(f"{prefix}{key}"):
+        elif prefix + key not in SECRETS:
             found[prefix + key] = value
     return found
-
-
-def is_secret(key: str) -> bool:
-    """Whether a setting's value is nobody's to see."""
-    return key.rpartition(".")[2] in ("token", "api_key", "password", "secret")
 
 
 def _shown(value: Any) -> str:

@@ -7,10 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 from align_agent.checkup import examine
-from align_agent.config import Config, effective
+from align_agent.config import SECRETS, Config, effective
 from align_agent.schedule import outlook
 from align_agent.web.desk import Desk
-from align_agent.web.pages.nights import is_secret
 
 
 def data(desk: Desk) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def _sections(desk: Desk) -> list[dict[str, Any]]:
     }
     for key, value, source in effective(desk.home.config):
         section, _, name = key.partition(".")
-        shown = ("set" if value else "not set") if is_secret(key) else _shown(value)
+        shown = ("set" if value else "not set") if key in SECRETS else _shown(value)
         found.setdefault(section, []).append(
             {"key": name, "value": shown, "source": source, "help": helps[key]}
         )
