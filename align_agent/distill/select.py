@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -61,7 +61,8 @@ class Selection:
 class _Usable:
     """What is kept of a turn while choosing: a log may be larger than memory.
 
-    Of a turn that nobody complained of ("silent") it is yet to be seen whether it breaks a rule.
+    `drawn` is its `rank`, by which samples are drawn. Of a turn that nobody complained of
+    ("silent") it is yet to be seen whether it breaks a rule.
     """
 
     number: int
@@ -69,6 +70,7 @@ class _Usable:
     conversation_id: str
     kind: Literal["learn", "silent"]
     shown: Shown
+    drawn: float
 
 
 def select(
@@ -101,17 +103,17 @@ def select(
     was asked and what was answered.
     """
     result = Selection()
-    usable = _usable(store, rules_for, min_confidence, unheeded, result.skipped)
+    usable = _usable(store, rules_for, min_confidence, unheeded, seed, result.skipped)
     held = _held_out({item.conversation_id for item in usable}, config.heldout_share, seed)
     kept = [i for i in usable if i.conversation_id in held]
     rest = [i for i in usable if i.conversation_id not in held]
-    learn, fine = _sorted_out(store, rest, config, rules_for, violates, seed, result.skipped)
+    learn, fine = _sorted_out(store, rest, config, rules_for, violates, result.skipped)
     heldout_limit = max(1, round(config.max_turns * config.heldout_share))
     anchor_limit = _anchors_for(len(learn), config)
     for items, chosen, into, why in (
-        (learn, _lessons(learn, config, learned, seed), result.train, TOO_MANY),
-        (kept, _sample(kept, heldout_limit, seed), result.heldout, ENOUGH_HELD_OUT),
-        (fine, _sample(fine, anchor_limit, seed), result.anchors, ENOUGH_ANCHORS),
+        (learn, _lessons(learn, config, learned), result.train, TOO_MANY),
+        (kept, _sample(kept, heldout_limit), result.heldout, ENOUGH_HELD_OUT),
+        (fine, _sample(fine, anchor_limit), result.anchors, ENOUGH_ANCHORS),
     ):
         result.skipped.extend((i.turn_id, why) for i in items if i.turn_id not in chosen)
         some = sorted((i for i in items if i.turn_id in chosen), key=lambda item: item.number)
@@ -125,6 +127,7 @@ def _usable(
     rules_for: Callable[[Turn], Sequence[str]],
     min_confidence: float,
     unheeded: Collection[str],
+    seed: int,
     skipped: list[tuple[str, str]],
 ) -> list[_Usable]:
     """The turns that are good for something; the others go to `skipped` with the reason."""
@@ -150,6 +153,7 @@ def _usable(
             row["conversation_id"],
             "learn" if corrected or known.taught else "silent",
             known,
+            rank(seed, turn_id),
         )
         (wordless if corrected and not known else usable).append(item)
     turns = store.turns.without_history([item.number for item in wordless])
@@ -167,7 +171,6 @@ def _sorted_out(
     config: SelectConfig,
     rules_for: Callable[[Turn], Sequence[str]],
     violates: Callable[[Turn], bool],
-    seed: int,
     skipped: list[tuple[str, str]],
 ) -> tuple[list[_Usable], list[_Usable]]:
     """(what can be learned from, what is fine as it is), as many as a night can use.
@@ -175,26 +178,50 @@ def _sorted_out(
     In the order of the hash that draws the samples. Once there are enough of both, no more answers
     are read: in a log of many years that would be most of the work.
     """
-    ranked = sorted(items, key=lambda item: (rank(seed, item.turn_id), item.turn_id))
-    turns = store.turns.without_history([i.number for i in ranked if i.kind == "silent"])
+    ranked = sorted(items, key=_by_hash)
     learn: list[_Usable] = []
     fine: list[_Usable] = []
     enough = _anchors_for(config.max_turns, config)
+    silent = [item for item in ranked if item.kind == "silent"]
+    uses = _uses_of(store, silent, config.max_turns + enough, rules_for, violates)
     for item in ranked:
         if item.kind == "learn":
             learn.append(item)
-            continue
-        if len(learn) >= config.max_turns and len(fine) >= enough:
+        elif len(learn) >= config.max_turns and len(fine) >= enough:
             skipped.append((item.turn_id, UNREAD))
-            continue
-        turn = next(turns)
-        if not violates(turn):
-            fine.append(item)
-        elif rules_for(turn):
-            learn.append(item)
         else:
-            skipped.append((item.turn_id, NO_HINDSIGHT))
+            use = next(uses)
+            if use == "skip":
+                skipped.append((item.turn_id, NO_HINDSIGHT))
+            else:
+                (learn if use == "learn" else fine).append(item)
     return learn, fine
+
+
+def _uses_of(
+    store: Store,
+    items: Sequence[_Usable],
+    at_first: int,
+    rules_for: Callable[[Turn], Sequence[str]],
+    violates: Callable[[Turn], bool],
+) -> Iterator[Literal["learn", "fine", "skip"]]:
+    """What each of these turns is good for, in their order, seen as it is asked for.
+
+    They are read in parts, `at_first` and then twice as many each time, a part in the order in
+    which the turns lie on the disk: in that of the hash each would cost a page of its own.
+    """
+    start, size = 0, max(1, at_first)
+    while start < len(items):
+        part = items[start : start + size]
+        numbers = sorted(item.number for item in part)
+        found: dict[int, Literal["learn", "fine", "skip"]] = {}
+        for number, turn in zip(numbers, store.turns.without_history(numbers), strict=True):
+            if not violates(turn):
+                found[number] = "fine"
+            else:
+                found[number] = "learn" if rules_for(turn) else "skip"
+        yield from (found[item.number] for item in part)
+        start, size = start + size, 2 * size
 
 
 def _anchors_for(lessons: int, config: SelectConfig) -> int:
@@ -245,23 +272,24 @@ def _held_out(conversations: set[str], share: float, seed: int) -> set[str]:
     return held
 
 
-def _lessons(
-    items: Sequence[_Usable], config: SelectConfig, learned: Collection[str], seed: int
-) -> set[str]:
+def _lessons(items: Sequence[_Usable], config: SelectConfig, learned: Collection[str]) -> set[str]:
     """At most `config.max_turns` of the turns: what is new, and a sample of what was learned."""
     if len(items) <= config.max_turns:
         return {item.turn_id for item in items}
     old = [item for item in items if item.turn_id in learned]
     new = sorted((i for i in items if i.turn_id not in learned), key=lambda item: -item.number)
     again = max(round(config.replay * config.max_turns), config.max_turns - len(new))
-    sample = _sample(old, again, seed)
+    sample = _sample(old, again)
     return sample | {item.turn_id for item in new[: config.max_turns - len(sample)]}
 
 
-def _sample(items: Sequence[_Usable], limit: int, seed: int) -> set[str]:
+def _sample(items: Sequence[_Usable], limit: int) -> set[str]:
     """At most `limit` of the turns, drawn by a hash: more turns do not redraw the earlier ones."""
-    ranked = sorted((rank(seed, item.turn_id), item.turn_id) for item in items)
-    return {turn_id for _, turn_id in ranked[:limit]}
+    return {item.turn_id for item in sorted(items, key=_by_hash)[:limit]}
+
+
+def _by_hash(item: _Usable) -> tuple[float, str]:
+    return item.drawn, item.turn_id
 
 
 def rank(seed: int, name: str) -> float:

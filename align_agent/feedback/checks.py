@@ -45,6 +45,10 @@ _VERDICT = re.compile(
 _STEP_WORDS = re.compile(r"\bstep\s+(?:\d+|one|two|three)\b", re.I)
 _FIRST = re.compile(r"\b(?:first|firstly|to (?:begin|start))\b", re.I)
 _THEN = re.compile(r"\b(?:then|next|second|after that|finally|so)\b", re.I)
+# Whatever decorates a text has one of these, or is a number at the start of a line.
+_MARK = re.compile("[*_<#=|+\u2022\u25e6\u2023\u25aa-]")
+_SPOKEN = re.compile(r"\w")
+_WORD = re.compile(r"\w+(?:['\u2019.,:-]\w+)*")
 # Emoji that show as pictures; check marks, arrows, digits and (c) are text.
 _EMOJI = re.compile(
     "[\U0001f300-\U0001faff\U0001f1e6-\U0001f1ff\u2600-\u2712\u2719-\u2767\u2795-\u2797"
@@ -93,7 +97,7 @@ def prose(answer: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of a text: runs of letters or digits, with their inner apostrophes and points."""
-    return re.findall(r"\w+(?:['\u2019.,:-]\w+)*", text)
+    return _WORD.findall(text)
 
 
 def sentences(text: str) -> list[str]:
@@ -121,9 +125,14 @@ def has_heading(answer: str) -> bool:
 
 def has_markdown(answer: str) -> bool:
     """Bold, italics, a list, a heading or a table. Code, inline or fenced, is no decoration."""
-    text = _INLINE_CODE.sub("", prose(answer))
-    italic_or_table = _ITALIC.search(text) or _TABLE.search(text)
-    return has_bold(answer) or has_list(answer) or has_heading(answer) or bool(italic_or_table)
+    whole = prose(answer)
+    if _NUMBERED.search(whole):
+        return True
+    if not _MARK.search(whole):
+        return False  # most of what is said is plain: a year of it has to be read in a second
+    bare = _INLINE_CODE.sub("", whole)
+    found = any(pattern.search(whole) for pattern in (_BULLET, _HEADING))
+    return found or any(pattern.search(bare) for pattern in (_BOLD, _ITALIC, _TABLE))
 
 
 def has_emoji(answer: str) -> bool:
@@ -327,20 +336,30 @@ def validate_spec(spec: Mapping[str, Any]) -> None:
         )
 
 
+def checker(spec: Mapping[str, Any]) -> Callable[[str, str], bool]:
+    """The check of a spec, for many answers: (answer, the message that it answers) -> whether it
+    passes, as `run_check` says. Raises InputError for a spec that `validate_spec` refuses."""
+    validate_spec(spec)
+    check = CHECKS[str(spec["name"])]
+    parameters = {key: value for key, value in spec.items() if key != "name"}
+    compares = spec["name"] in _OF_THE_QUESTION
+
+    def passes(answer: str, asked: str) -> bool:
+        answer = answer[:MAX_CHECKED]
+        if not _SPOKEN.search(answer):
+            return False
+        more = {"asked": asked[:MAX_CHECKED]} if compares else {}
+        return bool(check(answer, **parameters, **more))
+
+    return passes
+
+
 def run_check(spec: Mapping[str, Any], answer: str, *, asked: str = "") -> bool:
     """Whether the answer passes the check, for example `{"name": "max_words", "n": 40}`.
 
     `asked` is the message that it answers; without it the checks that compare with it pass.
 
     An answer without a single letter or digit (empty, ".") passes none; of an endless one only
-    the first 20,000 characters count. Raises InputError for a
-    spec that `validate_spec` refuses.
+    the first 20,000 characters count. Raises InputError for a spec that `validate_spec` refuses.
     """
-    validate_spec(spec)
-    answer = answer[:MAX_CHECKED]
-    if not re.search(r"\w", answer):
-        return False
-    parameters = {key: value for key, value in spec.items() if key != "name"}
-    if spec["name"] in _OF_THE_QUESTION:
-        parameters["asked"] = asked[:MAX_CHECKED]
-    return bool(CHECKS[str(spec["name"])](answer, **parameters))
+    return checker(spec)(answer, asked)

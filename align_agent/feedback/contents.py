@@ -97,6 +97,8 @@ def visible(text: str) -> str:
 
 def count_words(found: Sequence[str]) -> int:
     """How many words a reader reads: joined_up_words are several, ideographs half a word each."""
+    if max(map(len, found), default=0) <= LONGEST_WORD and not _IDEOGRAPH.search("".join(found)):
+        return len(found)
     total = 0
     for word in found:
         ideographs = len(_IDEOGRAPH.findall(word))

@@ -6,14 +6,14 @@ Joins the store's turns, the profile's rules and the selection of `distill/selec
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from align_agent.config import Config, load_config
 from align_agent.distill.hindsight import Example, Shown, example_of
 from align_agent.distill.select import Candidate, Selection, select
-from align_agent.feedback.checks import run_check
+from align_agent.feedback.checks import checker
 from align_agent.feedback.fading import FADED
 from align_agent.feedback.profile import EVERYTHING, Profile
 from align_agent.feedback.scope import applying
@@ -80,6 +80,8 @@ class Wishes:
     def __init__(self, store: Store, config: Config) -> None:
         self.rules: list[Rule] = Profile(store, config).rules()
         self._by_text = {rule.text: rule for rule in self.rules}
+        self._checkers: dict[str, Callable[[str, str], bool]] = {}
+        self._same_everywhere = len(self.general()) == len(self.rules)
         # What was complained of for the sake of a rule that the user went back on.
         self.unheeded = store.feedback.behind(
             continual.stale_rules(store.rules.list(), self.rules, FADED)
@@ -87,7 +89,8 @@ class Wishes:
 
     def for_turn(self, turn: Turn) -> list[str]:
         """The texts of the rules that apply to the turn."""
-        return [rule.text for rule in applying(self.rules, turn)]
+        found = self.rules if self._same_everywhere else applying(self.rules, turn)
+        return [rule.text for rule in found]
 
     def checks_for(self, turn: Turn) -> list[Mapping[str, Any]]:
         """The specs of the rules that apply to the turn and that a program can check."""
@@ -98,10 +101,14 @@ class Wishes:
         """Whether the logged answer fails a check. An answer without words fails none."""
         if not turn.answer.strip():
             return False
-        return any(
-            not run_check(dict(spec), turn.answer, asked=turn.user_text)
-            for spec in self.checks_for(turn)
-        )
+        checked = [text for text in self.for_turn(turn) if self._by_text[text].check]
+        return any(not self._checker(text)(turn.answer, turn.user_text) for text in checked)
+
+    def _checker(self, text: str) -> Callable[[str, str], bool]:
+        """The check of the rule with this text, made ready once: a log has many answers."""
+        if text not in self._checkers:
+            self._checkers[text] = checker(self._by_text[text].check or {})
+        return self._checkers[text]
 
     def told(self, turn: Turn) -> bool:
         """Whether declared rules stood in the turn's prompt: that answer shows how they are met."""

@@ -1,4 +1,5 @@
-"""A log of any size for the benchmarks: conversations of ten turns, a third of them corrected.
+"""A log of any size for the benchmarks: conversations of ten turns, a third of them corrected, or
+none, where nobody ever complains and no answer breaks a rule.
 
 Written through the store as the server writes it, in a few large transactions.
 """
@@ -24,32 +25,35 @@ _WORDS = (
 ).split()
 
 
-def fill(root: Path, count: int, *, seed: int = 0) -> Home:
-    """A home whose database holds `count` turns. Half of the answers break a rule."""
+def fill(root: Path, count: int, quiet: bool = False) -> Home:
+    """A home whose database holds `count` turns. Half of the answers break a rule; none if
+    `quiet`."""
     home = Home(root).ensure()
-    chance = random.Random(seed)
+    chance = random.Random(0)
     with Store.open(home.database) as store:
         for rule in RULES:
             store.rules.add(rule)
         for start in range(0, count, 5000):
             with store.transaction():
                 for number in range(start, min(start + 5000, count), TURNS):
-                    _conversation(store, number, min(TURNS, count - number), chance)
+                    _conversation(store, number, min(TURNS, count - number), chance, quiet)
     return home
 
 
-def _conversation(store: Store, number: int, turns: int, chance: random.Random) -> None:
+def _conversation(
+    store: Store, number: int, turns: int, chance: random.Random, quiet: bool
+) -> None:
     history: tuple[Message, ...] = ()
     for place in range(number, number + turns):
         asked = f"{_text(chance, 12)} {place}?"
-        answer = _text(chance, chance.choice((20, 60)))
-        if chance.random() < 0.3:
+        answer = _text(chance, chance.choice((20, 30) if quiet else (20, 60)))
+        if not quiet and chance.random() < 0.3:
             answer = f"1. {answer}\n2. **{place}**"
         prompt = (*history, Message("user", asked))
         said = Message("assistant", answer)
         turn = Turn(f"chat-{number}", prompt, (said,), asked, answer, id=f"turn-{place:07d}")
         store.turns.add(turn)
-        if chance.random() < 1 / 3:
+        if not quiet and chance.random() < 1 / 3:
             store.feedback.add(
                 Feedback(turn.id, "follow_up", "negative", "format", 0.9, COMPLAINT, "bench")
             )

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-_COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
+_COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#8c564b")
 _WIDTH, _HEIGHT, _LEFT, _TOP = 300, 220, 60, 30
 Row = Mapping[str, float]
 

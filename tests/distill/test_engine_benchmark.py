@@ -35,7 +35,7 @@ def test_a_script_prints_its_figures(script: str, arguments: list[str]) -> None:
     assert json.loads(done.stdout.splitlines()[-1])["tokens_s"] > 0
 
 
-@pytest.mark.parametrize("curve", ["cache", "train", "length", "choose"])
+@pytest.mark.parametrize("curve", ["cache", "train", "length", "choose", "quiet"])
 def test_every_curve_of_growth_is_measured_by_real_work(curve: str) -> None:
     from engine.growth import point
 

@@ -9,7 +9,7 @@ from folders import light_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from align_agent.distill.select import UNREAD, Selection, correction, select
+from align_agent.distill.select import UNREAD, Selection, correction, rank, select
 from align_agent.records import Feedback, Message, Turn
 from align_agent.store import Store
 
@@ -323,3 +323,19 @@ def test_answers_that_nobody_complained_of_are_not_read_once_there_are_enough() 
     assert len(selection.anchors) == 3
     assert len(read) < 60
     assert any(reason == UNREAD for _, reason in selection.skipped)
+
+
+def test_answers_are_read_as_they_lie_on_the_disk_and_chosen_as_the_hash_draws() -> None:
+    turns = many(120)
+    read: list[str] = []
+    with light_folder() as folder, Store.open(Path(folder) / "align.db") as store:
+        for one in turns:
+            store.turns.add(one)
+        selection = select(
+            store, Settings(max_turns=500), lambda _: [], lambda t: bool(read.append(t.id)), seed=0
+        )
+        hasty = select(store, Settings(max_turns=1), lambda _: [], lambda _: False, seed=0)
+    assert read == sorted(read)
+    drawn = sorted(read, key=lambda name: rank(0, name))
+    assert {c.turn.id for c in hasty.anchors} == set(drawn[: len(hasty.anchors)])
+    assert not selection.train

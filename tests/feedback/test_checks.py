@@ -317,3 +317,26 @@ def test_another_script_is_another_language(text: str) -> None:
 def test_invisible_characters_hide_nothing(text: str, name: str) -> None:
     spec = {"name": name} | ({"text": "sorry"} if name == "avoids" else {})
     assert not run_check(spec, f"{text} s\u200bor\u00adry, no")
+
+
+@given(st.lists(st.sampled_from([*"ab1 *_<>#=-+|.:`~\n", "**", "---", "1.", "```\n", "word"])))
+@settings(max_examples=300)
+def test_plain_text_is_what_has_no_bold_no_list_no_heading_no_italics_and_no_table(
+    parts: list[str],
+) -> None:
+    answer = "".join(parts)
+    bare = checks._INLINE_CODE.sub("", checks.prose(answer))
+    decorated = (
+        checks.has_bold(answer)
+        or checks.has_list(answer)
+        or checks.has_heading(answer)
+        or bool(checks._ITALIC.search(bare) or checks._TABLE.search(bare))
+    )
+    assert checks.has_markdown(answer) == decorated
+
+
+@given(
+    st.lists(st.sampled_from(["one", "b" * 21, "under_score_and_more_words", "漢字かな", "x漢"]))
+)
+def test_a_text_has_as_many_words_as_its_words_have_one_by_one(found: list[str]) -> None:
+    assert contents.count_words(found) == sum(contents.count_words([word]) for word in found)
