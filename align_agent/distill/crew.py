@@ -111,6 +111,11 @@ def train_together(
 
     if processes == 1:
         return train(model, examples, cfg, state_dir=state_dir, **more)
+    if model.device.type not in ("cpu", "cuda"):
+        raise ModelError(
+            f"distill.processes is {processes}, but {model.device.type} has one card for all",
+            hint="set it to 1",
+        )
     if model.device.type == "cuda" and torch.cuda.device_count() < processes:
         raise ModelError(
             f"distill.processes is {processes}, but there are {torch.cuda.device_count()} cards",

@@ -331,7 +331,10 @@ def train_mode(student: Any, checkpointing: bool) -> None:
         if "lora_dropout" in name:
             module.train()
     if checkpointing:
-        student.get_base_model().gradient_checkpointing_enable({"use_reentrant": False})
+        network = student.get_base_model()
+        # transformers 5.24 renamed it.
+        renamed = getattr(network, "activation_checkpointing_enable", None)
+        (renamed or network.gradient_checkpointing_enable)({"use_reentrant": False})
         for module in student.modules():
             if hasattr(module, "gradient_checkpointing"):
                 module.training = True  # it asks for this; its parts stay as they serve

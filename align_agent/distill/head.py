@@ -154,8 +154,7 @@ def _chunk_buckets(
     of_tail = slopes[:, -1:] / mass.clamp(min=torch.finfo(mass.dtype).tiny)
     of_tail = of_tail - total * (peak - norm).exp()  # (n, 1)
     own = (slopes[:, :-1] - probs * total).to(weight.dtype)  # (n, K)
-    bags = torch.nn.functional.embedding_bag(ids, weight, mode="sum", per_sample_weights=own)
-    return losses, table, written, pull * of_tail + bags
+    return losses, table, written, pull * of_tail + _weighed(ids, weight, own)
 
 
 def _sweep(
@@ -192,6 +191,19 @@ def _sweep(
             pull.mul_(shrink).add_(logits.to(rows.dtype) @ rows)
         peak = higher
     return top, peak, mass, pull
+
+
+def _weighed(
+    ids: torch.Tensor, weight: torch.Tensor, own: torch.Tensor, *, gather: bool | None = None
+) -> torch.Tensor:
+    """The sum (n, H) of the rows `ids` (n, K) of the head, weighed by `own` (n, K).
+
+    `gather` takes a copy of the rows first; by default on Apple's cards, which know bags of rows
+    since torch 2.10 only.
+    """
+    if weight.device.type == "mps" if gather is None else gather:
+        return torch.bmm(own[:, None], weight[ids]).squeeze(1)
+    return torch.nn.functional.embedding_bag(ids, weight, mode="sum", per_sample_weights=own)
 
 
 def fused_table(

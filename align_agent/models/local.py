@@ -24,7 +24,7 @@ from align_agent.models.decoding import Decoder, noise
 from align_agent.models.forward import answer_positions, by_length, logits_at
 from align_agent.models.generation import Generation, Sampling
 from align_agent.models.mixed import Mixed, Version
-from align_agent.models.quantize import NF4, in_four_bits
+from align_agent.models.quantize import NF4, in_four_bits, keep_as_stored
 from align_agent.models.shortage import halving
 from align_agent.records import Message
 
@@ -386,6 +386,7 @@ def _read(folder: Path, dtype: str, device: torch.device) -> tuple[Any, Any]:
             f"the model in {folder} cannot be loaded: {error}",
             hint="use a causal language model that this version of transformers knows",
         ) from error
+    keep_as_stored(network)
     if report["missing_keys"] or report["mismatched_keys"]:
         odd = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
         raise ModelError(

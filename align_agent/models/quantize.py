@@ -40,3 +40,14 @@ def in_four_bits(computed: torch.dtype, device: torch.device) -> dict[str, Any]:
         bnb_4bit_compute_dtype=computed,
     )
     return {"quantization_config": asked, "device_map": {"": device}}
+
+
+def keep_as_stored(network: Any) -> None:
+    """Have the packed layers leave their weights as they were loaded.
+
+    On processors with AVX512-BF16 bitsandbytes lays them out anew in the first pass that asks for
+    no gradient. The base would be written to, and no gradient goes through what it then computes.
+    """
+    for module in network.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False

@@ -78,7 +78,7 @@ def build_packed(shape: Shape, device: str, computed: torch.dtype) -> Any:
     """The same network in 4 bits: written to a folder and loaded again, as a base is quantised."""
     from transformers import AutoModelForCausalLM
 
-    from align_agent.models.quantize import in_four_bits
+    from align_agent.models.quantize import in_four_bits, keep_as_stored
 
     with tempfile.TemporaryDirectory(prefix="shape-") as folder:
         made = build(shape, device, computed).network()
@@ -87,6 +87,7 @@ def build_packed(shape: Shape, device: str, computed: torch.dtype) -> Any:
         shortage.give_back()
         packed = in_four_bits(computed, torch.device(device))
         network = AutoModelForCausalLM.from_pretrained(folder, dtype=computed, **packed)
+    keep_as_stored(network)
     return _model(network, shape, computed)
 
 

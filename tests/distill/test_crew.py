@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -82,3 +84,9 @@ def test_a_batch_is_shared_out_whole() -> None:
     batch = list(range(7))
     shares = [Crew(rank, 3).share(batch) for rank in range(3)]  # type: ignore[arg-type]
     assert sorted(i for share in shares for i in share) == batch
+
+
+def test_a_device_that_no_two_processes_share_is_refused_at_once(tmp_path: Path) -> None:
+    model: Any = SimpleNamespace(device=torch.device("mps"))
+    with pytest.raises(ModelError, match="mps has one card"):
+        train_together(model, ModelConfig(), 2, [], CFG, state_dir=tmp_path)

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from align_agent.distill.head import Target, fused_losses, fused_table
+from align_agent.distill.head import Target, _weighed, fused_losses, fused_table
 from align_agent.distill.loss import (
     LOG_FLOOR,
     Formula,
@@ -273,3 +273,14 @@ def test_a_probability_that_is_not_known_weighs_one(exact: bool) -> None:
     plain_losses = fused_losses(hidden, weight, bias, target, formula).losses
     weighed = fused_losses(hidden, weight, bias, replace(target, behaviour=unknown), formula)
     assert torch.equal(weighed.losses, plain_losses)
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 6), k=st.integers(1, 10))
+@settings(max_examples=25, deadline=None)
+def test_rows_of_the_head_weigh_the_same_gathered_or_in_bags(seed: int, n: int, k: int) -> None:
+    _, weight, _, table, _ = case(seed, n=n, k=k)
+    assert table.ids is not None and table.logprobs is not None
+    bags, gathered = (
+        _weighed(table.ids, weight, table.logprobs, gather=gather) for gather in (False, True)
+    )
+    assert torch.allclose(bags, gathered, rtol=1e-9, atol=1e-9)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -229,7 +230,9 @@ def test_checkpointed_layers_have_the_same_gradient(
     for on in (False, True):
         cfg = replace(SHORT, gradient_checkpointing=on)
         out = tmp_path / str(on)
-        rows.append(train(tiny_model, examples[:4], cfg, seed=0, out_dir=out).metrics[-1])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*checkpointing_enable")
+            rows.append(train(tiny_model, examples[:4], cfg, seed=0, out_dir=out).metrics[-1])
     assert rows[0] == pytest.approx(rows[1], rel=1e-4)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from align_agent.errors import MissingDependency, ModelError
-from align_agent.models import quantize
+from align_agent.models import lora, quantize
 from align_agent.models.generation import Sampling
 from align_agent.models.local import LocalModel
 from align_agent.models.pocket.world import draw_problems
@@ -58,6 +58,17 @@ def test_lora_learns_over_it_and_is_served(packed: LocalModel, tmp_path: Path) -
     after = packed.generate_batch([prompt], sampling=GREEDY, adapter=tmp_path / "v0001")[0].text
     assert "Moin" in after
     assert "Moin" not in before
+
+
+def test_no_pass_writes_to_the_packed_weights_whatever_the_processor_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import bitsandbytes
+
+    monkeypatch.setattr(bitsandbytes.nn.modules, "has_avx512bf16", lambda: True)
+    base = LocalModel.load("pocket", device="cpu", dtype="nf4").network(None)
+    with lora.assert_untouched(base), torch.no_grad():
+        base(input_ids=torch.tensor([[1, 2, 3]]), use_cache=False)
 
 
 def test_without_its_library_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

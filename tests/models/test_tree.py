@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from align_agent.models import lora
 from align_agent.models.forward import logits_at
 from align_agent.models.local import LocalModel
-from align_agent.models.tree import can_pack, grow, hidden_at, shared
+from align_agent.models.tree import _for_each_head, can_pack, grow, hidden_at, shared
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=9), min_size=1, max_size=8)
 
@@ -182,6 +182,35 @@ def test_networks_of_other_kinds_give_the_same_packed_or_padded(
         found = hidden_at(network, sequences, rows, prompt_gradient=prompt_gradient)
     assert torch.allclose(found, expected, rtol=1e-3, atol=1e-3)
     assert can_pack(network) is ("mamba" not in name and "gemma" not in name)
+
+
+@pytest.mark.parametrize("name", ["llama", "mamba, which does not attend"])
+def test_in_half_precision_rounding_is_told_from_the_wrong_tokens(name: str) -> None:
+    torch.manual_seed(0)
+    network = networks()[name]().eval().bfloat16()
+    chance = torch.Generator().manual_seed(0)
+
+    def rounded(_: Any, __: Any, out: Any) -> Any:  # as a card's kernels do, each in its own way
+        states = out[0] if isinstance(out, tuple) else out
+        noise = 1 + torch.randn(states.shape, generator=chance) * 2**-9
+        states = (states.float() * noise).bfloat16()
+        return (states, *out[1:]) if isinstance(out, tuple) else states
+
+    for layer in getattr(network, network.base_model_prefix).layers:
+        layer.register_forward_hook(rounded)
+    assert can_pack(network) is (name == "llama")
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_keys_of_each_head_attend_as_grouped_ones(heads: int) -> None:
+    draw = torch.Generator().manual_seed(0)
+    query = torch.randn(1, 4, 3, 8, generator=draw)
+    keys, values = torch.randn(2, 1, heads, 5, 8, generator=draw)
+    mask = torch.ones(3, 5, dtype=torch.bool).tril(2)
+    attend = torch.nn.functional.scaled_dot_product_attention
+    grouped = attend(query, keys, values, attn_mask=mask, enable_gqa=True)
+    single = attend(query, _for_each_head(keys, 4), _for_each_head(values, 4), attn_mask=mask)
+    assert torch.allclose(grouped, single, atol=1e-6)
 
 
 def test_a_model_folder_loads_as_before_once_trees_are_known(tiny_model_dir: Path) -> None:
