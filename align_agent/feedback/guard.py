@@ -1,4 +1,4 @@
-"""When a rule that was learned must wait for the user's eye: a flood of rules, or many reversals.
+"""When a rule that was learned must wait: a flood of rules, many reversals, one word against many.
 
 Pure. Somebody who gets at the account, or a page that is pasted in whole, must not turn the profile
 over in one day. What the user adds or accepts by hand is never held up.
@@ -14,6 +14,21 @@ from align_agent.records import Rule
 
 CONTRADICTED = "contradicted by: "
 UNACCEPTED = "contradicted before you accepted it, by: "  # a proposal, which is not in force
+# A slip, or a message read wrongly, must not undo what was asked for this often; the second does.
+FIRM = 3
+ONCE = "counts when you say it again, since you asked more often for: "
+
+
+def said_once(known: Rule | None, opponents: Sequence[Rule]) -> str:
+    """Why one word to the contrary does not end a rule that was asked for often, or nothing.
+
+    `known` is what is stored of the new rule, `opponents` the active rules that it would retire.
+    A word for one of these retires the proposal again, so one that stands was the word before.
+    """
+    firm = [rule for rule in opponents if rule.count >= FIRM]
+    if not firm or (known is not None and known.status == "proposed"):
+        return ""
+    return f"{ONCE}{firm[0].text}"
 
 
 def held_back(

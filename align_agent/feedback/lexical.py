@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from align_agent.directions import DIRECTIONS, axis_of
 from align_agent.feedback.checks import is_warm, prose, run_check, words
@@ -49,8 +49,9 @@ class Reading:
     `direction` is the clearest known wish, `directions` all of them. `wish` holds a general wish
     in the user's own words where no direction fits. `evidence` quotes the words it rests on.
     `standing` says that the wish is for all answers to come ("never", "from now on"): it counts
-    as a rule even where this answer met it already. `layers` holds what each layer of the reader
-    thought, `review` why they contradict each other, where they do.
+    as a rule even where this answer met it already, and at once against what was asked for often.
+    `layers` holds what each layer of the reader thought, `review` why they contradict each other,
+    where they do.
     """
 
     polarity: Polarity
@@ -86,12 +87,12 @@ def read(follow_up: str, *, answer: str = "", previous_user: str = "") -> Readin
     ]
     open_wishes = _without_contradictions([w for w in wishes if not _is_met(w, answer)])
     praise = any(praises(part) for part in parts)
+    standing = any(STANDING.search(part.text) for part in parts)
     if open_wishes:
-        return _of_wishes(open_wishes)
+        return replace(_of_wishes(open_wishes), standing=standing)
     if wishes:
         met = _without_contradictions(wishes)
         directions = tuple(wish.direction for wish in met)
-        standing = any(STANDING.search(part.text) for part in parts)
         return Reading(
             "neutral", "none", 0.7, 0.0, directions[0], met[0].evidence, directions, "", standing
         )

@@ -1,7 +1,8 @@
 """The user's profile: short general rules, learned from complaints or declared in config.yaml.
 
-Repeats are merged, newer contradicts older on the same axis, declared wins over learned. Only
-known directions and general wishes become rules; what was wrong with one answer does not.
+Repeats are merged, newer contradicts older on the same axis (what was asked for often, only when it
+is said twice), declared wins over learned. Only known directions and general wishes become rules;
+what was wrong with one answer does not.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from align_agent.directions import DIRECTIONS, axis_of, direction_of_text
 from align_agent.errors import InputError, UsageError
 from align_agent.feedback.checks import validate_spec
 from align_agent.feedback.fading import FADED, has_faded
-from align_agent.feedback.guard import CONTRADICTED, UNACCEPTED, held_back
+from align_agent.feedback.guard import CONTRADICTED, UNACCEPTED, held_back, said_once
 from align_agent.feedback.reader import Reading, read
 from align_agent.feedback.scope import EVERYTHING, applies, applying, checked_scope, scope_of
 from align_agent.feedback.text import key_of
@@ -88,13 +89,15 @@ class Profile:
         standing = reading.polarity == "neutral"
         named = standing or reading.layers.get("lexicon", 1.0) >= SURE_OF_WISH
         sure = named and feedback.confidence >= feedback_config.min_confidence
+        deliberate = reading.standing or feedback.kind == "rating"
         learned = []
         with self._store.transaction():
             for direction in reading.directions or _one(reading.direction):
                 status: RuleStatus = (
                     "active" if feedback_config.auto_accept and sure else "proposed"
                 )
-                learned.append(self._take(_of_direction(direction), status, feedback.created_at))
+                rule = _of_direction(direction)
+                learned.append(self._take(rule, status, feedback.created_at, deliberate=deliberate))
             if reading.wish and not reading.directions and not is_private(reading.wish):
                 wish = _tidy(reading.wish)
                 rule = replace(_of_words(wish), check=check_for(wish), scope=scope_of(wish))
@@ -183,8 +186,19 @@ class Profile:
             )
         return rule
 
-    def _take(self, rule: Rule, status: RuleStatus, moment: str, *, by_user: bool = False) -> Rule:
-        """Confirm the rule if it is known, else store it; settle what contradicts it."""
+    def _take(
+        self,
+        rule: Rule,
+        status: RuleStatus,
+        moment: str,
+        *,
+        by_user: bool = False,
+        deliberate: bool = False,
+    ) -> Rule:
+        """Confirm the rule if it is known, else store it; settle what contradicts it.
+
+        `by_user`: the user's own hand; `deliberate`: a rating, or a wish for all answers to come.
+        """
         with self._store.transaction():
             known = self._known(rule)
             declared_against = any(True for _ in self._opponents(rule, ("declared",)))
@@ -198,7 +212,7 @@ class Profile:
                 status, reason = "proposed", "asked for again after you retired it"
             elif status == "active":
                 if not by_user and (known is None or known.status != "active"):
-                    reason = self._held_back(rule, moment)
+                    reason = self._held_back(rule, known, moment, deliberate)
                 if reason:
                     status = "proposed"
                 else:
@@ -220,9 +234,10 @@ class Profile:
                 last_seen=max(known.last_seen, moment),
             )
 
-    def _held_back(self, rule: Rule, moment: str) -> str:
+    def _held_back(self, rule: Rule, known: Rule | None, moment: str, deliberate: bool) -> str:
         opponents = self._opponents(rule, ("active",))
-        return held_back(moment, opponents, self._store.rules.list(), self._config.feedback)
+        once = "" if deliberate else said_once(known, opponents)
+        return once or held_back(moment, opponents, self._store.rules.list(), self._config.feedback)
 
     def _known(self, rule: Rule) -> Rule | None:
         """The stored rule that says the same: a learned one before a declared one."""

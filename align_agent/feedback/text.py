@@ -125,6 +125,8 @@ _SUFFIXES = (
     (re.compile(r"'ll\b"), " will"),
     (re.compile(r"'d\b"), " would"),
     (re.compile(r"'m\b"), " am"),
+    (re.compile(r"\b(\w{3,})-free\b"), r"without \1"),
+    (re.compile(r"\bfree (?:of|from) (?!charge)"), "without "),
 )
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*|[,?!:()]")
 _WHOLE_SENTENCE = re.compile(r"(?<=[.!?\n])\s+|\n")

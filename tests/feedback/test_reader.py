@@ -52,6 +52,8 @@ def test_what_asks_for_no_other_style_is_no_complaint() -> None:
         ("can you walk me through it?", "length:steps"),
         ("you sound cold", "tone:warm"),
         ("drop the emojis", "emoji:none"),
+        ("Emoji-free, please.", "emoji:none"),
+        ("Keep your answers free of lists.", "format:plain"),
         ("say what exactly is wrong with my answer", "detail:specific"),
         ("NO BOLD PLEASE", "format:plain"),
         ("Plz no emojis!!!", "emoji:none"),
