@@ -249,16 +249,22 @@ def _champion(home: Home) -> Iterator[Finding]:
 def _weights(home: Home) -> Finding:
     """The base model that the configuration names, as far as it can be judged without loading."""
     from align_agent.config import load_config
+    from align_agent.models.files import check_folder, folder_of
 
     try:
         base = load_config(home.config).model.base
     except AlignAgentError:
         return Finding("model", "warn", "not looked at: the configuration cannot be read")
-    if base != "pocket":
-        there = Path(base).expanduser().is_dir()
-        where = "a folder" if there else "a hub name, fetched when it is first used"
-        return Finding("model", "ok", f"{base} ({where})")
-    return _pocket()
+    if base == "pocket":
+        return _pocket()
+    folder = folder_of(base)
+    if folder is None:
+        return Finding("model", "ok", f"{base} (a hub name, fetched when it is first used)")
+    try:
+        check_folder(folder)
+    except AlignAgentError as error:
+        return Finding("model", "fail", error.message, error.hint)
+    return Finding("model", "ok", f"{base} (a folder)")
 
 
 def _pocket() -> Finding:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from align_agent.cli.app import App, common
-from align_agent.cli.output import columns, note, paint, printable, report, say_json, shorten
+from align_agent.cli.output import columns, note, paint, printable, report, say_json, shorten, wrapped
 from align_agent.errors import AlignAgentError, UsageError
 
 if TYPE_CHECKING:
     from align_agent.agent.approval import Decision
     from align_agent.cli.talk import Talk
     from align_agent.records import ToolCall
+
+_BARE = ("help", "quit", "exit")  # what somebody may type who wants the command
 
 
 @click.command()
@@ -118,7 +120,8 @@ def _by_hand(talk: Talk) -> None:
     """The conversation at a terminal. An error is told, and the conversation goes on."""
     with suppress(ImportError):
         import readline  # noqa: F401  gives input() editing and a history
-    note(talk.greeting())
+    for paragraph in talk.greeting():
+        note("\n".join(wrapped(paragraph)))
     dropped = False  # the last line, by Ctrl-C
     while not talk.ended:
         try:
@@ -133,8 +136,11 @@ def _by_hand(talk: Talk) -> None:
             note("\n(Ctrl-D leaves)")
             continue
         dropped = False
-        if not message.strip():
+        word = message.strip().lower()
+        if not word:
             continue
+        if word in _BARE:
+            note(paint(f"(said to the agent; the command is /{word})", dim=True))
         try:
             talk.hear(message)
         except KeyboardInterrupt:

@@ -16,6 +16,7 @@ from align_agent.agent import commands
 from align_agent.agent.commands import Reply
 from align_agent.cli.app import App
 from align_agent.cli.output import counted, note, paint, printable, say, warn
+from align_agent.models.files import POCKET
 from align_agent.records import version_label
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ HELP = """\
 /rollback            go back to the version before
 /new                 start another conversation
 /quit                leave (also Ctrl-D)"""
+
+# It answers small talk like any other text that it does not know: with sums.
+_WORLD = (
+    "The pocket model is tiny, to try the loop on: it knows sums in words, grading, capitals and "
+    "range functions in Python, and little else. Ask for example: Tom has 8 nuts and gets 5 more. "
+    "How many nuts does Tom have?"
+)
 
 
 class Talk:
@@ -86,17 +94,18 @@ class Talk:
         with self.app.store(read_only=True) as store:
             return not store.turns.list(limit=1, conversation=self._session.conversation_id)
 
-    def greeting(self) -> str:
+    def greeting(self) -> list[str]:
+        """What answers, and how to go on; paragraphs."""
+        base = self._session.model.base
         with self.app.registry() as (_, registry):
             serves = version_label(registry.served()[0])
-        return (
-            f"{self._session.model.base}, {serves}. "
-            "Correct it in your own words; /help lists the commands."
-        )
+        how = f"{base}, {serves}. Correct it in your own words; /help lists the commands."
+        return [how, _WORLD] if base == POCKET else [how]
 
     def hear(self, message: str) -> None:
         """Answer a message, or do a `/command`. Raises AlignAgentError."""
-        command = commands.parse(message, (*commands.NAMES, *self._here))
+        said = "/help" if message.strip() in ("/", "/?") else message
+        command = commands.parse(said, (*commands.NAMES, *self._here))
         if command is None:
             self._answer(message)
             return

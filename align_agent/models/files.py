@@ -27,11 +27,19 @@ def locate(spec: str) -> Path:
     A name is looked up in the local cache first and downloaded, safetensors only, when it is not
     there. Raises ModelError when there is nothing, or no whole model, to be found.
     """
-    folder = WEIGHTS if spec == POCKET else Path(spec).expanduser()
-    if spec == POCKET or folder.exists() or not _looks_like_name(spec):
-        check_folder(folder)
-        return folder.resolve()
-    return _from_hub(spec)
+    folder = folder_of(spec)
+    if folder is None:
+        return _from_hub(spec)
+    check_folder(folder)
+    return folder.resolve()
+
+
+def folder_of(spec: str) -> Path | None:
+    """The folder that a model's spec means, whether it is there or not; None for a Hub's name."""
+    if spec == POCKET:
+        return WEIGHTS
+    folder = Path(spec).expanduser()
+    return None if not folder.exists() and _looks_like_name(spec) else folder
 
 
 def check_folder(folder: Path) -> None:

@@ -157,6 +157,25 @@ def test_help_lists_the_commands(cli: Cli, talking: Home) -> None:
     assert all(f"/{name}" in out for name in ("rate", "undo", "why", "learn", "rollback", "quit"))
 
 
+def test_a_lone_slash_lists_the_commands(cli: Cli, talking: Home) -> None:
+    assert cli("chat", "-m", "/").out == cli("chat", "-m", "/help").out
+
+
+def test_at_a_terminal_the_name_of_a_command_without_its_slash_is_a_message_with_a_hint(
+    cli: Cli, talking: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Typed("Help\n"))
+    assert "the command is /help" in cli("chat").err
+    assert [row["user"] for row in cli("turns", "--json").json] == ["Help"]
+
+
+def test_the_pocket_model_says_what_it_knows_before_it_is_asked(
+    cli: Cli, made: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Typed(""))
+    assert "sums in words" in cli("chat").err
+
+
 def test_learning_in_the_chat_drops_what_was_kept_long_enough(cli: Cli, talking: Home) -> None:
     with Store.open(talking.database) as store:
         store.turns.add(turn(1))  # of January

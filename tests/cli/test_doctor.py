@@ -221,6 +221,13 @@ def test_another_base_model_is_named(doctor: Cli, made: Home) -> None:
     assert "some/model" in finding(doctor(), "model")["message"]
 
 
+def test_a_folder_that_holds_no_model_fails(doctor: Cli, made: Home, tmp_path: Path) -> None:
+    for base in ("/nowhere/at/all", tmp_path):
+        made.config.write_text(f"model:\n  base: {base}\n")
+        found = finding(doctor(code=1), "model")
+        assert found["status"] == "fail" and found["cure"]
+
+
 @pytest.mark.parametrize(
     ("level", "status", "said", "cure"),
     [

@@ -265,3 +265,10 @@ def test_output_that_nobody_takes_is_no_failure(lived: Home, command: str, ended
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["chat", "adapters prune --keep 1"])
+def test_input_that_nobody_gives_is_an_empty_one(lived: Home, command: str) -> None:
+    shell = f"{sys.executable} -m align_agent {command} <&-"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert "unexpected" not in done.stderr
