@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from align_agent.cli.app import App, common
-from align_agent.cli.output import columns, note, paint, printable, report, say_json, shorten, wrapped
+from align_agent.cli.output import columns, note, paint, report, say_json, shorten, wrapped
+from align_agent.display import printable
 from align_agent.errors import AlignAgentError, UsageError
 
 if TYPE_CHECKING:

@@ -12,11 +12,9 @@ from align_agent.cli.app import App
 from align_agent.cli.output import (
     broken,
     columns,
-    counted,
     note,
     paint,
     pairs,
-    printable,
     prose,
     say,
     table,
@@ -25,6 +23,7 @@ from align_agent.cli.output import (
     wrapped,
 )
 from align_agent.compare import Comparison, Figure, Piece, Question
+from align_agent.display import counted, printable
 from align_agent.errors import ContextTooLong, InputError, UsageError
 from align_agent.records import version_label
 

@@ -10,7 +10,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from align_agent.cli.app import App
-from align_agent.cli.output import note, pairs, printable, say, table
+from align_agent.cli.output import note, pairs, say, table
+from align_agent.display import printable
 from align_agent.errors import NotFound, UsageError
 
 if TYPE_CHECKING:

@@ -11,14 +11,6 @@ from align_agent.cli.groups import NounGroup
 from align_agent.cli.nightly import detailed
 from align_agent.cli.output import emit, note, pairs, plain, say, table
 
-# What the night would do with a turn.
-_PLANNED = {
-    "train": "learn from",
-    "heldout": "kept aside",
-    "anchor": "held in place",
-    "skip": "left out",
-}
-
 
 @click.group(cls=NounGroup, default="plan")
 @common
@@ -48,6 +40,8 @@ def plan(app: App, limit: int, probe: bool) -> None:
 
 
 def _show(data: dict[str, Any], limit: int) -> None:
+    from align_agent.night.told import PLANNED
+
     say(("ready: " if data["ready"] else "") + data["reason"])
     pairs(
         [
@@ -79,7 +73,7 @@ def _show(data: dict[str, Any], limit: int) -> None:
         [
             (
                 turn["turn_id"][:12],
-                _PLANNED.get(turn["use"], turn["use"]),
+                PLANNED.get(turn["use"], turn["use"]),
                 turn["reason"],
                 turn["text"][:200],
             )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from align_agent.cli.app import App, common
-from align_agent.cli.output import emit, paint, printable, say
+from align_agent.cli.output import emit, paint, say
+from align_agent.display import printable
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 

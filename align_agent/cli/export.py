@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from align_agent.cli.app import App, common
-from align_agent.cli.output import counted, emit, plain, say
+from align_agent.cli.output import emit, plain, say
+from align_agent.display import counted
 
 
 @click.command()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from align_agent.cli.app import App, common, confirm, destructive
-from align_agent.cli.output import counted, emit, note, pairs, plain, say, shorten
+from align_agent.cli.output import emit, note, pairs, plain, say, shorten
+from align_agent.display import counted
 from align_agent.errors import UsageError
 from align_agent.records import version_label
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from align_agent.cli.app import App, common
-from align_agent.cli.output import emit, note, pairs, printable, say
+from align_agent.cli.output import emit, note, pairs, say
+from align_agent.display import printable
 
 if TYPE_CHECKING:
     from align_agent.learn.run import Order

@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from align_agent.cli.output import (
-    counted,
-    paint,
-    pairs,
-    printable,
-    prose,
-    say,
-    table,
-    when,
-    wrapped,
-)
+from align_agent.cli.output import paint, pairs, prose, say, table, when, wrapped
+from align_agent.display import counted, printable
 from align_agent.records import version_label
 
 if TYPE_CHECKING:

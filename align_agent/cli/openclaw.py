@@ -9,7 +9,8 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import emit, note, paint, printable, say
+from align_agent.cli.output import emit, note, paint, say
+from align_agent.display import printable
 from align_agent.errors import ConfigError
 
 if TYPE_CHECKING:

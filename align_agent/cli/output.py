@@ -20,30 +20,12 @@ from typing import Any
 
 import click
 
+from align_agent.display import printable
 from align_agent.errors import AlignAgentError
 
-_KEEP = {"\n", "\t"}
 _answered: list[bool] = []  # one entry for each JSON document that this command has printed
 _NARROWEST = 12  # columns that a text is cut or wrapped to at least
 _READABLE = 16  # the same, while a column that can be spared is there
-_TURNING = {"LRO", "RLO", "LRE", "RLE", "PDF", "LRI", "RLI", "FSI", "PDI"}
-
-
-def printable(text: str) -> str:
-    """The text with control, direction and surrogate characters replaced by U+FFFD."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_shown(character) for character in text)
-
-
-def _shown(character: str) -> str:
-    if character in _KEEP:
-        return character
-    category = unicodedata.category(character)
-    # Cf holds the joiners that emoji need, but also what turns text around. Overrides, embeddings
-    # and isolates alike: each can show words in another order than they stand in.
-    turns = category == "Cf" and unicodedata.bidirectional(character) in _TURNING
-    return "\ufffd" if category in {"Cc", "Cs"} or turns else character
 
 
 def paint(text: str, **style: Any) -> str:
@@ -235,11 +217,6 @@ def pairs(items: Sequence[tuple[str, object]]) -> None:
         say(f"{paint(name.ljust(size), bold=True)}  {first}".rstrip())
         for line in rest:
             say((" " * (size + 2) + line).rstrip())
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Such as "1 turn", "2 turns"."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def when(stamp: str) -> str:

@@ -10,7 +10,8 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import emit, note, pairs, printable, say, table, when
+from align_agent.cli.output import emit, note, pairs, say, table, when
+from align_agent.display import printable
 
 if TYPE_CHECKING:
     from align_agent.feedback.profile import Profile

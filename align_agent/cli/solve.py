@@ -12,7 +12,8 @@ import click
 from click.core import ParameterSource
 
 from align_agent.cli.app import App, common
-from align_agent.cli.output import emit, note, paint, pairs, printable, say, shorten
+from align_agent.cli.output import emit, note, paint, pairs, say, shorten
+from align_agent.display import printable
 
 if TYPE_CHECKING:
     from align_agent.config import Config

@@ -11,7 +11,8 @@ import click
 from align_agent.adapters.working import standing
 from align_agent.checkup import losses
 from align_agent.cli.app import App, common
-from align_agent.cli.output import counted, emit, paint, pairs, say, warn, when
+from align_agent.cli.output import emit, paint, pairs, say, warn, when
+from align_agent.display import counted
 from align_agent.records import version_label
 from align_agent.store.lost import refuse_lost
 

@@ -9,7 +9,8 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import counted, emit, pairs, say
+from align_agent.cli.output import emit, note, pairs, plain, say
+from align_agent.display import counted
 from align_agent.errors import StoreCorrupt, StoreError, UsageError
 
 
@@ -25,7 +26,7 @@ def command() -> None:
 def check(app: App) -> None:
     """Whether the database is sound, and what is in it."""
     from align_agent.store import MISFIT, SCHEMA_VERSION
-    from align_agent.store.lost import newest_backup
+    from align_agent.store.lost import way_back
 
     with app.store() as store:  # the search index can only be checked by one who may write
         problems = store.check()
@@ -60,8 +61,7 @@ def check(app: App) -> None:
     if problems:
         raise StoreCorrupt(
             f"{data['path']} is damaged",
-            hint=f"newest backup: {newest_backup(app.home.database) or 'none'}; "
-            "stop align-agent, then copy it over the damaged file",
+            hint=f"{way_back(app.home.database)}, and keeps this file",
         )
 
 
@@ -77,6 +77,38 @@ def backup(app: App, target: Path | None) -> None:
         path = store.backup(target)
     data = {"path": str(path), "bytes": path.stat().st_size}
     emit(data, app.json, lambda: say(str(path)))
+
+
+@command.command("restore")
+@click.argument("backup", metavar="FILE", type=click.Path(path_type=Path))
+@common
+@click.pass_obj
+def restore(app: App, backup: Path) -> None:
+    """Put a backup in the place of the database, which is kept beside the other backups.
+
+    FILE is looked at first, and brought up to date. Nothing else may have the database open, and no
+    night may run. What was forgotten since stays forgotten. Versions stay as they are.
+    """
+    from align_agent.privacy.restore import restore as put_back
+
+    if not app.home.root.is_dir():
+        app.require_home()
+    done = put_back(app.home, backup)
+    before = "" if done.turns_before is None else f", {done.turns_before:,} before"
+
+    def show() -> None:
+        pairs(
+            [
+                ("database", app.home.database),
+                ("turns", f"{done.turns:,}{before}"),
+                *([("left out", f"{done.forgotten:,} forgotten")] if done.forgotten else []),
+                ("was", done.kept or "(nothing)"),
+            ]
+        )
+        if done.turns_before is not None:
+            note(f"`align-agent store restore {done.kept}` takes it back")
+
+    emit({"path": str(app.home.database), **plain(done)}, app.json, show)
 
 
 @command.command("reindex")

@@ -15,7 +15,8 @@ import click
 from align_agent.agent import commands
 from align_agent.agent.commands import Reply
 from align_agent.cli.app import App
-from align_agent.cli.output import counted, note, paint, printable, say, warn
+from align_agent.cli.output import note, paint, say, warn
+from align_agent.display import counted, printable
 from align_agent.models.files import POCKET
 from align_agent.records import version_label
 

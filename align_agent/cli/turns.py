@@ -11,7 +11,8 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import counted, emit, note, pairs, say, table, warn, when
+from align_agent.cli.output import emit, note, pairs, say, table, warn, when
+from align_agent.display import counted
 from align_agent.errors import InputError, UsageError
 from align_agent.records import IMPORT
 
@@ -42,9 +43,7 @@ def list_(
     app: App, limit: int, offset: int, conversation: str, search: str | None, main: bool
 ) -> None:
     """The newest turns first."""
-    from align_agent.store.search import has_terms
-
-    if search is not None and not has_terms(search):
+    if search is not None and not search.strip():
         raise UsageError(
             "nothing to search for", hint='words, or a "quoted phrase", after --search'
         )

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from align_agent.directions import DIRECTIONS
+from align_agent.languages import LANGUAGES
 from align_agent.polarity import polarity_of
 
 if TYPE_CHECKING:
@@ -37,11 +38,6 @@ _KNOWN = {
     ("dont", "use markdown"): "format:plain",
     ("dont", "markdown"): "format:plain",
 }
-_LANGUAGES = {
-    "en": "english englisch", "de": "german deutsch", "fr": "french français",
-    "es": "spanish español", "it": "italian italiano", "pt": "portuguese português",
-    "nl": "dutch nederlands",
-}  # fmt: skip
 _AT_MOST = re.compile(
     r"(?:at most|max\.?|maximum|up to|no more than) (\d{1,4}) (words|sentences)", re.IGNORECASE
 )
@@ -109,8 +105,8 @@ def _setting(name: str, value: str) -> Entry:
         return {"text": known}
     if name == "language":
         said = value.casefold()
-        code = next((c for c, names in _LANGUAGES.items() if said in (c, *names.split())), "")
-        spoken = _LANGUAGES[code].split()[0].capitalize() if code else value
+        code = next((c for c, names in LANGUAGES.items() if said in (c, *names)), "")
+        spoken = LANGUAGES[code][0].capitalize() if code else value
         entry: Entry = {"text": f"Answer in {spoken}."}
         return {**entry, "check": {"name": "language", "code": code}} if code else entry
     limit = _AT_MOST.search(value) if name == "length" else None

@@ -10,25 +10,8 @@ from typing import Any
 
 from align_agent.feedback.names import names_somebody
 from align_agent.feedback.patterns import word_set
+from align_agent.languages import ENGLISH_NAMES
 
-_LANGUAGES = {
-    "english": "en",
-    "german": "de",
-    "french": "fr",
-    "spanish": "es",
-    "italian": "it",
-    "portuguese": "pt",
-    "dutch": "nl",
-    "russian": "ru",
-    "greek": "el",
-    "hebrew": "he",
-    "arabic": "ar",
-    "hindi": "hi",
-    "thai": "th",
-    "korean": "ko",
-    "japanese": "ja",
-    "chinese": "zh",
-}
 _NUMBERS = {
     "one": 1,
     "two": 2,
@@ -46,7 +29,7 @@ _AT_MOST = re.compile(
 )
 _LANGUAGE = re.compile(
     rf"\b(?:answer|reply|write|speak|respond|talk)\b[^.]{{0,40}}?"
-    rf"\bin ({'|'.join(_LANGUAGES)})\b",
+    rf"\bin ({'|'.join(ENGLISH_NAMES)})\b",
     re.I,
 )
 _QUOTE = r"[\"'\u201c\u2018]([^\"'\u201d\u2019]{1,80})[\"'\u201d\u2019]"
@@ -149,7 +132,7 @@ def check_for(text: str) -> dict[str, Any] | None:
         if pattern.search(text) and not (refuses and name in ("json", "answer_first")):
             return {"name": name}
     if not refuses and (language := _LANGUAGE.search(text)):
-        return {"name": "language", "code": _LANGUAGES[language[1].casefold()]}
+        return {"name": "language", "code": ENGLISH_NAMES[language[1].casefold()]}
     return None
 
 

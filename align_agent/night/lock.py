@@ -7,6 +7,7 @@ So it tells whether a night that is noted as running does. Says nothing about wh
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TypeVar
@@ -38,8 +39,8 @@ class NightLock:
                 hint="wait for its end, or look at it with `align-agent runs`",
             )
         file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        with suppress(OSError):  # a full disk: the lock holds without the number
+            os.write(file.fileno(), f"{os.getpid()}\n".encode())
         self._file = file
         return self
 

@@ -14,6 +14,13 @@ USES = {
     "anchor": "held in place",
     "skip": "left out",
 }
+# What the next night would do with it.
+PLANNED = {
+    "train": "learn from",
+    "heldout": "kept aside",
+    "anchor": "held in place",
+    "skip": "left out",
+}
 # The figures of a training's steps.
 FIGURES = {
     "loss": "loss",

@@ -29,7 +29,9 @@ from align_agent.privacy.wanted import Wanted
 from align_agent.privacy.words import Words
 from align_agent.records import denied_in, version_label
 from align_agent.store import Store
+from align_agent.store.backup import leave_log
 from align_agent.store.connection import Connection
+from align_agent.store.lost import DAMAGED
 from align_agent.store.scrub import Scrubbed, any_holding, erase_pages, scrub
 
 NIGHT_PATIENCE_S = 120.0
@@ -254,9 +256,10 @@ def _clean_backups(home: Home, work: dict[str, Any]) -> int:
             path.unlink(missing_ok=True)
         for end in ("-wal", "-shm", "-journal"):
             path.with_name(path.name + end).unlink(missing_ok=True)
-    # A copy that was cut off.
-    for path in home.backups.glob("*.partial*") if home.backups.is_dir() else ():
-        path.unlink(missing_ok=True)
+    # Copies that were cut off, and what was kept of a damaged database.
+    for pattern in ("*.partial*", f"*{DAMAGED}.db*"):
+        for path in home.backups.glob(pattern) if home.backups.is_dir() else ():
+            path.unlink(missing_ok=True)
     return len(found)
 
 
@@ -266,8 +269,7 @@ def _clean_backup(path: Path, turns: list[str], words: Words | None, unlearn: bo
         with copy.transaction():
             scrub(copy, turns, words, unlearn=unlearn)
         erase_pages(copy)
-        # One file that can be copied anywhere, as it was made.
-        copy.execute("pragma journal_mode = delete")
+        leave_log(copy)
     finally:
         copy.close()
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from align_agent.errors import StoreCorrupt
 from align_agent.store.adapters import Adapters
+from align_agent.store.backup import back_up, place_for
 from align_agent.store.connection import Connection
 from align_agent.store.feedback import FeedbackTable
 from align_agent.store.forgotten import Forgotten
@@ -22,7 +22,7 @@ from align_agent.store.journal import Counters, Events, State
 from align_agent.store.links import Links
 from align_agent.store.looks import Looks
 from align_agent.store.lost import refuse_lost
-from align_agent.store.migrations import SCHEMA_VERSION, back_up, migrate
+from align_agent.store.migrations import SCHEMA_VERSION, migrate
 from align_agent.store.rules import Rules
 from align_agent.store.runs import Runs
 from align_agent.store.text import storable
@@ -125,10 +125,7 @@ class Store:
 
         Without a target: into `backups/` beside the database, named after the moment.
         """
-        if target is None:
-            moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-            target = self.path.parent / "backups" / f"align-{moment}.db"
-        return back_up(self.connection, target)
+        return back_up(self.connection, target or place_for(self.path))
 
     def close(self) -> None:
         self.connection.close()

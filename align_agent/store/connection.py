@@ -25,7 +25,7 @@ from align_agent.errors import (
     StoreForeign,
     StoreLocked,
 )
-from align_agent.store.lost import newest_backup
+from align_agent.store.lost import way_back
 from align_agent.store.text import storable
 
 if TYPE_CHECKING:
@@ -330,11 +330,9 @@ def _still(path: Path, error: StoreError) -> bool:
 
 
 def _corrupt(path: Path, cause: str) -> StoreCorrupt:
-    backup = newest_backup(path)
-    newest = f"; the newest backup is {backup}" if backup else ""
     return StoreCorrupt(
         f"{path} is no SQLite database, or a damaged one ({cause})",
-        hint=f"move it away (keep it), then copy a backup to its place{newest}",
+        hint=f"{way_back(path)}, and keeps this file",
     )
 
 
@@ -359,6 +357,11 @@ def _check_file(path: Path, *, read_only: bool) -> None:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise refused(error, path) from error
+
+
+def is_open_here(path: Path) -> bool:
+    """Whether this process has a connection to the file."""
+    return _OPEN[_identity(path)] > 0
 
 
 def _identity(path: Path) -> Identity:

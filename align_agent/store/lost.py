@@ -13,6 +13,9 @@ from pathlib import Path
 
 from align_agent.errors import StoreCorrupt
 
+# How the name of a copy ends that was kept though nobody can read it.
+DAMAGED = "-damaged"
+
 
 def refuse_lost(path: Path) -> None:
     """Raises StoreCorrupt where there is no database, or an empty file, beside what one left."""
@@ -22,20 +25,26 @@ def refuse_lost(path: Path) -> None:
     # Asked again: another process may be making it, and its log comes after its first page.
     if not found or not is_empty(path):
         return
-    newest = newest_backup(path)
-    put_back = f"copy the newest backup to its place: cp {newest} {path}; or put the file back"
     raise StoreCorrupt(
         f"{path} is {'empty' if path.exists() else 'missing'}, "
         f"but this home was used before: {found} is here",
-        hint=(put_back if newest else "put the file back")
-        + "; to begin anew beside what is left: `align-agent init --fresh`",
+        hint=f"{way_back(path)}; or put the file back; "
+        "to begin anew beside what is left: `align-agent init --fresh`",
     )
 
 
 def newest_backup(path: Path) -> Path | None:
-    """The copy of this database that was made last, None where there is none."""
-    backups = list((path.parent / "backups").glob("*.db"))
-    return max(backups, key=lambda backup: backup.stat().st_mtime, default=None)
+    """The sound copy of this database that was made last, None where there is none."""
+    backups = (path.parent / "backups").glob("*.db")
+    sound = [backup for backup in backups if not backup.stem.endswith(DAMAGED)]
+    return max(sound, key=lambda backup: backup.stat().st_mtime, default=None)
+
+
+def way_back(path: Path) -> str:
+    """How to get a backup back: a sentence's beginning with the command."""
+    newest = newest_backup(path)
+    which = "the newest backup" if newest else "a backup that you have elsewhere"
+    return f"`align-agent store restore {newest or 'FILE'}` puts {which} back"
 
 
 def is_empty(path: Path) -> bool:

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from align_agent.errors import StoreError, StoreTooNew
 from align_agent.polarity import polarity_of
-from align_agent.store.connection import APPLICATION_ID, Connection, refused
+from align_agent.store.backup import back_up, place_for
+from align_agent.store.connection import APPLICATION_ID, Connection
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -400,11 +398,8 @@ def applied(connection: Connection) -> int:
     return int(connection.value("pragma user_version"))
 
 
-def migrate(connection: Connection, *, upto: int = SCHEMA_VERSION) -> None:
-    """Bring the schema up to date; an older one that holds something is backed up before.
-
-    Raises StoreTooNew when a newer align-agent wrote it.
-    """
+def known(connection: Connection) -> int:
+    """The steps applied. Raises StoreTooNew when a newer align-agent wrote it."""
     found = applied(connection)
     if found > SCHEMA_VERSION:
         raise StoreTooNew(
@@ -412,6 +407,16 @@ def migrate(connection: Connection, *, upto: int = SCHEMA_VERSION) -> None:
             f"(schema {found}; this one knows {SCHEMA_VERSION})",
             hint="upgrade align-agent: pip install -U align-agent",
         )
+    return found
+
+
+def migrate(connection: Connection, *, upto: int = SCHEMA_VERSION, keep: bool = True) -> None:
+    """Bring the schema up to date; an older one that holds something is backed up before, unless
+    it is a copy itself (`keep` false).
+
+    Raises StoreTooNew when a newer align-agent wrote it.
+    """
+    found = known(connection)
     if found >= upto:
         return
     if connection.read_only:
@@ -419,8 +424,8 @@ def migrate(connection: Connection, *, upto: int = SCHEMA_VERSION) -> None:
             f"{connection.path} has an older schema ({found} of {SCHEMA_VERSION})",
             hint="run `align-agent store check`, which brings it up to date",
         )
-    if found:
-        back_up(connection, connection.path.parent / "backups" / _backup_name(found))
+    if found and keep:
+        back_up(connection, place_for(connection.path, f"-schema{found}"))
     # All in one: nobody ever sees, or backs up, a schema that is half made.
     with connection.transaction():
         # Another process may have been quicker; the write lock is ours now.
@@ -430,43 +435,3 @@ def migrate(connection: Connection, *, upto: int = SCHEMA_VERSION) -> None:
         if applied(connection) < upto:
             connection.execute(f"pragma application_id = {APPLICATION_ID}")
             connection.execute(f"pragma user_version = {upto}")
-
-
-def back_up(connection: Connection, target: Path) -> Path:
-    """Copy the whole database, as it is at this moment, to a private file. Returns the file.
-
-    Raises StoreError when the target exists already.
-    """
-    if target.exists():
-        raise StoreError(f"{target} exists already", hint="name another file")
-    partial = target.with_name(target.name + ".partial")
-    leavings = [partial.with_name(partial.name + end) for end in ("", "-wal", "-shm", "-journal")]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for path in leavings:
-            path.unlink(missing_ok=True)
-        _copy(connection, partial)
-        partial.rename(target)
-    except OSError as error:
-        raise refused(error, target) from error
-    finally:
-        with suppress(OSError):  # what kept it from being made is told already
-            for path in leavings:
-                path.unlink(missing_ok=True)
-    return target
-
-
-def _copy(connection: Connection, target: Path) -> None:
-    copy = Connection(target, read_only=False)
-    try:
-        with connection.translated(), copy.translated():
-            connection.raw.backup(copy.raw)
-            # One file that can be copied anywhere, without a -wal beside it.
-            copy.raw.execute("pragma journal_mode = delete")
-    finally:
-        copy.close()
-
-
-def _backup_name(schema: int) -> str:
-    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-    return f"align-{moment}-schema{schema}.db"

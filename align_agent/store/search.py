@@ -15,10 +15,13 @@ def matching(search: str) -> tuple[str, list[str]]:
     """An SQL condition on `turns` and its parameters. Every term must occur.
 
     Words go to the full-text index, as beginnings of words; a quoted phrase as a phrase. What the
-    index cannot know (signs, emoji, unspaced scripts) is looked for in the text itself.
+    index cannot know (signs, emoji, unspaced scripts) is looked for in the text itself, and so are
+    quotation marks that hold nothing.
     """
-    phrases, parts = [], []
-    for quoted, word in _TERM.findall(search)[:_MAX_TERMS]:
+    phrases: list[str] = []
+    parts: list[str] = []
+    terms = _TERM.findall(search)[:_MAX_TERMS] or [("", search.strip())]
+    for quoted, word in terms:
         term = (quoted or word).replace("\x00", "")
         if not searchable(term):
             parts.append(term)
@@ -33,12 +36,7 @@ def matching(search: str) -> tuple[str, list[str]]:
     for part in parts:
         conditions.append("(instr(user_text, ?) > 0 or instr(answer, ?) > 0)")
         parameters += [part, part]
-    return " and ".join(conditions) or "1", parameters
-
-
-def has_terms(search: str) -> bool:
-    """Whether there is anything to look for: not in blanks, nor in a lone quotation mark."""
-    return _TERM.search(search) is not None
+    return " and ".join(conditions), parameters
 
 
 def searchable(term: str) -> bool:

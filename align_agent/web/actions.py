@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from align_agent.adapters.registry import Registry
 from align_agent.capture.redact import clean, without_secrets
+from align_agent.display import counted
 from align_agent.errors import InputError
 from align_agent.feedback import shown
 from align_agent.feedback.profile import Profile
@@ -22,7 +23,7 @@ from align_agent.server.service import Service
 from align_agent.store import Store
 from align_agent.web import trials
 from align_agent.web.guard import Action, Form, field
-from align_agent.web.words import count, link, short
+from align_agent.web.words import link, short
 
 WHY = "asked for on the dashboard"
 
@@ -105,7 +106,7 @@ def forget(store: Store, service: Service, form: Form) -> tuple[str, str]:
         wanted.what if kind == "conversation" else store.turns.get(wanted.what).conversation_id
     )
     done = forget_for_good(service.home, wanted)
-    said = f"Forgotten: {count(len(done.turns), 'turn')}, in every file of the home."
+    said = f"Forgotten: {counted(len(done.turns), 'turn')}, in every file of the home."
     if done.tainted:
         names = ", ".join(version_label(version) for version in done.tainted)
         said += f" {names} learned from that; the next night learns anew without it."

@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from align_agent.display import counted
 from align_agent.errors import AlignAgentError, GateRefused, NotFound, PromotionHeld
 from align_agent.gate.told import VERDICTS
 from align_agent.server.backend import Local
@@ -39,7 +40,7 @@ from align_agent.web.pages import (
     trial,
     versions,
 )
-from align_agent.web.words import FILTERS, count, lasted, link
+from align_agent.web.words import FILTERS, lasted, link
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +164,9 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     found.filters.update(FILTERS)
-    found.globals.update(count=count, lasted=lasted, link=link, static=_address, verdicts=VERDICTS)
+    found.globals.update(
+        counted=counted, lasted=lasted, link=link, static=_address, verdicts=VERDICTS
+    )
     return found
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from align_agent.display import counted
 from align_agent.records import Run, version_label
-from align_agent.web.words import count, when
+from align_agent.web.words import when
 
 Tone = Literal["good", "calm", "attention", "bad"]
 
@@ -110,7 +111,7 @@ def _never(facts: Facts) -> News:
             "Nothing was said yet.",
             "Chat with `align-agent chat`, or point an agent's client at this server.",
         )
-    said = f"{count(facts.turns, 'turn')}, {facts.corrected:,} of them corrected by you"
+    said = f"{counted(facts.turns, 'turn')}, {facts.corrected:,} of them corrected by you"
     detail = "" if facts.scheduler else "`align-agent distill run` starts the first night now."
     return News("calm", f"No night has run yet. There is something to read: {said}.", detail)
 
@@ -121,9 +122,9 @@ def _promoted(facts: Facts, run: Run, serves: str) -> News:
         left = f"{version_label(run.candidate or 0)}, which the night promoted, does not"
         why = f"Nights promote nothing: {facts.held}." if facts.held else ""
         return News("attention", f"{since}; {left}.", why)
-    learned = [f"learned from {count(facts.trained, 'turn')}"]
+    learned = [f"learned from {counted(facts.trained, 'turn')}"]
     if facts.rules:
-        learned.append(count(facts.rules, "rule"))
+        learned.append(counted(facts.rules, "rule"))
     passed, of = facts.gates
     learned.append(
         f"all {of} gates passed"
@@ -141,7 +142,7 @@ def _review(facts: Facts, run: Run, serves: str) -> News:
         return _promoted(facts, run, serves)
     return News(
         "attention",
-        f"{made} waits for your yes: learned from {count(facts.trained, 'turn')}. "
+        f"{made} waits for your yes: learned from {counted(facts.trained, 'turn')}. "
         f"{_capital(serves)} until then.",
         f"{_capital(run.reason)}." if run.reason else "",
     )

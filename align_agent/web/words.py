@@ -7,10 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from align_agent.display import printable
 from align_agent.records import version_label
-
-_HIDDEN = "\ufffd"
-_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # words in another order
 
 
 def moment(stamp: str) -> datetime | None:
@@ -83,25 +81,10 @@ def signed(value: float) -> str:
     return f"{value + 0.0:+.3f}" if abs(value) < 10 else f"{value:+,.1f}"
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Such as "1 turn", "2,000 turns"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def short(text: str, limit: int = 160) -> str:
     """One line of at most `limit` characters."""
     line = " ".join(text[: 4 * limit].split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
-def visible(text: str) -> str:
-    """The text without what would turn it around or hide it: control and override characters."""
-    return "".join(
-        _HIDDEN
-        if (ord(c) < 32 and c not in "\n\t") or "\x7f" <= c <= "\x9f" or c in _TURNING
-        else c
-        for c in text
-    )
 
 
 def link(path: str, query: Mapping[str, Any], **changes: Any) -> str:
@@ -118,6 +101,6 @@ FILTERS = {
     "figure": figure,
     "signed": signed,
     "short": short,
-    "visible": visible,
+    "visible": printable,
     "label": version_label,
 }

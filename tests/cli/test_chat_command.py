@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cli_helpers import Cli, turn
 
-from align_agent.cli.output import printable
+from align_agent.display import printable
 from align_agent.paths import Home
 from align_agent.store import Store
 

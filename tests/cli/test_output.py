@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from align_agent.cli.output import pairs, printable, say_json, shorten, table, when, width
+from align_agent.cli.output import pairs, say_json, shorten, table, when, width
+from align_agent.display import printable
 
 ANY_TEXT = st.text(st.characters(), max_size=200)
 

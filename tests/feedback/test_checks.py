@@ -13,6 +13,7 @@ from align_agent.directions import DIRECTIONS
 from align_agent.errors import InputError
 from align_agent.feedback import checks, contents
 from align_agent.feedback.checks import CHECKS, run_check, validate_spec
+from align_agent.languages import LANGUAGES
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "max_sentences": {"n": 3},
@@ -305,6 +306,11 @@ def test_json_is_what_json_reads(value: Any) -> None:
     good = isinstance(value, dict | list) and bool(value) and any(c.isalnum() for c in text)
     assert run_check({"name": "json"}, text) is good
     assert not run_check({"name": "json"}, f"{text} and more")
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_language_that_can_be_wished_for_can_be_checked(code: str) -> None:
+    validate_spec({"name": "language", "code": code})
 
 
 @given(st.text(alphabet="абвгдежз ", min_size=1, max_size=40).filter(str.strip))

@@ -17,8 +17,9 @@ PACKAGE = Path(align_agent.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import rooms of a lower level, and itself. Rooms of one level do not know each other.
+WORDS = {"prompts", "directions", "languages", "polarity", "display"}
 LEVELS: tuple[set[str], ...] = (
-    {"errors", "paths", "records", "prompts", "config", "directions", "polarity"},
+    {"errors", "paths", "records", "config", *WORDS},
     {"store", "sandbox"},
     {"models", "feedback", "adapters", "capture"},
     {"distill", "gate", "explain", "export", "checkup"},
@@ -187,6 +188,7 @@ def test_help_needs_nothing_but_click() -> None:
         "align_agent.cli.groups",
         "align_agent.cli.output",
         "align_agent.cli.root",
+        "align_agent.display",
         "align_agent.errors",
         "align_agent.paths",
     }
