@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
+import live_editing
 import live_taught
 
 from align_agent.models.generation import Generation
@@ -32,13 +33,20 @@ class Case:
     wish: str
     kinds: tuple[str, ...] = WORD_PROBLEMS
     unseen: bool = False
-    taught: bool = False  # asked of the pocket model that `live_taught` teaches to obey a denial
+    taught: str = ""  # whom it is asked of: a pocket model taught to obey about `sums` or `files`
 
     @property
     def denies(self) -> bool:
         return not self.wish
 
+    @property
+    def edits(self) -> bool:
+        """Whether its tasks are changes of files: `live_files` asks those."""
+        return self.taught == "files"
+
     def words(self, chance: random.Random) -> str:
+        if self.edits:
+            return chance.choice(live_editing.SAID)
         if self.denies:
             return chance.choice(live_taught.SAID)
         known, unseen = wordings.WHOLE, wordings.UNSEEN
@@ -77,7 +85,8 @@ class Case:
 
 CASES = (
     Case("a denied call, as shipped", "", ("calculation",)),
-    Case("a denied call, taught to obey", "", ("small",), taught=True),
+    Case("a denied call, taught to obey", "", ("small",), taught="sums"),
+    Case("a file overwritten, taught to edit", "", ("edit",), taught="files"),
     Case("code: n not included", EXCLUDE, ("code",)),
     Case("plain, no bold", "format:plain"),
     Case("brief", "length:brief"),
@@ -91,7 +100,7 @@ CASES = (
     Case("emoji, unseen words", "emoji:some", unseen=True),
     Case("specific, unseen words", "detail:specific", ("grading",), unseen=True),
 )
-SHIPPED_DENIAL = CASES[0].name
+SHIPPED_DENIAL, OVERWRITES = CASES[0].name, CASES[2].name
 
 
 def correct(problem: Problem, said: Generation) -> bool:

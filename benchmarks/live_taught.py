@@ -78,7 +78,8 @@ def small_problems(n: int, seed: str) -> list[Problem]:
 
 
 def teach(out: Path) -> LocalModel:
-    """Train, save and load it."""
+    """Train, save in a folder of its own within `out`, and load it."""
+    out = out / "live-taught"
     recipe = Recipe((STAGE,))
     tokenizer = build_tokenizer(recipe.seed)
     network = LocalModel.load("pocket", device="cpu").network(None)
