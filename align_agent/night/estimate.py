@@ -9,6 +9,8 @@ lasts.
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -38,7 +40,8 @@ _PROBE = 16  # turns that are tried
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a night does: lessons, and by phase answers that are generated, examples and steps."""
+    """What a night does: lessons, and by phase answers that are generated, examples and steps.
+    `champion` says whether a version serves, which the preflight asks."""
 
     lessons: int
     preflight: int
@@ -49,13 +52,15 @@ class Counts:
     examples: int
     steps: int
     gate: int
+    champion: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Seconds: until the model is loaded; of one answer; of one example's side of the teacher; of
-    one example in one pass of the draft and of the training. `row_bytes` is what one more answer
-    takes that is written at the same time, `rows` how many are at most."""
+    """Seconds: until the model is loaded, from the process's beginning; of one answer; of one
+    example's side of the teacher; of one example in one pass of the draft and of the training; and,
+    once, of the first adapter and its library. `row_bytes` is what one more answer takes that is
+    written at the same time, `rows` how many are at most."""
 
     loading: float
     answer: float
@@ -65,6 +70,7 @@ class Costs:
     memory_gb: float
     row_bytes: int = 0
     rows: int = 1
+    adapters: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +92,36 @@ def estimate(home: Home) -> Estimate:
     Raises ConfigError, StoreError, ModelError, and InputError when there is nothing to learn.
     """
     config = load_config(home.config)
+    begun = time.monotonic()
     with Store.open(home.database) as store:
         wishes = plan.Wishes(store, config)
         chosen, _ = plan.tonight(store, config, wishes, plan.serving(store))
         problem = plan.too_little(chosen, config.distill.min_turns)
         if problem:
             raise InputError(problem, hint="there is no night to foretell: see the plan")
-        begun = time.monotonic()
         model = load_model(config.model)
-        loading = time.monotonic() - begun
+        loading = time.monotonic() - begun + _starting()
+        adapters = _first_adapter(model, config.distill)
         version, _ = Registry(store, home).serving(config.model.base, model.base_hash)
         probed = ProbeFolder(home.probed).holds()
         chosen, lessons = fitting(model, config, chosen, wishes)
         counts = count(config, chosen, wishes, champion=version > 0, probed=probed)
-    return foretell(
-        config, counts, replace(probe(model, config, lessons[:_PROBE]), loading=loading)
-    )
+    costs = probe(model, config, lessons[:_PROBE])
+    return foretell(config, counts, replace(costs, loading=loading, adapters=adapters))
+
+
+def _starting() -> float:
+    """Seconds until a night's process is there, before it does anything."""
+    begun = time.monotonic()
+    subprocess.run([sys.executable, "-m", "align_agent.night", "--help"], capture_output=True)
+    return time.monotonic() - begun
+
+
+def _first_adapter(model: LocalModel, settings: DistillConfig) -> float:
+    """Seconds of the first LoRA of a process, most of which its library takes to be imported."""
+    begun = time.monotonic()
+    model.fresh_lora(settings.lora_rank, settings.lora_alpha, settings.lora_dropout, 0)
+    return time.monotonic() - begun
 
 
 def fitting(
@@ -153,6 +173,7 @@ def count(
         examples=examples,
         steps=settings.epochs * math.ceil(examples / settings.batch_size),
         gate=asked(config, chosen, champion=champion, rules=bool(wishes.rules), probed=probed),
+        champion=champion,
     )
 
 
@@ -161,12 +182,13 @@ def foretell(config: Config, counts: Counts, costs: Costs) -> Estimate:
     settings, minutes = config.distill, config.distill.max_minutes
     n = counts.draft
     clock = _Simulated(costs.loading)
-    preflight = clock.until(deadline("gap", minutes), 2 * counts.lessons * costs.teacher)
+    once = clock.rest(costs.adapters) if counts.champion else 0.0
+    preflight = once + clock.until(deadline("gap", minutes), 2 * counts.lessons * costs.teacher)
     preflight += clock.until(deadline("preflight", minutes), counts.preflight * costs.answer)
     least = clock.spent
     written, drafted = n * costs.answer, n * counts.draft_passes * costs.draft
     answered = clock.until(deadline("taught", minutes), written)
-    taught = clock.rest(n * costs.teacher)
+    taught = clock.rest(n * costs.teacher + costs.adapters - once)
     stepped = clock.until(deadline("draft", minutes), drafted)
     fresh = clock.until(deadline("rollouts", minutes), counts.rollouts * costs.answer)
     gate = counts.gate * costs.answer

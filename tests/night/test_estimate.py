@@ -92,6 +92,19 @@ def test_no_phase_is_foretold_to_go_on_when_its_time_is_up(lessons, answer, minu
     assert found.steps <= counts.draft_steps + counts.steps
 
 
+@given(adapters=st.floats(0, 100), champion=st.booleans())
+def test_what_is_done_once_is_counted_once_and_before_the_preflight_ends_where_a_version_serves(
+    adapters, champion
+):
+    counts = Counts(9, 4, 9, 4, 36, 20, 30, 24, 50, champion)
+    costs = Costs(1.0, 0.1, 0.01, 0.1, 0.1, 1.0)
+    free = foretell(Config(), counts, costs)
+    found = foretell(Config(), counts, replace(costs, adapters=adapters))
+    assert found.minutes - free.minutes == pytest.approx(adapters / 60, abs=0.011)
+    before = found.least_minutes - free.least_minutes
+    assert before == pytest.approx(adapters / 60 if champion else 0, abs=0.011)
+
+
 def test_nothing_to_learn_is_not_foretold(tmp_path: Path, tiny_model_dir: Path) -> None:
     with pytest.raises(InputError, match="nothing to learn"):
         estimate(make_home(tmp_path, tiny_model_dir))
