@@ -16,7 +16,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -80,8 +79,7 @@ def part_of(one: Rated) -> str:
 def protocol_of(problem: Problem, method: Method) -> str:
     """What a search depends on besides base, seed and budget: cells of another problem by the same
     name, of other steps or of another mixture are other figures."""
-    digest = hashlib.sha256(json.dumps(asdict(problem), sort_keys=True).encode()).hexdigest()
-    parts = [digest[:12], str(BATCH)]
+    parts = [problem.digest()[:12], str(BATCH)]
     if method.startswith("multi-turn"):
         parts.append(f"window {WINDOW}")
     if learns(method):

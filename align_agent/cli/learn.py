@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from align_agent.cli.app import App, common
+from align_agent.cli.nightly import detailed, night_data, show_night
 from align_agent.cli.output import emit, note, pairs, say
 from align_agent.display import printable
 
 if TYPE_CHECKING:
     from align_agent.learn.run import Order
+
+_NOTHING = 0.005  # nats a token: a distance that no answer shows
+_LITTLE = 0.02  # of the distance
 
 
 @click.command("learn")
@@ -25,10 +29,16 @@ if TYPE_CHECKING:
 )
 @click.option("--model", "base", metavar="NAME", help="A model instead of the configured one.")
 @click.option("--dry-run", is_flag=True, help="Say what would be learned; load and write nothing.")
+@detailed
 @common
 @click.pass_obj
 def command(
-    app: App, file: Path | None, skill: Path | None, base: str | None, dry_run: bool
+    app: App,
+    file: Path | None,
+    skill: Path | None,
+    base: str | None,
+    dry_run: bool,
+    details: bool,
 ) -> None:
     """Learn from answers that you show, or from a document.
 
@@ -54,7 +64,12 @@ def command(
     home = app.make_home()
     with progress_for() as progress:
         done = learn(home, config, order, progress)
-    emit(done, app.json, lambda: _tell(done))
+    emit(done, app.json, lambda: _tell(done, details))
+    if details and not app.json:
+        with app.store(read_only=True) as store:
+            data = night_data(store, store.runs.get(done["run"]))
+        say()
+        show_night(data["run"], data, details)
     if code := {"rejected": 3, "failed": 1}.get(done["status"]):
         click.get_current_context().exit(code)
 
@@ -76,22 +91,30 @@ def _order(file: Path | None, skill: Path | None) -> Order:
     return Order(document=read_document(skill))
 
 
-def _tell(done: dict[str, Any]) -> None:
+def _tell(done: dict[str, Any], details: bool) -> None:
     say(f"{done['status']}: {printable(done['reason'])}" if done["reason"] else done["status"])
     lessons = f"{done['new']} new, {done['known']} known"
     rows = [("lessons", lessons + (f", {done['replaced']} replaced" if done["replaced"] else ""))]
     if "tokens_saved" in done:
         rows.append(("saved", f"{done['tokens_saved']} tokens of each prompt"))
-        rows.append(
-            (
-                "distance",
-                f"from answers with the document: {done['gap_before']:.3f} before, "
-                f"{done['gap_after']:.3f} now (KL, nats a token)",
-            )
-        )
+        rows.append(("kept", kept(done["gap_before"], done["gap_after"])))
     if "met_after" in done:
         met = "{met_with_document:.0%} with it in the prompt, {met_before:.0%} before, "
         rows.append(("checks met", (met + "{met_after:.0%} now, without it").format(**done)))
+    if details and "gap_after" in done:
+        told = "{gap_before:.3f} before, {gap_after:.3f} now (KL, nats a token)"
+        rows.append(("distance", "from answers with the document: " + told.format(**done)))
     pairs([*rows, ("version", done["version"] or "none")])
-    if done["version"]:
+    if done["version"] and not details:
         note(f"look closer: align-agent runs show {done['run'][:12]}")
+
+
+def kept(before: float, after: float) -> str:
+    """How much of what a document changes in answers is there without it, in words. Both are
+    distances from the base that sees it, 0 or more."""
+    if before < _NOTHING:
+        return "the document changes next to nothing in answers: there was nothing to learn"
+    share = 1 - after / before
+    if share < _LITTLE:
+        return "answers without the document are no nearer to those with it than before"
+    return f"{share:.0%} of what the document changes in answers is there without it now"

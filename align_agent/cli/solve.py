@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from align_agent.cli.app import App, common
 from align_agent.cli.output import emit, note, paint, pairs, say, shorten
-from align_agent.display import printable
+from align_agent.display import counted, printable
 
 if TYPE_CHECKING:
     from align_agent.config import Config
@@ -104,20 +104,15 @@ def _keeper(home: Home, config: Config) -> Keep:
 
 
 def _problem(file: Path, task: str | None) -> Problem:
-    from align_agent.discover.problem import load_problem, load_set
-    from align_agent.errors import NotFound, UsageError
+    from align_agent.discover.problem import load_problem
+    from align_agent.discover.published import SUFFIXES, load_task
+    from align_agent.errors import UsageError
 
-    if file.suffix not in (".jsonl", ".ndjson"):
-        if task:
-            raise UsageError("--task goes with a .jsonl file", hint="leave it out")
-        return load_problem(file)
-    problems = load_set(file)
-    if task is None:
-        return problems[0]
-    for problem in problems:
-        if problem.name == task:
-            return problem
-    raise NotFound(f"{file} has no problem `{task}`", hint=f"its first is `{problems[0].name}`")
+    if file.name.endswith(SUFFIXES):
+        return load_task(file, task)
+    if task:
+        raise UsageError("--task goes with a .jsonl file", hint="leave it out")
+    return load_problem(file)
 
 
 class _Progress:
@@ -137,12 +132,12 @@ class _Progress:
     def show(self, search: Search) -> None:
         last = search.attempts[-1]
         tried = len(search.attempts)
-        said = "solved" if search.solved else last.outcome.feedback
+        said = "solved" if search.solved else last.outcome.feedback.strip() or "failed, no word"
         if not sys.stderr.isatty():
             if last.batch != self._batch or search.solved:
                 self._batch = last.batch
-                told = shorten(said, 36)
-                note(f"{tried} of {search.budget} attempts, {len(search.steps)} steps: {told}")
+                steps = counted(len(search.steps), "step")
+                note(f"{tried} of {search.budget} attempts, {steps}: {shorten(said, 36)}")
             return
         if self._bar is None:
             self._bar = _bar(search.budget)
@@ -183,10 +178,10 @@ def _tell(done: dict[str, Any]) -> None:
         say(printable(done["solution"]).rstrip())
         say()
     else:
-        say(paint(f"not solved in {done['attempts']} attempts", bold=True))
+        say(paint(f"not solved in {counted(done['attempts'], 'attempt')}", bold=True))
     pairs(
         [
-            ("method", f"{done['method']}, {done['steps']} steps, {done['seconds']} s"),
+            ("method", f"{done['method']}, {counted(done['steps'], 'step')}, {done['seconds']} s"),
             ("sandbox", done["sandbox"]),
             ("report", done["report"]),
         ]
@@ -198,4 +193,9 @@ def _tell(done: dict[str, Any]) -> None:
         for reason in done["reasons"]:
             note(printable(f"- {reason}"))
     if done["broken"]:
-        note(f"the verifier broke on {done['broken']} attempts")
+        note(f"the verifier broke on {counted(done['broken'], 'attempt')}")
+    if done["silent"] and not done["solved"]:
+        note(
+            f"the verifier said nothing about {done['silent']} of the failed attempts: without "
+            "words of what was wrong there is nothing to learn from"
+        )

@@ -1,16 +1,11 @@
-"""What is to be solved: a prompt, a verifier and a budget. Reads files; runs nothing.
-
-Read are our own YAML, and JSON lines as HumanEval and LiveCodeBench publish them.
-"""
+"""What is to be solved: a prompt, a verifier and a budget. Reads our own YAML; runs nothing."""
 
 from __future__ import annotations
 
-import base64
+import hashlib
 import json
-import pickle
-import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,8 +26,9 @@ _ALLOWED = {"tests": {"helpers"}, "command": {"file", "files"}, "function": {"pa
 # The most of each number: more means a slip of the pen, and would overflow where limits are set.
 _MOST_ATTEMPTS, _MOST_TOKENS = 1_000_000, 1 << 20
 _MOST_SECONDS, _MOST_MB = 86_400, 1 << 20
+SECONDS = 10.0
+_FILE = "solution.py"
 _HINT = "a problem needs `prompt` and `verifier`; examples/very-hard.yaml is one"
-_LARGEST = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +40,7 @@ class Verifier:
     attempt passed, or (passed, feedback); `call(name, *args)` calls the attempt's code.
     command: a shell `command`, beside which the attempt's code lies as `file`, and `files`.
     io: `cases` of (standard input, output) or, with an `entry`, of (arguments, value).
+    `before` is what a published set lets every attempt take for granted, such as imports.
     """
 
     kind: VerifierKind
@@ -53,9 +50,10 @@ class Verifier:
     source: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
-    file: str = "solution.py"
+    file: str = _FILE
     files: Mapping[str, str] = field(default_factory=dict)
     cases: tuple[tuple[str, str], ...] = ()
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,16 @@ class Problem:
     budget: int = 256
     system: str = ""
     max_new_tokens: int = 256
-    seconds: float = 10.0
+    seconds: float = SECONDS
     memory_mb: int = 1024
+
+    def digest(self) -> str:
+        """What tells it from any other problem, in hexadecimal. A field that came later counts
+        where it is set alone: what was measured and begun before stays known."""
+        data = asdict(self)
+        if not self.verifier.before:
+            del data["verifier"]["before"]
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def load_problem(path: Path) -> Problem:
@@ -86,7 +92,7 @@ def load_problem(path: Path) -> Problem:
 
 def problem_of(data: Mapping[str, Any], *, name: str = "problem") -> Problem:
     """The problem that a mapping describes. Raises InputError."""
-    data = _clean(data)
+    data = clean(data)
     unknown = sorted(map(str, set(data) - _FIELDS))
     if unknown:
         raise InputError(f"unknown field `{unknown[0]}`", hint=f"known are {sorted(_FIELDS)}")
@@ -94,13 +100,13 @@ def problem_of(data: Mapping[str, Any], *, name: str = "problem") -> Problem:
     if not isinstance(limits, dict) or set(limits) - {"seconds", "memory_mb"}:
         raise InputError("`limits` may hold `seconds` and `memory_mb`", hint=_HINT)
     return Problem(
-        name=_text(data, "name", name),
-        prompt=_text(data, "prompt"),
+        name=text_of(data, "name", name),
+        prompt=text_of(data, "prompt"),
         verifier=_verifier(data.get("verifier")),
         budget=int(_number(data, "budget", 256, 0, _MOST_ATTEMPTS, whole=True)),
-        system=_text(data, "system", ""),
+        system=text_of(data, "system", ""),
         max_new_tokens=int(_number(data, "max_new_tokens", 256, 1, _MOST_TOKENS, whole=True)),
-        seconds=_number(limits, "seconds", 10.0, 0.1, _MOST_SECONDS),
+        seconds=_number(limits, "seconds", SECONDS, 0.1, _MOST_SECONDS),
         memory_mb=int(_number(limits, "memory_mb", 1024, 64, _MOST_MB, whole=True)),
     )
 
@@ -114,12 +120,14 @@ def _verifier(data: Any) -> Verifier:
             f"the verifier's kind is {kind!r}", hint=f"it must be one of {', '.join(_NEEDED)}"
         )
     needed = _NEEDED[kind]
+    known = needed | _ALLOWED[kind]
+    if unknown := sorted(map(str, set(data) - known - {"kind"})):
+        raise InputError(
+            f"a verifier of kind {kind} has no `{unknown[0]}`", hint=f"known are {sorted(known)}"
+        )
     for name in sorted(needed):
-        _text(data, name)
-    unknown = sorted(map(str, set(data) - needed - _ALLOWED[kind] - {"kind"}))
-    if unknown:
-        raise InputError(f"a verifier of kind {kind} has no `{unknown[0]}`", hint=_HINT)
-    _text(data, "helpers", "")
+        text_of(data, name, place="verifier.")
+    text_of(data, "helpers", "", place="verifier.")
     for name in ("params", "files"):
         held = data.get(name, {})
         if not isinstance(held, dict) or not all(isinstance(key, str) for key in held):
@@ -127,10 +135,15 @@ def _verifier(data: Any) -> Verifier:
     _json(data.get("params", {}))
     files = data.get("files", {})
     for name in files:
-        _text(files, name, "")
-    for name in (data.get("file", "solution.py"), *files):
+        text_of(files, name, "", place="verifier.files: ")
+    for name in (data.get("file", _FILE), *files):
         if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
             raise InputError(f"{name!r} is no plain file name", hint="leave the folders out")
+    if (own := data.get("file", _FILE)) in files:
+        raise InputError(
+            f"`verifier.files` holds {own!r}, where the attempt's own code will stand",
+            hint="give it another name, or the attempt's with `file`",
+        )
     return Verifier(**data)
 
 
@@ -145,7 +158,7 @@ def _json(params: Mapping[str, Any]) -> None:
         ) from error
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """The data without lone surrogates, which no file can hold. Raises InputError for NUL, which
     no program can be given, and for data that holds itself."""
     try:
@@ -166,11 +179,15 @@ def _cleaned(value: Any) -> Any:
     return value
 
 
-def _text(data: Mapping[str, Any], name: str, default: str | None = None) -> str:
+def text_of(
+    data: Mapping[str, Any], name: str, default: str | None = None, *, place: str = ""
+) -> str:
+    """The text of a field, which stands at `place`. Raises InputError: there is none, and no
+    default, or something else."""
     value = data.get(name, default)
     if not isinstance(value, str) or (default is None and not value.strip()):
         what = "is missing" if value is None else "must be text"
-        raise InputError(f"`{name}` {what}", hint=_HINT)
+        raise InputError(f"`{place}{name}` {what}", hint=_HINT)
     return value
 
 
@@ -190,87 +207,3 @@ def _number(
         what = "a whole number" if whole else "a number"
         raise InputError(f"`{name}` must be {what} from {least:g} to {most:,}", hint=_HINT)
     return value
-
-
-def load_set(path: Path) -> list[Problem]:
-    """All problems of a HumanEval- or LiveCodeBench-style file of JSON lines. Raises InputError."""
-    problems = []
-    for number, line in enumerate(read_text(path, hint=_HINT).splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = _clean(json.loads(line))
-            problems.append(humaneval(row) if "entry_point" in row else livecodebench(row))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(
-                f"{path}, line {number}, is no problem: {error}",
-                hint="each line is a JSON object as HumanEval or LiveCodeBench publish it",
-            ) from error
-    if not problems:
-        raise InputError(f"{path} holds no problem", hint="one JSON object a line")
-    return problems
-
-
-def humaneval(row: Mapping[str, Any]) -> Problem:
-    """task_id, prompt (the function's head), entry_point and test (a `check(candidate)`)."""
-    prompt = str(row["prompt"])
-    verifier = Verifier(
-        "tests",
-        tests=str(row["test"]),
-        entry=str(row["entry_point"]),
-        # Some tests use helpers that the prompt defines before the function's own head.
-        helpers=prompt + "\n    pass\n",
-    )
-    asked = (
-        f"Complete this Python function. Answer with the whole function.\n```python\n{prompt}```"
-    )
-    return Problem(str(row["task_id"]), asked, verifier, max_new_tokens=1024)
-
-
-def livecodebench(row: Mapping[str, Any]) -> Problem:
-    """question_content, starter_code, public_test_cases, private_test_cases, metadata."""
-    tests = [*_cases(row["public_test_cases"]), *_cases(row.get("private_test_cases", "[]"))]
-    metadata = row.get("metadata") or "{}"
-    entry = (json.loads(metadata) if isinstance(metadata, str) else metadata).get("func_name", "")
-    starter = str(row.get("starter_code") or "")
-    how = (
-        f"Use this starter code:\n```python\n{starter}\n```"
-        if starter
-        else "Read from standard input and write to standard output."
-    )
-    cases = tuple((str(test["input"]), str(test["output"])) for test in tests)
-    name = str(row.get("question_id") or row.get("question_title"))
-    asked = f"{row['question_content']}\n\nAnswer with Python code. {how}"
-    verifier = Verifier("io", entry=f"Solution.{entry}" if starter else "", cases=cases)
-    return Problem(name, asked, verifier, max_new_tokens=2048)
-
-
-def _cases(data: Any) -> Iterator[Mapping[str, Any]]:
-    """The test cases: JSON, or JSON that was pickled as text, packed and written in base64."""
-    if isinstance(data, str):
-        try:
-            data = json.loads(data)
-        except ValueError:
-            packed = base64.b64decode(data, validate=True)
-            raw = zlib.decompressobj().decompress(packed, _LARGEST)
-            data = json.loads(_TextOnly.read(raw))
-    yield from _clean(data)
-
-
-class _TextOnly(pickle.Unpickler):
-    """Unpickles a text and refuses everything that names a class: data must not run code."""
-
-    @classmethod
-    def read(cls, raw: bytes) -> str:
-        import io
-
-        try:
-            found = cls(io.BytesIO(raw)).load()
-        except (pickle.UnpicklingError, EOFError, IndexError) as error:
-            raise ValueError(f"the private test cases cannot be read: {error}") from error
-        if not isinstance(found, str):
-            raise ValueError("the private test cases are no text")
-        return found
-
-    def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"{module}.{name} is no text")

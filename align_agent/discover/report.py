@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,9 @@ def summary(search: Search, level: str) -> dict[str, Any]:
         "seed": search.seed,
         "resumed": search.resumed,
         "broken": sum(a.outcome.kind == "broken" for a in search.attempts),
+        "silent": sum(
+            a.outcome.kind == "failed" and not a.outcome.said.strip() for a in search.attempts
+        ),
         "sandbox": level,
     }
 
@@ -109,7 +113,8 @@ def _page(found: dict[str, Any], search: Search, credits: Sequence[Any], missed:
     ended = "solved" if search.solved else "not solved"
     parts = [
         f"<h1>{name}: {ended}</h1><p>{found['attempts']} of {search.budget} attempts, "
-        f"{found['steps']} steps, {found['seconds']} s, method {search.method}, "
+        f"{found['steps']} step{'s' * (found['steps'] != 1)}, {found['seconds']} s, "
+        f"method {search.method}, "
         f"seed {search.seed}; sandbox: {html.escape(found['sandbox'])}.</p>",
         f"<h2>Asked</h2><pre>{html.escape(search.problem.prompt)}</pre>",
     ]
@@ -118,7 +123,7 @@ def _page(found: dict[str, Any], search: Search, credits: Sequence[Any], missed:
     if credits:
         parts.append(
             "<h2>Credit per token</h2><p>Red: what the feedback speaks against. Green: what it "
-            "speaks for. Hover for the figure, in nats.</p>"
+            "speaks for. Hover to see how much likelier or less likely it makes a piece.</p>"
         )
         parts += [f"<p>Attempt {c['number'] + 1}</p>{_tokens(c['tokens'])}" for c in credits]
     if missed:
@@ -140,9 +145,19 @@ def _row(attempt: Attempt) -> str:
     style = ' class="passed"' if attempt.outcome.passed else ""
     return (
         f"<tr><td>{attempt.number + 1}</td><td>{attempt.batch + 1}</td>"
-        f"<td>{who}, {attempt.how}</td><td><pre>{html.escape(attempt.answer)}</pre></td>"
+        f"<td>{who}, {html.escape(attempt.how)}</td>"
+        f"<td><pre>{html.escape(attempt.answer)}</pre></td>"
         f"<td{style}>{html.escape(said)}</td></tr>"
     )
+
+
+def _times(credit: float) -> str:
+    """What a difference of log-probabilities says to people."""
+    ratio = math.exp(min(abs(credit), 7))
+    if ratio < 1.05:
+        return "as likely as before"
+    many = f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}" if ratio < 1000 else "over 1000"
+    return f"{many} times {'likelier' if credit > 0 else 'less likely'}"
 
 
 def _tokens(tokens: Sequence[Sequence[Any]]) -> str:
@@ -151,7 +166,7 @@ def _tokens(tokens: Sequence[Sequence[Any]]) -> str:
         colour = "20,150,60" if value > 0 else "210,40,40"
         strength = min(abs(value) / 5, 1) * 0.6
         spans.append(
-            f'<span style="background:rgba({colour},{strength:.2f})" title="{value:+.2f}">'
+            f'<span style="background:rgba({colour},{strength:.2f})" title="{_times(value)}">'
             f"{html.escape(text)}</span>"
         )
     return f"<pre>{''.join(spans)}</pre>"

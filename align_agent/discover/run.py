@@ -5,12 +5,10 @@ The run's folder (`runs/<id>/`) holds the attempts as they come, and the report.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -62,10 +60,9 @@ class Wanted:
 
     def order(self, base: str) -> dict[str, Any]:
         """What two runs must have in common for one to go on with the other."""
-        digest = hashlib.sha256(json.dumps(asdict(self.problem), sort_keys=True).encode())
         return {
             "problem": self.problem.name,
-            "digest": digest.hexdigest(),
+            "digest": self.problem.digest(),
             "method": self.method,
             "budget": self.budget,
             "seed": self.seed,

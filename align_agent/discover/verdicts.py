@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import math
 import re
 from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from itertools import zip_longest
 from typing import Literal
 
 from align_agent.discover.problem import Problem, Verifier
@@ -22,6 +25,7 @@ Kind = Literal["passed", "failed", "broken"]
 _BLOCK = re.compile(r"```(?:[\w+-]*)[ \t]*\n(.*?)```", re.DOTALL)
 _LONGEST = 1200  # characters of feedback
 _CALLS = 10_000  # of the tested code in one judging
+_EMPTY = "```python\npass\n```"
 
 # The problem's tests, around which this stands in the other box. `verify` is what `inner` calls.
 _HARNESS = """
@@ -112,6 +116,7 @@ class _Found:
 
     kind: Kind
     feedback: tuple[str, ...] = ("",)
+    stopped: str = ""  # why a command did not come to its own end
 
 
 class Judge:
@@ -122,22 +127,22 @@ class Judge:
         self.level = wall()[1]
         self.runs = 0
         self._known: dict[str, _Found] = {}
-        self._limits = Limits(
-            memory=problem.memory_mb << 20,
-            cpu=max(1, round(problem.seconds)),
-            seconds=problem.seconds,
-        )
+        self._limits = _within(Limits(memory=problem.memory_mb << 20), problem.seconds)
 
     def check(self) -> None:
         """Whether the verifier can be used: it must run, and turn down an answer with nothing in
-        it. Raises InputError."""
-        found = self.judge("```python\npass\n```")
-        if found.kind == "broken":
+        it, by itself. Raises InputError."""
+        try:
+            found = self._look(_EMPTY)
+        except BoxNotStarted as error:
+            found = _Found("broken", (str(error),))
+        # An empty answer neither hangs nor prints: the command did.
+        if fault := found.stopped or (found.kind == "broken" and found.feedback[0]):
             raise InputError(
-                f"the verifier of `{self.problem.name}` does not work: {found.feedback}",
+                f"the verifier of `{self.problem.name}` does not work: {fault}",
                 hint="it was tried on an empty answer; mend it, or raise `limits`",
             )
-        if found.passed:
+        if found.kind == "passed":
             raise InputError(
                 f"the verifier of `{self.problem.name}` passes an empty answer",
                 hint="it would call anything a solution; let it test something",
@@ -146,18 +151,22 @@ class Judge:
     def judge(self, answer: str, number: int = 0) -> Outcome:
         """The verdict on a message of the model, its `number`-th attempt. Raises
         SandboxUnavailable."""
+        try:
+            found = self._look(answer)
+        except BoxNotStarted as error:
+            return Outcome("broken", str(error))
+        return Outcome(found.kind, found.feedback[number % len(found.feedback)])
+
+    def _look(self, answer: str) -> _Found:
+        """What is known of an answer, or found out now. Raises BoxNotStarted, which is not
+        remembered: the next box may start."""
         code = code_in(answer)
-        verifier = self.problem.verifier
-        subject = answer if verifier.kind == "function" else code or ""
+        subject = answer if self.problem.verifier.kind == "function" else code or ""
         key = hashlib.sha256(subject.encode("utf-8", "replace")).hexdigest()
         if key not in self._known:
             self.runs += 1
-            try:
-                self._known[key] = self._judge(answer, code)
-            except BoxNotStarted as error:  # not remembered: the next one may
-                return Outcome("broken", str(error))
-        found = self._known[key]
-        return Outcome(found.kind, found.feedback[number % len(found.feedback)])
+            self._known[key] = self._judge(answer, code)
+        return self._known[key]
 
     def _judge(self, answer: str, code: str | None) -> _Found:
         verifier = self.problem.verifier
@@ -180,9 +189,9 @@ class Judge:
         else:
             return _calls(verifier, code, self._limits)
         try:
-            limits = replace(self._limits, seconds=self._limits.seconds * 2)
+            limits = _within(self._limits, self._limits.seconds * 2)
             with Box("tests", limits, source=source, answer=answer, params=params) as tests:
-                return _relay(tests, code, self._limits)
+                return _relay(tests, _Solution(code, self._limits, verifier.before))
         except BoxError as error:
             return _Found("broken", (f"the tests: {error}",))
 
@@ -190,8 +199,8 @@ class Judge:
 class _Solution:
     """The attempt's code in its box, which is made when it is first called."""
 
-    def __init__(self, code: str, limits: Limits) -> None:
-        self._box = Box("solution", limits, source=code)
+    def __init__(self, code: str, limits: Limits, before: str) -> None:
+        self._box = Box("solution", limits, source=code, before=before)
         self._open = False
         self._fault = ""
 
@@ -218,18 +227,27 @@ class _Solution:
             self._box.close()
 
 
-def _relay(tests: Box, code: str, limits: Limits) -> _Found:
-    solution = _Solution(code, limits)
+def _within(limits: Limits, seconds: float) -> Limits:
+    """With so much time. More of the processor than that, so that what never ends is timed out,
+    which says more than the signal that ends it."""
+    return replace(limits, seconds=seconds, cpu=math.ceil(seconds) + 1)
+
+
+def _relay(tests: Box, solution: _Solution) -> _Found:
     try:
         for _ in range(_CALLS):
             message = tests.read()
             if "verdict" in message:
                 verdict = message["verdict"]
                 feedback = tuple(str(part)[:_LONGEST] for part in verdict["feedback"])
-                return _Found("passed" if verdict["passed"] else "failed", feedback or ("",))
+                return _Found(
+                    "passed" if verdict["passed"] is True else "failed", feedback or ("",)
+                )
             if "broken" in message:
                 return _Found("broken", (str(message["broken"])[:_LONGEST],))
             tests.tell(solution.call(message["call"]))
+    except (KeyError, TypeError):  # whatever the tests wrote past `verify`
+        return _Found("broken", ("the tests: the answer is not readable",))
     finally:
         solution.close()
     return _Found("broken", (f"the tests call the code more than {_CALLS:,} times",))
@@ -247,28 +265,31 @@ def _command(verifier: Verifier, code: str, limits: Limits) -> _Found:
     if status == 0 and not why:
         return _Found("passed")
     said = "\n".join(part for part in (text.strip()[-_LONGEST:], why) if part)
-    return _Found("failed", (said or f"The command ended with exit code {status}.",))
+    return _Found("failed", (said or f"The command ended with exit code {status}.",), why)
 
 
 def _programs(verifier: Verifier, code: str, limits: Limits) -> _Found:
     """Standard input against standard output, compared here."""
     for given, expected in verifier.cases:
         try:
-            with Box("program", limits, source=code, stdin=given) as box:
+            with Box("program", limits, source=code, stdin=given, before=verifier.before) as box:
                 status, text, why = box.finish()
         except BoxError as error:
             why, status, text = str(error), None, ""
-        if why or status or text.split() != expected.split():
-            got = why or (f"exit code {status}" if status else text.strip())
+        if why or status or not _same(text, expected):
+            said = text.strip()
+            if status:  # the end says why
+                said = f"{said[-_LONGEST // 4 :]}\n(exit code {status})".strip()
+            got = why or said
             return _Found("failed", (_shown(f"input:\n{given.strip()}", got, expected.strip()),))
     return _Found("passed")
 
 
 def _calls(verifier: Verifier, code: str, limits: Limits) -> _Found:
     """Arguments, a JSON value a line, against the value of the function, compared here."""
-    from align_agent.sandbox.inner import plain, real
+    from align_agent.sandbox.roles import plain, real
 
-    solution = _Solution(code, limits)
+    solution = _Solution(code, limits, verifier.before)
     try:
         for given, expected in verifier.cases:
             arguments = [_value(line) for line in given.splitlines() if line.strip()]
@@ -297,6 +318,21 @@ def _value(text: str) -> object:
         return json.loads(text)
     except ValueError:
         return ast.literal_eval(text.strip())
+
+
+def _same(text: str, expected: str) -> bool:
+    """Whether both print the same words, and numbers of the same value: as LiveCodeBench
+    compares."""
+    pairs = zip_longest(text.split(), expected.split())
+    return all(a == b or (_number(a) is not None and _number(a) == _number(b)) for a, b in pairs)
+
+
+def _number(word: str | None) -> Decimal | None:
+    try:
+        found = Decimal(word or "")
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() else None
 
 
 def _listed(value: object) -> object:

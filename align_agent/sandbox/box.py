@@ -49,7 +49,7 @@ class BoxNotStarted(Exception):
 
 
 class Box:
-    """Code behind a wall. `role` and its arguments are those of `inner.py`."""
+    """Code behind a wall. `role` and its arguments are those of `roles.py`."""
 
     def __init__(self, role: str, limits: Limits | None = None, **arguments: Any) -> None:
         self.limits = limits or Limits()

@@ -1,14 +1,13 @@
 """What runs first inside the box: it locks the door behind itself, then does what it was sent for.
 
 Started as `python -I -S -c <this text>`, so it needs the standard library alone and nothing of
-align-agent. Reads one line of JSON from standard input; the roles are at the end. Chooses no
+align-agent. Reads one line of JSON from standard input, which brings `roles.py` along. Chooses no
 limits.
 """
 
 from __future__ import annotations
 
 import ctypes
-import io
 import json
 import os
 import platform
@@ -17,10 +16,7 @@ import select
 import signal
 import struct
 import sys
-import traceback
-from collections.abc import Callable
 from contextlib import suppress
-from types import SimpleNamespace
 from typing import Any
 
 _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 8, 38, 22
@@ -33,7 +29,8 @@ _RDONLY, _RECURSIVE, _HERE = 1, 0x8000, -100
 _EPERM, _ENOSYS, _ENOTSUP = 1, 38, 95
 
 # Calls by number: (x86_64, aarch64), -1 where there is none. What needs a right that no box has
-# (the clock, swap, quotas) fails by itself and is not listed.
+# (the clock, swap, quotas) fails by itself and is not listed. What `io_setup` hands out, databases
+# live on: the whole machine has one pool of it.
 #
 # Leaving the process group is refused, so that one signal reaches every child; so are sockets,
 # looking into processes, and everything that makes a world. Landlock does not look at the queues
@@ -60,7 +57,7 @@ _REFUSED = {
     "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190),
     "semctl": (66, 191), "semop": (65, 193), "semtimedop": (220, 192), "msgget": (68, 186),
     "msgctl": (71, 187), "msgsnd": (69, 189), "msgrcv": (70, 188), "mq_open": (240, 180),
-    "mq_unlink": (241, 181),
+    "mq_unlink": (241, 181), "io_setup": (206, 0),
     "setpriority": (141, 140), "ioprio_set": (251, 30), "sched_setaffinity": (203, 122),
     "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
 }  # fmt: skip
@@ -87,7 +84,9 @@ _PRLIMIT, _SOCKETPAIR, _IOCTL, _FCNTL = (302, 261), (53, 199), (16, 29), (72, 25
 _PRCTL = (157, 167)
 # Typing on a terminal, sending signals by a file's owner, and the flags that `chattr` sets.
 _IOCTLS = (0x5412, 0x541C, 0x8901, 0x8902, 0x40086602, 0x401C5820)
-_FCNTLS = (8, 15)  # F_SETOWN, F_SETOWN_EX: to whom a file sends signals
+# To whom a file sends signals (F_SETOWN, F_SETOWN_EX), what makes others wait before they write
+# (F_SETLEASE), and who watches a folder (F_NOTIFY).
+_FCNTLS = (8, 15, 1024, 1026)
 _CLONE3 = 435  # its flags cannot be looked at; with ENOSYS the C library falls back to clone
 _NEWER = 463  # the first call that was not known when this was written; C libraries fall back
 _ARCHES = {"x86_64": (0xC000003E, 0, 56), "aarch64": (0xC00000B7, 1, 220)}
@@ -352,119 +351,6 @@ def lock(order: dict[str, Any]) -> list[str]:
     return held
 
 
-# ------------------------------------------------------------------------------------- the roles
-
-
-def plain(value: Any, depth: int = 0) -> Any:
-    """A value as tagged JSON. Plain data only: objects with an `__eq__` of their own never leave.
-    Raises TypeError."""
-    kind = type(value)
-    if value is None or kind in (bool, int, str):
-        return ["int", str(value)] if kind is int and abs(value) >= 2**63 else value
-    if kind is float:
-        return ["float", value.hex()]
-    if kind is complex:
-        return ["complex", value.real.hex(), value.imag.hex()]
-    if kind in (bytes, bytearray):
-        return ["bytes", value.hex()]
-    if depth > 40:
-        raise TypeError("the value is nested too deeply, or holds itself")
-    if kind in (list, tuple):
-        return [kind.__name__, [plain(item, depth + 1) for item in value]]
-    if kind in (set, frozenset):
-        return [kind.__name__, [plain(item, depth + 1) for item in value]]
-    if kind is dict:
-        return ["dict", [[plain(k, depth + 1), plain(v, depth + 1)] for k, v in value.items()]]
-    if kind is range:
-        return ["range", [value.start, value.stop, value.step]]
-    raise TypeError(f"a {kind.__name__} is no plain data")
-
-
-def real(data: Any) -> Any:
-    """The reverse of `plain`. Raises ValueError."""
-    if not isinstance(data, list):
-        return data
-    kind, *rest = data
-    if kind == "int":
-        return int(rest[0])
-    if kind == "float":
-        return float.fromhex(rest[0])
-    if kind == "complex":
-        return complex(float.fromhex(rest[0]), float.fromhex(rest[1]))
-    if kind == "bytes":
-        return bytes.fromhex(rest[0])
-    if kind == "range":
-        return range(*rest[0])
-    if kind == "dict":
-        return {real(k): real(v) for k, v in rest[0]}
-    makers: dict[str, Callable[[Any], Any]] = {
-        "list": list, "tuple": tuple, "set": set, "frozenset": frozenset,
-    }  # fmt: skip
-    return makers[kind](real(item) for item in rest[0])
-
-
-def wrong(error: BaseException) -> str:
-    """An exception in one line, with the line of the source where it happened."""
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == "answer"]
-    where = f" (line {lines[-1]})" if lines else ""
-    return f"{type(error).__name__}: {error}"[:400] + where
-
-
-def serve_solution(order: dict[str, Any], ask: Any, tell: Any) -> None:
-    """Load the source once, then call its functions as asked: one line in, one line out."""
-    space: dict[str, Any] = {"__name__": "answer", "__builtins__": __builtins__}
-    try:
-        exec(compile(order["source"], "answer", "exec"), space)  # noqa: S102
-        tell({"ready": True})
-    except BaseException as error:
-        tell({"error": wrong(error)})
-        return
-    for line in ask:
-        wanted = json.loads(line)
-        try:
-            target: Any = SimpleNamespace(**space)
-            for part in wanted["name"].split("."):
-                target = getattr(target, part)
-                target = target() if isinstance(target, type) else target
-            tell({"value": plain(target(*real(wanted["args"]), **real(wanted["kwargs"])))})
-        except BaseException as error:
-            tell({"error": wrong(error)})
-
-
-class SolutionError(Exception):
-    """What the tested code raised, or that it ended, hung or gave back no plain data."""
-
-
-def run_tests(order: dict[str, Any], ask: Any, tell: Any) -> None:
-    """The problem's own tests. The tested code is in another box; only plain values come back."""
-
-    def call(name: str, *args: Any, **kwargs: Any) -> Any:
-        tell({"call": {"name": name, "args": plain(args), "kwargs": plain(kwargs)}})
-        answer = json.loads(next(iter(ask)))
-        if "error" in answer:
-            raise SolutionError(answer["error"])
-        try:
-            return real(answer["value"])
-        except Exception as error:  # whatever the tested code sent in place of a value
-            raise SolutionError(f"the value cannot be read: {wrong(error)}") from None
-
-    space: dict[str, Any] = {"__name__": "tests", "SolutionError": SolutionError, "call": call}
-    try:
-        exec(compile(order["source"], "tests", "exec"), space)  # noqa: S102
-        found = space["verify"](order["answer"], call, **order["params"])
-    except SolutionError as error:
-        found = False, str(error)
-    except BaseException as error:
-        tell({"broken": wrong(error)})
-        return
-    passed, said = found if isinstance(found, tuple) else (found, "")
-    if not isinstance(passed, bool):
-        tell({"broken": f"verify gave back {passed!r:.80}, not True or False"})
-        return
-    told = [said] if isinstance(said, str) else list(said)
-    tell({"verdict": {"passed": passed, "feedback": [str(part)[:4000] for part in told]}})
-
-
 def main() -> None:
     order = json.loads(sys.stdin.buffer.readline())
     out = os.dup(1)
@@ -473,27 +359,13 @@ def main() -> None:
         with open(name, "w", encoding="utf-8") as file:  # noqa: PTH123
             file.write(text)
     os.write(out, json.dumps({"held": held}).encode() + b"\n")
-    role = order["role"]
-    if role == "command":
+    if order["role"] == "command":
         os.dup2(1, 2)
         os.close(out)
         os.execv("/bin/sh", ["/bin/sh", "-c", order["command"]])  # noqa: S606
-    if role == "program":
-        os.close(out)
-        sys.stdin = io.TextIOWrapper(io.BytesIO(order["stdin"].encode()), encoding="utf-8")
-        exec(compile(order["source"], "answer", "exec"), {"__name__": "__main__"})  # noqa: S102
-        return
-    stream = os.fdopen(os.dup(0), "rb")
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-
-    def tell(message: dict[str, Any]) -> None:
-        data = json.dumps(message).encode() + b"\n"
-        while data:
-            data = data[os.write(out, data) :]
-
-    {"solution": serve_solution, "tests": run_tests}[role](order, stream, tell)
+    roles: dict[str, Any] = {"__name__": "roles"}
+    exec(compile(order["roles"], "roles", "exec"), roles)  # noqa: S102
+    roles["play"](order, out)
 
 
 if __name__ == "__main__":

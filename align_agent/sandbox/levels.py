@@ -36,7 +36,7 @@ MEANS = {
     "no chmod": "modes, owners and dates of files cannot be changed, not even in its own folder",
     "no signals": "signals reach its own first process and its whole group alone",
 }
-INNER = Path(__file__).with_name("inner.py")
+INNER, ROLES = (Path(__file__).with_name(name) for name in ("inner.py", "roles.py"))
 BOX = "/box"  # where the empty folder is inside bubblewrap
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/alternatives", "/etc/ld.so.cache")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom")
@@ -174,6 +174,7 @@ def order_of(wall: Wall, limits: Limits, folder: str, uid: int | None, **more: A
         "parent": os.getpid(),
         "readable": [*readable(), *_DEVICES],
         "writable": folder,
+        "roles": ROLES.read_text(encoding="utf-8"),
         **more,
     }
     return json.dumps(order).encode() + b"\n"

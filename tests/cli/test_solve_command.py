@@ -114,6 +114,18 @@ def test_a_budget_of_zero_gives_a_clear_report(
     assert "not solved in 0 attempts" in capsys.readouterr().out
 
 
+def test_a_verifier_that_says_nothing_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "dumb.yaml"
+    source = "def verify(answer, call): return False"
+    path.write_text(f"prompt: x\nverifier: {{kind: function, source: '{source}'}}\n")
+    assert run(tmp_path / "home", str(path), "--budget", "2", "--method", "best-of-k") == 1
+    error = capsys.readouterr().err
+    assert "2 of 2 attempts, 0 steps: failed, no word" in error
+    assert "said nothing about 2 of the failed attempts" in error
+
+
 def test_resuming_another_search_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

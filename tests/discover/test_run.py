@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from align_agent.config.sections import ModelConfig
+from align_agent.discover import report
 from align_agent.discover.problem import Problem, Verifier
 from align_agent.discover.run import Interrupted, Wanted, run_search
 from align_agent.discover.search import ATTEMPTS
@@ -124,6 +125,29 @@ def test_words_that_no_file_can_hold_end_no_search(home: Home) -> None:
     found = run_search(home, ModelConfig(), wanted, lambda _: None)
     assert "wrong \ufffd" in Path(found["report"]).read_text()
     assert only_run(home).status == "spent"
+
+
+@pytest.mark.parametrize(
+    ("credit", "told"),
+    [
+        (0.01, "as likely as before"),
+        (0.7, "2.0 times likelier"),
+        (-3.0, "20 times less likely"),
+        (50.0, "over 1000 times likelier"),
+    ],
+)
+def test_a_report_says_in_words_what_feedback_does_to_a_token(credit: float, told: str) -> None:
+    assert f'title="{told}"' in report._tokens([["x", credit]])
+
+
+def test_whatever_attempts_and_problems_hold_is_only_shown(home: Home) -> None:
+    harm = "<script>harm()</script>"
+    source = f"def verify(answer, call):\n    return False, {harm!r} + answer"
+    problem = Problem(harm, f"{PROMPT} {harm}", Verifier("function", source=source))
+    found = run_search(home, ModelConfig(), Wanted(problem, "auto", 2), lambda _: None)
+    page = Path(found["report"]).read_text()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;harm()") >= 4  # title, heading, prompt and each feedback
 
 
 def test_a_search_whose_credit_fails_keeps_its_report(

@@ -11,6 +11,7 @@ from wanted import STYLE, WANTED
 
 from align_agent.adapters.registry import Registry
 from align_agent.cli import main
+from align_agent.cli.learn import kept
 from align_agent.config import load_config
 from align_agent.learn.demonstrations import read_demonstrations
 from align_agent.learn.documents import Document
@@ -104,6 +105,23 @@ def test_a_style_guide_goes_into_the_weights(tmp_path: Path) -> None:
     assert done["met_before"] < 0.2 and done["met_with_document"] > 0.9
     assert done["met_after"] > 0.8
     assert done["gap_after"] < done["gap_before"] / 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (0.4, 0.1, "75% of what the document changes"),
+        (0.4, 0.4, "no nearer"),
+        (0.4, 0.9, "no nearer"),
+        (0.0, 0.0, "nothing to learn"),
+    ],
+)
+def test_how_much_of_a_document_is_kept_is_told_in_words(
+    before: float, after: float, told: str
+) -> None:
+    said = kept(before, after)
+    assert told in said
+    assert "nats" not in said
 
 
 def short_home(root: Path, model: Path) -> Home:

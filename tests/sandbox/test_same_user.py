@@ -150,6 +150,15 @@ def test_a_file_cannot_be_made_to_signal_who_started_it(wall: str) -> None:
     assert (said, heard) == (["PermissionError"], [])
 
 
+def test_nobody_is_watched_and_nobody_is_made_to_wait(wall: str) -> None:
+    said = tried(
+        "fcntl.fcntl(os.open('/usr', os.O_RDONLY), fcntl.F_NOTIFY, fcntl.DN_ACCESS)",
+        "fcntl.fcntl(os.open(os.__file__, os.O_RDONLY), fcntl.F_SETLEASE, fcntl.F_RDLCK)",
+        "fcntl.fcntl(os.pipe()[0], fcntl.F_SETFL, os.O_NONBLOCK)",
+    )
+    assert said == ["PermissionError", "PermissionError", "done"]
+
+
 def test_its_first_process_may_signal_itself_and_its_group(wall: str) -> None:
     said = tried(
         "signal.signal(signal.SIGUSR1, lambda *_: print('heard'))\n"
