@@ -1,5 +1,6 @@
 """Whether a message answers the agent, so that "wrong" in it finds no fault: the agent asked, or
-put a statement for judging. A closing offer ("Anything else?") after an answer asks nothing.
+put a statement for judging, or offered to do something. A closing offer ("Anything else?") after an
+answer asks nothing.
 """
 
 from __future__ import annotations
@@ -40,6 +41,24 @@ _TO_JUDGE = re.compile(
     re.I,
 )
 _FEW_WORDS = 4
+# An offer to do something with a thing, which may be the answer or a thing of the user's.
+_TO_DO = re.compile(
+    r"\b(?:"
+    + alternatives(
+        """
+        shall i | should i | would you like me to | do you want me to | want me to | soll ich |
+        möchtest du,? dass ich | möchten sie,? dass ich | veux-tu que je | voulez-vous que je |
+        quieres que | quiere que | quer que | vuoi che | zal ik | wil je dat ik | wilt u dat ik
+        """
+    )
+    + r")\b",
+    re.I,
+)
+_YES = re.compile(
+    r"\W*(?:yes|yeah|yep|yup|sure|please do|go ahead|ja|oui|sí|sim|sì)\b"
+    r"(?!\W+(?:but|aber|mais|pero|mas|ma|maar)\b)",
+    re.I,
+)
 
 
 def asks(answer: str) -> bool:
@@ -55,3 +74,11 @@ def asks(answer: str) -> bool:
 def judged(message: str, answer: str) -> bool:
     """Whether a word or two judge a statement that the answer put up for it."""
     return len(message.split()) <= _FEW_WORDS and _TO_JUDGE.search(answer) is not None
+
+
+def accepts(message: str, answer: str) -> bool:
+    """Whether the message says yes to what the answer offered to do last. What it says besides
+    ("Yes, it's too long") may be about the thing, or about the answer."""
+    last = _LAST.search(answer.rstrip(" *_)\"'\n"))
+    offered = last is not None and _TO_DO.search(last.group()) is not None
+    return offered and _YES.match(message) is not None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from align_agent.feedback import lexical, words
 from align_agent.feedback.abroad import read_abroad
-from align_agent.feedback.asked import judged
+from align_agent.feedback.asked import accepts, judged
 from align_agent.feedback.faults import Category
 from align_agent.feedback.idioms import gives_up, without_idioms
 from align_agent.feedback.irony import ironic
@@ -46,6 +46,7 @@ _YOURS = re.compile(r"(?<!\S)(?:you|your|yours)(?!\S)")
 # "Never mind, I'll do it myself": as weak as what is done without words, and never a rule.
 GIVEN_UP = Reading("negative", "none", 0.35, 0.5)
 _QUOTED = 200
+_ACCEPTED = "it says yes to an offer: this may be about the thing, not about the answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,11 @@ def read(
         return replace(NOTHING, layers=reading.layers)
     if reading.polarity == "neutral" and gives_up(said.own) and not answer.rstrip().endswith("?"):
         return replace(GIVEN_UP, evidence=said.own.strip()[:_QUOTED], layers=reading.layers)
-    if said.doubt and (reading.polarity != "neutral" or reading.standing):
-        return replace(reading, review=reading.review or said.doubt)
+    doubt = said.doubt
+    if reading.polarity == "negative" and accepts(said.own, answer):
+        doubt = doubt or _ACCEPTED
+    if doubt and (reading.polarity != "neutral" or reading.standing):
+        return replace(reading, review=reading.review or doubt)
     return reading
 
 

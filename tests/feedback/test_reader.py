@@ -117,6 +117,26 @@ def test_praise_in_the_words_of_a_complaint_is_praise(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "answer", "waits"),
+    [
+        ("Yes, it's too long", "Here is the plan.\n\nShall I shorten the plan?", True),
+        ("yes please, the letter is too formal", "Would you like me to rewrite it?", True),
+        ("Ja, it is too long", "Soll ich den Brief kürzen?", True),
+        ("Yes, but your answer was too long", "Shall I book it?", False),
+        ("That was too long.", "Shall I book it?", False),
+        ("Yes, too long", "Here is the plan. Is there anything else I can do?", False),
+        ("Yes, and your answers are too long", "Here is the plan.", False),
+    ],
+)
+def test_a_complaint_beside_a_yes_to_an_offer_waits_for_a_look(
+    text: str, answer: str, waits: bool
+) -> None:
+    found = read(text, answer=answer)
+    assert found.polarity == "negative"
+    assert ("offer" in found.review) is waits
+
+
+@pytest.mark.parametrize(
     ("text", "answer"),
     [
         ("Please write plain text.", "Tom has 12 apples."),
