@@ -132,7 +132,8 @@ def join_lora(model: Any, network: Any, folder: Path, name: str) -> Any:
 
     config = _read_config(folder)
     try:
-        weights = load_file(folder / WEIGHTS_FILE, device=str(network.device))
+        # To the processor, from where they are copied: older safetensors know no "mps:0".
+        weights = load_file(folder / WEIGHTS_FILE)
     except (OSError, SafetensorError) as error:
         raise AdapterDamaged(
             f"{folder / WEIGHTS_FILE} cannot be read: {error}",

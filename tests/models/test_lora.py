@@ -148,6 +148,17 @@ def test_two_adapters_do_not_mix(tiny_model: Any, adapter: Path, tmp_path: Path)
     assert torch.equal(logits(tiny_model.network(adapter)), first)
 
 
+def test_an_adapter_is_read_whatever_its_device_is_called(
+    tiny_model: Any, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = lora.twin(tiny_model.network(None))
+    expected = logits(lora.load_lora(network, adapter))
+    monkeypatch.setattr(type(network), "device", property(lambda _: torch.device("mps", 0)))
+    served = lora.load_lora(network, adapter)
+    monkeypatch.undo()
+    assert torch.equal(logits(served), expected)
+
+
 def test_an_adapter_of_another_rank_is_loaded_as_it_is(tiny_model: Any, tmp_path: Path) -> None:
     students = {rank: wake(tiny_model.fresh_lora(rank, 8, 0.0, 0)) for rank in (2, 6)}
     for rank, student in students.items():
