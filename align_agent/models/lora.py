@@ -33,8 +33,10 @@ logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def twin(network: Any) -> Any:
-    """A second module tree over the same parameters and buffers: no weight is copied."""
-    shared = {id(tensor): tensor for tensor in chain(network.parameters(), network.buffers())}
+    """A second module tree over the same parameters and buffers: no weight is copied, nor what
+    weights in 4 bits are unpacked by."""
+    scales = (getattr(module, "quant_state", None) for module in network.modules())
+    shared = {id(x): x for x in chain(network.parameters(), network.buffers(), scales)}
     return copy.deepcopy(network, shared)
 
 

@@ -32,6 +32,12 @@ def test_linear_layers_take_a_quarter_of_a_half(packed: LocalModel) -> None:
     assert layer.weight.numel() * 2 == layer.in_features * layer.out_features
 
 
+def test_a_second_tree_copies_nothing_of_the_packed_weights(packed: LocalModel) -> None:
+    base = packed.network(None)
+    for one, two in zip(base.modules(), lora.twin(base).modules(), strict=True):
+        assert getattr(one, "quant_state", None) is getattr(two, "quant_state", None)
+
+
 def test_its_answers_stay_right(packed: LocalModel) -> None:
     problems = draw_problems("sum", 12, "nf4")
     asked = [[Message("user", p.question)] for p in problems]
