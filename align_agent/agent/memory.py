@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_memory(path: Path, conversation_id: str) -> Iterator[Saver]:
+def open_memory(path: Path, conversation_id: str, *, personal: bool = True) -> Iterator[Saver]:
     """The checkpointer on a file that only its owner can read; its `fault` is what keeps it from
-    being written.
+    being written. Secrets stay out of the file, and personal data with `personal`.
 
     Raises StoreCorrupt when the file is no database, StoreError when it cannot be opened.
     """
@@ -29,7 +29,7 @@ def open_memory(path: Path, conversation_id: str) -> Iterator[Saver]:
 
     hint = f"move {path} away: conversations then start afresh, nothing learned is lost"
     try:
-        saver = Saver(path, conversation_id)
+        saver = Saver(path, conversation_id, personal=personal)
     except OSError as error:
         raise StoreError(f"{path} cannot be opened: {error}", hint=hint) from error
     except sqlite3.DatabaseError as error:

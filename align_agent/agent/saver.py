@@ -1,5 +1,8 @@
 """LangGraph's checkpointer, which goes on in this process's memory where the disk refuses.
 
+Nothing secret reaches the disk. The conversation at hand is remembered as it was said by this
+process alone; who goes on with it later finds marks where secrets and personal data stood.
+
 Inherits from langgraph's class, so that `memory.py` alone imports it, inside a function.
 """
 
@@ -7,18 +10,53 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
+from align_agent.capture.redact import cleaned_data
 from align_agent.errors import DiskFull, StoreError
 from align_agent.store.connection import read_only_disk, refused, translate
 
 BUSY_SECONDS = 10.0
 _TABLES = ("checkpoints", "writes")
+_KEPT = 64  # packed objects of this process: one turn writes a few, each of which it may read again
+
+
+class _Discreet(SerializerProtocol):  # type: ignore[misc]
+    """Packs the memory without secrets, and unpacks what this process packed as it was.
+
+    A call that waits for leave is read back before it is done, so its arguments must come back
+    whole.
+    """
+
+    def __init__(self, personal: bool) -> None:
+        self._plain = JsonPlusSerializer()
+        self._personal = personal
+        self._whole: OrderedDict[bytes, tuple[str, bytes]] = OrderedDict()
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        whole = self._plain.dumps_typed(obj)
+        if isinstance(obj, dict) and "channel_values" in obj:
+            said = cleaned_data(obj["channel_values"], self._personal)
+            shown = self._plain.dumps_typed({**obj, "channel_values": said})
+        else:
+            # What a step wrote and no checkpoint holds yet: of use to this process alone.
+            shown = self._plain.dumps_typed({"of": os.getpid(), "number": os.urandom(8).hex()})
+        if shown != whole:
+            self._whole[shown[1]] = whole
+            if len(self._whole) > _KEPT:
+                self._whole.popitem(last=False)
+        return shown
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        return self._plain.loads_typed(self._whole.get(data[1], data))
 
 
 class Saver(SqliteSaver):  # type: ignore[misc]
@@ -27,19 +65,20 @@ class Saver(SqliteSaver):  # type: ignore[misc]
     The conversation at hand comes along; `fault` then says what is wrong with the disk.
     """
 
-    def __init__(self, path: Path, conversation_id: str) -> None:
+    def __init__(self, path: Path, conversation_id: str, *, personal: bool) -> None:
         self._path, self._conversation = path, conversation_id
+        serde = _Discreet(personal)
         self.fault: StoreError | None = None
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             disk = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
-            super().__init__(disk)
+            super().__init__(disk, serde=serde)
             self.setup()
         except (OSError, sqlite3.OperationalError) as error:
             fault = _unwilling(error, path)
             if fault is None:
                 raise
-            super().__init__(sqlite3.connect(":memory:", check_same_thread=False))
+            super().__init__(sqlite3.connect(":memory:", check_same_thread=False), serde=serde)
             self._move_to_memory(fault, _as_it_lies(path))
 
     def put(self, *arguments: Any, **named: Any) -> Any:

@@ -103,7 +103,9 @@ class AgentSession:
         self._files: Workspace | None = None
         if agent.workspace:
             self._files = Workspace.of(home, agent.workspace, agent.test_command)
-        self._saver = resources.enter_context(open_memory(home.checkpoints, conversation_id))
+        personal = config.privacy.redact_personal
+        memory = open_memory(home.checkpoints, conversation_id, personal=personal)
+        self._saver = resources.enter_context(memory)
         self._graph = build_graph(self._saver)
         self._store = resources.enter_context(Store.open(home.database))
         self._registry = Registry(self._store, home)

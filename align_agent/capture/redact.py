@@ -97,10 +97,15 @@ def redact_turn(turn: Turn, personal: bool) -> tuple[Turn, dict[str, int]]:
             prompt=prompt,
             response=tuple(response),
             # A client may write a key into what it says of a tool.
-            tools=tuple(_deep(tool, personal, MAX_DEPTH) for tool in turn.tools),
+            tools=tuple(cleaned_data(tool, personal) for tool in turn.tools),
         ),
         dict(found),
     )
+
+
+def cleaned_data(value: Any, personal: bool) -> Any:
+    """JSON data with every text in it cleaned, as deep as a request may be nested."""
+    return _deep(value, personal, MAX_DEPTH)
 
 
 def _message(message: Message, personal: bool) -> tuple[Message, Mapping[str, int]]:

@@ -15,13 +15,16 @@ import pytest
 from disks import fill
 
 from align_agent.adapters.registry import Registry
+from align_agent.agent.approval import APPROVED
+from align_agent.agent.graph import TurnContext, build_graph
 from align_agent.agent.memory import open_memory
 from align_agent.agent.session import AgentSession, first_prompt, system_prompt
 from align_agent.config import Config, PreferencesConfig
 from align_agent.errors import ConfigError, ContextTooLong, InputError, ModelError, StoreCorrupt
+from align_agent.models.generation import Generation
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
-from align_agent.records import Message, Rule
+from align_agent.records import Message, Rule, ToolCall
 from align_agent.store import Store
 
 
@@ -114,6 +117,49 @@ def test_the_conversation_is_remembered_by_a_later_session(make_session: Any) ->
     list(second.send("7*6?"))
     prompt = stored(second)[-1].prompt
     assert [m.content for m in prompt] == ["Hello!", "Hello there.", "7*6?"]
+
+
+SECRETS = ("ghp_" + "a1B2" * 9, "carla.weber@example.org")
+
+
+def test_a_secret_is_remembered_by_its_process_and_stands_in_no_file(make_session: Any) -> None:
+    session = make_session(conversation_id="c")
+    list(session.send(f"My key is {SECRETS[0]}, my mail {SECRETS[1]}."))
+    assert all(secret in session.messages()[0].content for secret in SECRETS)
+    list(session.send("Hello!"))
+    assert all(secret in session.messages()[0].content for secret in SECRETS)
+    session.close()
+    later = make_session(conversation_id="c")
+    said = later.messages()[0].content
+    assert said == "My key is [redacted:github_token], my mail [redacted:email]."
+    assert later.messages()[2].content == "Hello!"
+    files = [path for path in session.home.root.rglob("*") if path.is_file()]
+    assert not [f for f in files for secret in SECRETS if secret.encode() in f.read_bytes()]
+
+
+def test_a_call_that_waits_for_leave_is_done_with_its_arguments_whole(home: Home) -> None:
+    from langgraph.types import Command
+
+    done: list[Any] = []
+
+    def model(messages: Any, step: int, may_call: bool) -> Iterator[Any]:
+        call = ToolCall("1", "note", {"text": SECRETS[0]})
+        yield (
+            Generation("", (), (), "tool_calls", (call,))
+            if not step
+            else Generation("Done.", (), (), "stop")
+        )
+
+    context = TurnContext(model, lambda _, args: str(done.append(args)), approved={"note"})
+    begun = {"turn": [Message("user", "Note my key.").to_dict()], "steps": 0}
+    thread = {"configurable": {"thread_id": "c"}}
+    with open_memory(home.checkpoints, "c") as saver:
+        graph = build_graph(saver)
+        for given in (begun, Command(resume=[APPROVED.to_dict()])):
+            list(graph.stream(given, thread, context=context, durability="exit"))
+            files = list(home.root.glob("checkpoints.db*"))
+            assert all(SECRETS[0].encode() not in file.read_bytes() for file in files)
+    assert done == [{"text": SECRETS[0]}]
 
 
 def test_another_conversation_remembers_nothing(make_session: Any) -> None:
