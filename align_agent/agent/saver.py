@@ -42,7 +42,7 @@ class _Discreet(SerializerProtocol):  # type: ignore[misc]
         self._whole: OrderedDict[bytes, tuple[str, bytes]] = OrderedDict()
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
-        whole = self._plain.dumps_typed(obj)
+        whole: tuple[str, bytes] = self._plain.dumps_typed(obj)
         if isinstance(obj, dict) and "channel_values" in obj:
             said = cleaned_data(obj["channel_values"], self._personal)
             shown = self._plain.dumps_typed({**obj, "channel_values": said})
