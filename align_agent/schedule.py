@@ -19,6 +19,7 @@ from align_agent.adapters.registry import Registry
 from align_agent.config import Config, load_config, parse_window
 from align_agent.config.times import within
 from align_agent.errors import AlignAgentError, ConfigError, MissingDependency
+from align_agent.localtime import LOCAL, here
 from align_agent.night.lock import NightLock
 from align_agent.paths import Home
 from align_agent.privacy.ready import make_ready
@@ -74,7 +75,7 @@ def may_run(
 
 def outlook(home: Home, config: Config, store: Store, registry: Registry) -> dict[str, Any]:
     """When the next night is due, whether one may run now, and whether anything would start it."""
-    moment = datetime.now().astimezone()
+    moment = here()
     permission = may_run(moment, config, store, registry, NightLock(home.night_lock))
     reasons = list(permission.reasons)
     try:
@@ -132,8 +133,11 @@ def next_start(config: Config, now: datetime) -> datetime | None:
 
 
 def idle_minutes(now: datetime, store: Store) -> float | None:
-    """Minutes since the last turn, None before the first."""
-    last = store.turns.last_activity()
+    """Minutes since the last turn, None before the first.
+
+    What a wrong clock or an import dated later than now would put nights off for ever.
+    """
+    last = store.turns.last_activity(now.astimezone(UTC).isoformat(timespec="microseconds"))
     if not last:
         return None
     return max((now - _moment(last)).total_seconds() / 60, 0.0)
@@ -176,7 +180,7 @@ def is_due(config: Config, store: Store, now: datetime, since: datetime) -> bool
     due = last_due(config, now)
     if due is None or due < since:
         return False
-    nights = [run for run in store.runs.list(limit=100) if run.kind == "night"]
+    nights = store.runs.list(limit=100, kind="night")
     ended = [run for run in nights if run.finished_at]
     # An interrupted night answers nothing: it is gone on with.
     return not any(_moment(r.finished_at) >= due for r in ended if r.status != "interrupted")
@@ -188,10 +192,11 @@ class Scheduler:
     def __init__(self, home: Home, *, tick_s: float = TICK_S) -> None:
         self._home = home
         self._tick_s = tick_s
-        self._started = datetime.now().astimezone()
+        self._started = here()
         self._jobs: Any = None
         self._cron = ""
         self._one = threading.Lock()
+        self._starting = threading.Lock()  # no night begins once `stop` looked for one
         self._night: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._tries: dict[datetime, int] = {}
@@ -203,13 +208,13 @@ class Scheduler:
         """
         scheduling = _apscheduler("apscheduler.schedulers.background")
         config = load_config(self._home.config)
-        self._started = datetime.now().astimezone()
+        self._started = here()
         self._remember_first_start()
         # Without misfire_grace_time=None a laptop that slept at 03:00 skips the night silently.
         always = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-        self._jobs = scheduling.BackgroundScheduler(timezone=self._started.tzinfo)
+        self._jobs = scheduling.BackgroundScheduler(timezone=LOCAL)
         self._cron = config.schedule.cron
-        trigger = _trigger(self._cron, self._started.tzinfo)
+        trigger = _trigger(self._cron, LOCAL)
         self._jobs.add_job(self.tick, trigger, id="night", **always)
         self._jobs.add_job(
             self.tick,
@@ -223,7 +228,8 @@ class Scheduler:
 
     def stop(self) -> None:
         """End. A night that runs is asked to stop, and can be resumed by the next one."""
-        self._stopping.set()
+        with self._starting:
+            self._stopping.set()
         if self._jobs is not None:
             self._jobs.shutdown(wait=False)
             self._jobs = None
@@ -271,7 +277,7 @@ class Scheduler:
 
         config = load_config(self._home.config)
         self._follow(config)
-        now = datetime.now().astimezone()
+        now = here()
         with Store.open(self._home.database) as store:
             since = self._started
             first = store.state.get(SINCE)
@@ -285,25 +291,28 @@ class Scheduler:
                 log.info("a night is due but must wait: %s", "; ".join(permission.reasons))
             return last_due(config, now) if permission.allowed else None
 
-    def _run(self) -> int:
+    def _run(self) -> int | None:
         command = [sys.executable, "-m", "align_agent.night", "--home", str(self._home.root)]
         path = self._home.logs / "night.log"
         if path.exists() and path.stat().st_size > LOG_BYTES:
             path.replace(path.with_suffix(".old.log"))
         with path.open("ab") as output:
-            self._night = subprocess.Popen(
-                [*command, "--trigger", "schedule"],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=os.environ.copy(),
-            )
+            with self._starting:
+                if self._stopping.is_set():
+                    return None
+                self._night = subprocess.Popen(
+                    [*command, "--trigger", "schedule"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=os.environ.copy(),
+                )
             return self._night.wait()
 
     def _follow(self, config: Config) -> None:
         """Take over a cron expression that was edited while the scheduler runs."""
         if self._jobs is not None and config.schedule.cron != self._cron:
-            trigger = _trigger(config.schedule.cron, self._started.tzinfo)
+            trigger = _trigger(config.schedule.cron, LOCAL)
             self._jobs.reschedule_job("night", trigger=trigger)
             self._cron = config.schedule.cron
 

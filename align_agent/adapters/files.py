@@ -206,11 +206,6 @@ def leftovers(parent: Path) -> list[Path]:
     return sorted(p for p in found if not _alive(p.name))
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of all files in the folder."""
-    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-
-
 def damaged(folder: Path, what: str) -> AdapterDamaged:
     """The error for a folder that cannot be trusted, with the way out."""
     return AdapterDamaged(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from align_agent.errors import GateRefused, NotFound, UsageError, WrongBase
+from align_agent.errors import AdapterDamaged, GateRefused, NotFound, UsageError, WrongBase
 from align_agent.records import Adapter, version_label
 
 TO_THE_BASE = "go back to the base: `align-agent adapters promote base`"
@@ -27,10 +27,18 @@ def tainted(version: int) -> GateRefused:
     )
 
 
+def pruned(adapter: Adapter) -> AdapterDamaged:
+    """The version's files were removed."""
+    return AdapterDamaged(
+        f"adapter {adapter.label} was pruned: its files are gone",
+        hint="choose another version: `align-agent adapters list`",
+    )
+
+
 def nothing_before() -> NotFound:
-    """A rollback where the base always served."""
+    """A rollback where nothing else served before, or is there no more."""
     return NotFound(
-        "there is nothing to roll back to: no adapter was ever promoted",
+        "there is nothing to roll back to: no other version served before",
         hint="see `align-agent adapters list`",
     )
 

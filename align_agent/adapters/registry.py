@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from align_agent.adapters import files, refusals, working
+from align_agent.adapters.shelf import bring_in
 from align_agent.errors import (
     AdapterDamaged,
     AdapterError,
@@ -21,7 +22,7 @@ from align_agent.errors import (
     NotFound,
     PromotionHeld,
 )
-from align_agent.paths import Home
+from align_agent.paths import Home, size_of
 from align_agent.records import BASE_VERSION, Adapter, Alias, Verdict, version_label
 
 if TYPE_CHECKING:
@@ -102,12 +103,7 @@ class Registry:
         """
         if version == BASE_VERSION:
             return None
-        adapter = self._store.adapters.get(version)
-        if adapter.deleted:
-            raise AdapterDamaged(
-                f"adapter {adapter.label} was pruned: its files are gone",
-                hint="choose another version: `align-agent adapters list`",
-            )
+        adapter = self._alive(version)
         if base_hash and adapter.base_hash and adapter.base_hash != base_hash:
             raise refusals.wrong_base(adapter, base)
         folder = self.folder(version)
@@ -183,85 +179,54 @@ class Registry:
         known = self._of_run(run_id)
         if known is not None:
             return known
-        orphan = self._orphan_of(run_id)
-        if orphan is None:
-            orphan = self._install(staged, base=base, base_hash=base_hash, run_id=run_id)
-        folder = self.folder(orphan)
-        adapter = Adapter(
-            version=orphan,
-            base=base,
-            base_hash=base_hash,
-            run_id=run_id,
+        adapter = replace(
+            self._brought_in(staged, base, base_hash, run_id),
             verdict=verdict,
             parent=parent,
             rank=rank,
-            size_bytes=files.size_of(folder),
-            manifest_sha256=files.manifest_digest(folder),
             reasons=tuple(reasons),
         )
         with self._store.transaction():
             self._store.adapters.add(adapter)
             if verdict != "reject":
                 why = f"{run_id} ended with the verdict {verdict}"
-                self._store.adapters.set_alias("candidate", orphan, why=why, who="night")
+                self._store.adapters.set_alias("candidate", adapter.version, why=why, who="night")
         return adapter
 
     def take_in(self, source: Path, *, base: str, base_hash: str, why: str) -> Adapter:
         """Copy a folder from elsewhere into a new version, which waits for review: no gate of this
         home has seen it. Checks nothing; that is `carried.py`. Raises AdapterError, DiskFull.
         """
-        version = self._install(source, base=base, base_hash=base_hash, run_id="")
+        adapter = replace(self._brought_in(source, base, base_hash), reasons=(why,))
+        with self._store.transaction():
+            self._store.adapters.add(adapter)
+            what = f"{adapter.label}: {why}"
+            self._store.events.add("imported", what, version=adapter.version)
+        return adapter
+
+    def _brought_in(self, source: Path, base: str, base_hash: str, run_id: str = "") -> Adapter:
+        version = bring_in(
+            self._store.adapters,
+            self._home.adapters,
+            source,
+            base=base,
+            base_hash=base_hash,
+            run_id=run_id,
+        )
         folder = self.folder(version)
-        adapter = Adapter(
+        return Adapter(
             version=version,
             base=base,
             base_hash=base_hash,
-            run_id="",
+            run_id=run_id,
             verdict="review",
-            size_bytes=files.size_of(folder),
+            size_bytes=size_of(folder),
             manifest_sha256=files.manifest_digest(folder),
-            reasons=(why,),
         )
-        with self._store.transaction():
-            self._store.adapters.add(adapter)
-            self._store.events.add("imported", f"{adapter.label}: {why}", version=version)
-        return adapter
-
-    def _install(self, staged: Path, *, base: str, base_hash: str, run_id: str) -> int:
-        staging = files.staging_folder(self._home.adapters)
-        try:
-            files.copy_into(staged, staging)
-            files.write_manifest(staging, base=base, base_hash=base_hash, run_id=run_id)
-            version = self._next_version()
-            files.install(staging, self.folder(version))
-        except BaseException:
-            files.remove(staging)
-            raise
-        return version
-
-    def _next_version(self) -> int:
-        # A folder without a row may belong to a database that was put back from a backup: its
-        # number is not taken again.
-        on_disk = files.versions_in(self._home.adapters)
-        return max(self._store.adapters.next_version(), max(on_disk, default=0) + 1)
 
     def _of_run(self, run_id: str) -> Adapter | None:
         found = [a for a in self._store.adapters.list() if a.run_id == run_id]
         return found[0] if found and run_id else None
-
-    def _orphan_of(self, run_id: str) -> int | None:
-        """The folder that this run installed before it was killed, if it is whole."""
-        known = {adapter.version for adapter in self._store.adapters.list()}
-        for version in files.versions_in(self._home.adapters):
-            if version in known:
-                continue
-            try:
-                manifest = files.verify(self.folder(version))
-            except AdapterError:
-                continue
-            if run_id and manifest.get("facts", {}).get("run_id") == run_id:
-                return version
-        return None
 
     # Moving the names
 
@@ -279,7 +244,8 @@ class Registry:
             self._verified.pop(version, None)
             self.path(version)
         with self._store.transaction():
-            # Asked inside the transaction: a rollback may come while the files are read.
+            # Asked inside the transaction: while the files are read, a rollback may come, a
+            # forgetting, or a prune.
             held = self.held()
             if held and who != "user":
                 raise PromotionHeld(
@@ -289,6 +255,8 @@ class Registry:
             old = self.champion()
             if old == version:
                 return old, version
+            if version != BASE_VERSION:
+                self._may_serve(self._alive(version), who, force)
             self._move("previous", old, why=why, who=who)
             self._move("champion", version, why=why, who=who)
             if self._store.adapters.alias("candidate") == version:
@@ -301,17 +269,15 @@ class Registry:
     def rollback(self, *, why: str, who: str = "user") -> tuple[int, int]:
         """Swap `champion` and `previous`, and hold promotion. Returns (old, new).
 
-        Raises NotFound when nothing was ever promoted, UsageError right after another rollback
+        Raises NotFound when no other version served before, UsageError right after another rollback
         (the way back would lead forward), AdapterDamaged when the version to go back to cannot be
         used, GateRefused when it learned from what was forgotten since.
         """
         if rolled_back := self.rolled_back():
             raise refusals.rolled_back(rolled_back, self.champion())
         previous = self._store.adapters.alias("previous")
-        if previous is None:
+        if previous is None or previous == self.champion():
             raise refusals.nothing_before()
-        if previous != BASE_VERSION and self._store.adapters.get(previous).tainted:
-            raise refusals.tainted(previous)
         self._verified.pop(previous, None)
         try:
             self.path(previous)
@@ -324,6 +290,8 @@ class Registry:
                 raise refusals.rolled_back(gone, old)
             if self._store.adapters.alias("previous") != previous:
                 raise refusals.overtaken()
+            if previous != BASE_VERSION and self._alive(previous).tainted:
+                raise refusals.tainted(previous)
             self._move("champion", previous, why=why, who=who)
             self._move("previous", old, why=why, who=who)
             self._store.state.set(ROLLED_BACK, version_label(old))
@@ -433,6 +401,13 @@ class Registry:
         return gone
 
     # Inside
+
+    def _alive(self, version: int) -> Adapter:
+        """The row of a version whose files were not removed. Raises NotFound, AdapterDamaged."""
+        adapter = self._store.adapters.get(version)
+        if adapter.deleted:
+            raise refusals.pruned(adapter)
+        return adapter
 
     def _first_usable(self, base: str, base_hash: str) -> tuple[int, list[str]]:
         problems: list[str] = []

@@ -45,10 +45,11 @@ class _Discreet(SerializerProtocol):  # type: ignore[misc]
         whole: tuple[str, bytes] = self._plain.dumps_typed(obj)
         if isinstance(obj, dict) and "channel_values" in obj:
             said = cleaned_data(obj["channel_values"], self._personal)
-            shown = self._plain.dumps_typed({**obj, "channel_values": said})
+            seen = {**obj, "channel_values": said}
         else:
             # What a step wrote and no checkpoint holds yet: of use to this process alone.
-            shown = self._plain.dumps_typed({"of": os.getpid(), "number": os.urandom(8).hex()})
+            seen = {"of": os.getpid(), "number": os.urandom(8).hex()}
+        shown: tuple[str, bytes] = self._plain.dumps_typed(seen)
         if shown != whole:
             self._whole[shown[1]] = whole
             if len(self._whole) > _KEPT:

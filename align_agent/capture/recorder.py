@@ -13,6 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from align_agent.capture.ignore import Ignore
 from align_agent.capture.redact import redact_turn
@@ -29,6 +30,7 @@ from align_agent.store import Store
 log = logging.getLogger(__name__)
 
 OnStored = Callable[[Store, Turn], None]
+T = TypeVar("T")
 
 _TOGETHER = 64  # turns in one transaction, when so many wait
 _HOPELESS = (StoreCorrupt, StoreForeign, StoreTooNew)
@@ -58,7 +60,7 @@ class Recorder:
         self._on_stored = on_stored
         self._retry_seconds = retry_seconds
         self._changed = threading.Condition()
-        self._waiting: deque[Turn] = deque()
+        self._waiting: deque[tuple[Turn, bool]] = deque()  # with whether it is to be kept out
         self._busy = 0  # turns that the writer has in hand
         self._closed = False
         self._counts: Counter[str] = Counter()
@@ -68,14 +70,15 @@ class Recorder:
         self._store: Store | None = None  # of the writer's thread alone
         self.last_error = ""
 
-    def record(self, turn: Turn) -> bool:
+    def record(self, turn: Turn, *, keep_out: bool = False) -> bool:
         """Queue a turn; False when it was dropped, because the queue is full or closed.
 
-        Never waits for the disk, and never raises.
+        With `keep_out` it is left out, from later prompts too, as if a pattern had named it. Never
+        waits for the disk, and never raises.
         """
         with self._changed:
             if not self._closed and len(self._waiting) < self._size and self._started():
-                self._waiting.append(turn)
+                self._waiting.append((turn, keep_out))
                 self._changed.notify_all()
                 return True
             self._count("dropped")
@@ -152,9 +155,9 @@ class Recorder:
                 count = min(len(self._waiting), _TOGETHER)
                 batch = [self._waiting.popleft() for _ in range(count)]
                 self._busy = count
-            for turn in [] if self._stored_together(batch) else batch:
+            for turn, keep_out in [] if self._stored_together(batch) else batch:
                 try:
-                    self._record_one(turn)
+                    self._record_one(turn, keep_out)
                 except Exception as error:
                     self._failed(error)
             with self._changed:
@@ -162,7 +165,7 @@ class Recorder:
                 self._changed.notify_all()
         self._finish()
 
-    def _stored_together(self, batch: Sequence[Turn]) -> bool:
+    def _stored_together(self, batch: Sequence[tuple[Turn, bool]]) -> bool:
         """Store many in one transaction, which takes a disk no longer than one turn.
 
         All or none. Where anything is out of the ordinary the turns go one by one, and what is
@@ -174,10 +177,10 @@ class Recorder:
         noted: Counter[str] = Counter()
         fresh: list[Turn] = []
         try:
-            if any(map(self._ignore.matches, batch)):
+            if any(keep_out or self._ignore.matches(turn) for turn, keep_out in batch):
                 return False
             with store.transaction():
-                for turn in batch:
+                for turn, _ in batch:
                     clean, found = redact_turn(turn, self._personal)
                     is_new = store.turns.add(clean)
                     noted["capture.recorded" if is_new else "capture.known"] += 1
@@ -220,39 +223,39 @@ class Recorder:
         except StoreError as error:
             log.warning("counters could not be stored: %s", error)
 
-    def _record_one(self, turn: Turn) -> None:
-        if self._ignore.matches(turn):
-            self._count("ignored")
+    def _record_one(self, turn: Turn, keep_out: bool) -> None:
+        if keep_out or self._ignore.matches(turn):
             self._leave_out(turn)
         else:
-            clean, found = redact_turn(turn, self._personal)
-            store, is_new = self._add(clean)
-            self._refusing = False
-            self._count("recorded" if is_new else "known")
-            if is_new:
-                with self._changed:
-                    for kind, number in found.items():
-                        self._unsaved[f"redacted.{kind}"] += number
-                self._read(store, clean)
+            self._add(turn)
         if self._store is not None:
             self._save_counts(self._store)
+
+    def _add(self, turn: Turn) -> None:
+        clean, found = redact_turn(turn, self._personal)
+        store, is_new = self._tried(lambda store: (store, store.turns.add(clean)))
+        self._count("recorded" if is_new else "known")
+        if is_new:
+            with self._changed:
+                for kind, number in found.items():
+                    self._unsaved[f"redacted.{kind}"] += number
+            self._read(store, clean)
 
     def _leave_out(self, turn: Turn) -> None:
         """Clients replay what was said: it must not come in with a later prompt either."""
         clean, _ = redact_turn(turn, self._personal)
-        if self._store is None:
-            self._store = Store.open(self._path)
-        self._store.forgotten.never(clean.user_text, clean.answer)
+        self._tried(lambda store: store.forgotten.never(clean.user_text, clean.answer))
+        self._count("ignored")
 
-    def _add(self, turn: Turn) -> tuple[Store, bool]:
-        """Insert, again and again while the disk refuses and there is time."""
+    def _tried(self, work: Callable[[Store], T]) -> T:
+        """Do some work on the store, again and again while the disk refuses and there is time."""
         deadline = time.monotonic() + (0 if self._refusing else self._retry_seconds)
         pause = 0.05
         while True:
             try:
                 if self._store is None:
                     self._store = Store.open(self._path)
-                return self._store, self._store.turns.add(turn)
+                done = work(self._store)
             except StoreError as error:
                 # A fresh connection: the disk may have come back as another one.
                 if self._store is not None:
@@ -262,6 +265,9 @@ class Recorder:
                     self._refusing = True
                     raise
                 pause = min(2 * pause, 2.0)
+            else:
+                self._refusing = False
+                return done
 
     def _wait(self, pause: float, deadline: float) -> bool:
         """Pause before another try; False when there is no time left, or we are closing."""

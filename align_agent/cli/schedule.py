@@ -6,7 +6,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +14,7 @@ from align_agent.cli.app import App, common
 from align_agent.cli.groups import NounGroup
 from align_agent.cli.output import emit, note, pairs, when
 from align_agent.errors import AlignAgentError, NightBusy
+from align_agent.localtime import here
 
 if TYPE_CHECKING:
     from align_agent.paths import Home
@@ -75,7 +75,7 @@ def run(app: App) -> None:
     with _alone(home):
         scheduler = Scheduler(home)
         scheduler.start()
-        due = next_start(app.config, datetime.now().astimezone())
+        due = next_start(app.config, here())
         note(f"waiting; the next night is due {when(due.isoformat()) if due else '(switched off)'}")
         ended.wait()
         scheduler.stop()

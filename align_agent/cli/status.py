@@ -13,6 +13,7 @@ from align_agent.checkup import losses
 from align_agent.cli.app import App, common
 from align_agent.cli.output import emit, paint, pairs, say, warn, when
 from align_agent.display import counted
+from align_agent.paths import size_of
 from align_agent.records import version_label
 from align_agent.store.lost import refuse_lost
 
@@ -124,8 +125,7 @@ def _rules(store: Store) -> dict[str, int]:
 
 
 def _disk(root: Path) -> dict[str, int]:
-    used = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
-    return {"used_bytes": used, "free_bytes": shutil.disk_usage(root).free}
+    return {"used_bytes": size_of(root), "free_bytes": shutil.disk_usage(root).free}
 
 
 def _show(data: dict[str, Any]) -> None:

@@ -282,6 +282,7 @@ def _import(app: App, file: Path, kind: str, dry_run: bool) -> dict[str, Any]:
         "added": report.added,
         "known": report.known,
         "left_out": report.left_out,
+        "ignored": report.ignored,
         "redacted": report.redacted,
         "feedback": dict(after - before),
         "problems": [{"message": p.message, "hint": p.hint} for p in report.problems],
@@ -309,6 +310,8 @@ def _show_import(result: dict[str, Any]) -> None:
     if left := result["left_out"]:
         how = "it was recorded as it" if left == 1 else "they were recorded as they"
         say(f"{counted(left, 'session')} left out: {how} happened")
+    if ignored := result["ignored"]:
+        say(f"{counted(ignored, 'turn')} left out by privacy.ignore")
     for title, counts in (("follow-ups", result["feedback"]), ("redacted", result["redacted"])):
         if counts:
             told = ", ".join(f"{number} {name}" for name, number in counts.items())

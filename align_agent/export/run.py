@@ -12,6 +12,7 @@ from align_agent.errors import UsageError
 from align_agent.export.place import check_free, new_file, new_folder
 from align_agent.export.qwen3 import OtherArchitecture
 from align_agent.models.files import fingerprint, locate
+from align_agent.paths import size_of
 from align_agent.records import BASE_VERSION, version_label
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def export(wanted: Export, registry: Registry, spec: str) -> dict[str, Any]:
     except OtherArchitecture as error:
         error.hint = _llama_way(wanted, base)
         raise
-    size = files.size_of(out) if out.is_dir() else out.stat().st_size
+    size = size_of(out)
     return {
         "version": wanted.version,
         "format": wanted.form,

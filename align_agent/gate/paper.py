@@ -40,6 +40,12 @@ class HeldOut:
     document: str = ""
 
     @property
+    def asked(self) -> str:
+        """The message that is answered, with which some checks compare."""
+        said = (message.content for message in reversed(self.prompt) if message.role == "user")
+        return next(said, "")
+
+    @property
     def hindsight(self) -> str:
         """The block that the teacher sees; empty when nothing is known."""
         return prompts.hindsight_block(

@@ -146,7 +146,7 @@ def score(
 def count_checks(heldout: Sequence[HeldOut], answers: Sequence[str]) -> tuple[int, int]:
     """(met, all) over every pair of a held-out prompt and a check that applies to it."""
     outcomes = [
-        run_check(dict(spec), answer)
+        run_check(dict(spec), answer, asked=item.asked)
         for item, answer in zip(heldout, answers, strict=True)
         for spec in item.checks
     ]

@@ -127,9 +127,9 @@ def measure(
     ]
     checks = document_checks(document.text)
     met = {
-        "met_with_document": _share(checks, shown),
-        "met_before": _share(checks, without),
-        "met_after": _share(checks, after),
+        "met_with_document": _share(checks, exam, shown),
+        "met_before": _share(checks, exam, without),
+        "met_after": _share(checks, exam, after),
     }
     return {
         "tokens_saved": len(model.encode(told[0])) - len(model.encode(bare[0])),
@@ -161,10 +161,16 @@ def _fits(model: LocalModel, document: Document) -> None:
         )
 
 
-def _share(checks: Sequence[dict[str, Any]], answers: Sequence[str]) -> float:
+def _share(
+    checks: Sequence[dict[str, Any]], questions: Sequence[str], answers: Sequence[str]
+) -> float:
     from align_agent.feedback.checks import run_check
 
-    met = [run_check(dict(check), answer) for check in checks for answer in answers]
+    met = [
+        run_check(dict(check), answer, asked=asked)
+        for check in checks
+        for asked, answer in zip(questions, answers, strict=True)
+    ]
     return round(sum(met) / len(met), 4) if met else 0.0
 
 

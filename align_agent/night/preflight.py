@@ -186,5 +186,5 @@ def rules_kept(items: list[HeldOut], answers: list[str]) -> Counter[str]:
         repr(sorted(spec.items()))
         for item, answer in zip(items, answers, strict=True)
         for spec in item.checks
-        if run_check(dict(spec), answer)
+        if run_check(dict(spec), answer, asked=item.asked)
     )

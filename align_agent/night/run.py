@@ -195,7 +195,7 @@ def _take_up(
     home: Home, store: Store, config: Config, wishes: plan.Wishes, mark: str, resume: bool
 ) -> Run | None:
     """The interrupted night to go on with, or None; every other unfinished one is closed."""
-    recent = [run for run in store.runs.list(limit=100) if run.kind == "night"]
+    recent = store.runs.list(limit=100, kind="night")
     unfinished = [
         run
         for run in recent

@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 from align_agent.capture.arrivals import FEW, LATEST, SIDE_NOTE, arrivals
 from align_agent.capture.ignore import Ignore
 from align_agent.capture.recorder import Recorder
-from align_agent.capture.redact import redact_turn
 from align_agent.capture.wire.conversations import Conversations, Match
 from align_agent.capture.wire.openclaw import is_shared
 from align_agent.capture.wire.turn import Answer, OpenTurns, build_turn
@@ -274,17 +273,11 @@ class Scribe:
             if len(self._aside) > _ASIDE:  # some are never stored
                 self._aside.pop(next(iter(self._aside)), None)
         if self._ignore.matches_sender(request.sender, request.surface):
-            self.counts["ignored"] += 1
-            self._leave_out(turn)
+            self.recorder.record(turn, keep_out=True)
             return
         if request.sender:
             self._note_speaker(turn, request, match)
         self._record((*self._open.settle(turn), *self._open.flush(older_than=OPEN_SECONDS)))
-
-    def _leave_out(self, turn: Turn) -> None:
-        """The sender is not to be recorded, not in a later prompt either."""
-        clean, _ = redact_turn(turn, self._personal)
-        self._opened().forgotten.never(clean.user_text, clean.answer)
 
     def _note_speaker(self, turn: Turn, request: Understood, match: Match) -> None:
         """Before the turn is stored: whoever reads it must know whose words it holds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from align_agent.errors import AlignAgentError, NotFound
+from align_agent.errors import NotFound
 from align_agent.server.service import Service
 from align_agent.server.versions import FAMILY
 
@@ -18,7 +18,7 @@ NAMES = (FAMILY, f"{FAMILY}@candidate", f"{FAMILY}@previous")
 async def keep_warm(service: Service, seconds: float = SECONDS) -> None:
     """Watch what `align`, the candidate and the previous version mean, for ever.
 
-    A version that cannot be loaded is told once; a request for it tells more.
+    A version that cannot be loaded, for whatever reason, is told once; a request for it tells more.
     """
     known: dict[str, object] = {}
     while True:
@@ -30,8 +30,8 @@ async def keep_warm(service: Service, seconds: float = SECONDS) -> None:
                     await service.backend.warm(served)
             except NotFound:
                 known.pop(name, None)
-            except AlignAgentError as error:
-                if known.get(name) != error.message:
-                    known[name] = error.message
+            except Exception as error:  # memory may be short now, and not tomorrow
+                if known.get(name) != str(error):
+                    known[name] = str(error)
                     log.warning("%s cannot be loaded ahead: %s", name, error)
         await asyncio.sleep(seconds)

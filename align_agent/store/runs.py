@@ -30,20 +30,18 @@ class Runs(Nouns):
         """The run with that id, or the only one whose id begins so. Raises NotFound."""
         return _run(self._find("runs", "run", "run-", wanted))
 
-    def list(self, limit: int = 20) -> list[Run]:
-        """The newest first. `limit` below 0 means all."""
+    def list(self, limit: int = 20, kind: str = "") -> list[Run]:
+        """The newest first, of that kind if one is named. `limit` below 0 means all."""
         rows = self.connection.rows(
-            "select * from runs order by started_at desc, id desc limit ?", [limit]
+            "select * from runs where kind = ? or ? = '' order by started_at desc, id desc limit ?",
+            [kind, kind, limit],
         )
         return [_run(row) for row in rows]
 
     def latest(self, kind: str = "") -> Run | None:
         """The run that started last, of that kind if one is named."""
-        found = self.connection.rows(
-            "select * from runs where kind = ? or ? = '' order by started_at desc, id desc limit 1",
-            [kind, kind],
-        )
-        return _run(found[0]) if found else None
+        found = self.list(1, kind)
+        return found[0] if found else None
 
     def update(self, wanted: str, **changes: Any) -> Run:
         """Change fields of a run, and return it as it is then. Raises NotFound."""

@@ -285,9 +285,11 @@ class Turns(Nouns):
             )
         )
 
-    def last_activity(self) -> str | None:
-        """When the newest main turn was; None when there is none."""
-        moment = self.connection.value("select max(created_at) from turns where main = 1")
+    def last_activity(self, until: str) -> str | None:
+        """When the newest main turn up to that moment was; None when there is none."""
+        moment = self.connection.value(
+            "select max(created_at) from turns where main = 1 and created_at <= ?", [until]
+        )
         return None if moment is None else str(moment)
 
     def conversations(self) -> builtins.list[dict[str, Any]]:

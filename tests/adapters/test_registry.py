@@ -302,6 +302,31 @@ def test_of_two_rollbacks_at_once_one_is_refused_and_no_name_is_lost(three, monk
     assert (three.champion(), three.resolve("previous")) == (1, 2)
 
 
+@pytest.mark.parametrize("step", ["promote", "rollback"])
+@pytest.mark.parametrize("change", [{"deleted": True}, {"tainted": True}])
+def test_a_version_that_goes_while_its_files_are_read_does_not_serve(
+    three, store, monkeypatch, step, change
+):
+    path = three.path
+
+    def meanwhile(version, **more):
+        found = path(version, **more)
+        store.adapters.update(version, **change)
+        return found
+
+    monkeypatch.setattr(three, "path", meanwhile)
+    with pytest.raises((AdapterDamaged, GateRefused)):
+        three.rollback(why="x") if step == "rollback" else three.promote(3, why="x")
+    assert three.champion() == 2
+
+
+def test_after_the_champion_was_deleted_there_is_no_way_back_to_it(three):
+    three.delete([2], why="tainted")
+    with pytest.raises(NotFound, match="nothing to roll back to"):
+        three.rollback(why="x")
+    assert (three.champion(), three.held()) == (1, "")
+
+
 def test_what_was_promoted_after_a_rollback_can_be_rolled_back(three):
     three.rollback(why="a")
     three.promote(3, why="this one")

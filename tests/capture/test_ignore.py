@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from align_agent.capture.ignore import Ignore
+from align_agent.capture.importers import import_file
 from align_agent.capture.recorder import Recorder
 from align_agent.config import PrivacyConfig
 from align_agent.records import Message, Turn
@@ -61,3 +63,44 @@ def test_what_was_ignored_stands_in_no_later_prompt(tmp_path: Path) -> None:
         (kept,) = store.turns.list()
         assert kept.prompt == (Message("user", "What is 2+2?"),)
     assert b"diagnosis" not in path.read_bytes()
+
+
+def test_what_is_ignored_comes_in_by_no_import_either(tmp_path: Path) -> None:
+    asked = ("My diagnosis: measles.", "What is 2+2?")
+    talk = [
+        message
+        for text, answer in zip(asked, ("I am sorry.", "4"), strict=True)
+        for message in (
+            {"role": "user", "content": text},
+            {"role": "assistant", "content": answer},
+        )
+    ]
+    source = tmp_path / "chats.jsonl"
+    source.write_text(json.dumps({"messages": talk}))
+    with Store.open(tmp_path / "align.db") as store:
+        report = import_file(store, source, PrivacyConfig(ignore=("topic:diagnosis",)))
+        assert (report.added, report.ignored) == (1, 1)
+        (kept,) = store.turns.list()
+        assert kept.prompt == (Message("user", asked[1]),)
+    assert b"diagnosis" not in (tmp_path / "align.db").read_bytes()
+
+
+@pytest.mark.parametrize("by_sender", [False, True])
+def test_what_is_ignored_while_the_disk_is_away_stands_in_no_later_prompt(
+    tmp_path: Path, by_sender: bool
+) -> None:
+    home = tmp_path / "home"
+    home.write_text("a file where the folder should be")
+    private = said("My diagnosis: measles.", answer="I am sorry.")
+    later = said("What is 2+2?", history=(*private.prompt, *private.response))
+    patterns = () if by_sender else ("topic:diagnosis",)
+    with Recorder(home / "align.db", PrivacyConfig(ignore=patterns), retry_seconds=60) as recorder:
+        recorder.record(private, keep_out=by_sender)
+        assert not recorder.flush(0.3)
+        home.unlink()
+        recorder.record(later)
+        assert recorder.flush(30)
+        assert (recorder.stats["ignored"], recorder.stats["failed"]) == (1, 0)
+    with Store.open(home / "align.db") as store:
+        (kept,) = store.turns.list()
+        assert kept.prompt == (Message("user", "What is 2+2?"),)

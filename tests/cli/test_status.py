@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import shutil
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 from cli_helpers import Cli
 
 from align_agent.adapters.registry import Registry
 from align_agent.night.lock import NightLock
-from align_agent.paths import Home
+from align_agent.paths import Home, size_of
 from align_agent.records import Turn
 from align_agent.store import Store
 
@@ -133,3 +136,25 @@ def test_status_warns_when_nothing_that_comes_can_be_learned_from(cli: Cli, made
     assert data["reasons"] == {"not the human's own (heartbeat)": 3}
     warning = cli("status").err
     assert "none of the last 3 turns" in warning and "3 not the human's own (heartbeat)" in warning
+
+
+def test_the_size_of_a_home_where_files_come_and_go_can_be_told(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(b"12345")
+    ended = threading.Event()
+
+    def night() -> None:
+        while not ended.is_set():
+            for number in range(50):
+                (tmp_path / f"run-{number}").mkdir()
+                (tmp_path / f"run-{number}" / "passing").touch()
+            for number in range(50):
+                shutil.rmtree(tmp_path / f"run-{number}")
+
+    writer = threading.Thread(target=night)
+    writer.start()
+    try:
+        sizes = {size_of(tmp_path) for _ in range(300)}
+    finally:
+        ended.set()
+        writer.join()
+    assert sizes == {5}

@@ -36,6 +36,12 @@ def test_an_empty_answer_meets_no_check():
     assert count_checks([asked(checks=(PLAIN, SHORT))], ["."]) == (0, 2)
 
 
+def test_a_check_that_compares_with_the_question_is_asked_with_it():
+    items = [asked("Translate: 12 mice eat 3 cheeses.", checks=({"name": "numbers_kept"},))]
+    assert count_checks(items, ["12 Mäuse essen 3 Käse."]) == (1, 1)
+    assert count_checks(items, ["Mäuse essen Käse."]) == (0, 1)
+
+
 def test_only_prompts_with_checks_have_a_share():
     items = [asked(checks=(PLAIN, SHORT)), asked()]
     assert shares_met(items, ["one two three four", "x"]) == (0.5,)

@@ -2,6 +2,7 @@
 
 from align_agent.gate.scores import HeldOut
 from align_agent.night.preflight import is_ahead, rules_kept
+from align_agent.records import Message
 
 ITEM = HeldOut((), checks=({"name": "no_emoji"}, {"name": "max_words", "n": 3}))
 
@@ -19,3 +20,12 @@ def test_nobody_is_ahead_of_one_who_keeps_every_rule_as_often():
     assert is_ahead(perfect, some)
     assert not is_ahead(some, perfect)
     assert not is_ahead(perfect, perfect)
+
+
+def test_a_rule_that_compares_with_the_question_is_broken_by_an_answer_that_leaves_it_out():
+    """Else a night with no other rule finds that there is nothing to teach, night after night."""
+    question = Message("user", "Translate: 12 mice eat 3 cheeses.")
+    item = HeldOut((question,), checks=({"name": "numbers_kept"},))
+    teacher = rules_kept([item], ["12 Mäuse essen 3 Käse."])
+    champion = rules_kept([item], ["Mäuse essen Käse."])
+    assert is_ahead(teacher, champion)

@@ -8,12 +8,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from align_agent import schedule
 from align_agent.adapters.registry import Registry
 from align_agent.config import Config, ScheduleConfig
 from align_agent.errors import ConfigError
+from align_agent.localtime import LOCAL
 from align_agent.night.lock import NightLock
 from align_agent.paths import Home
 from align_agent.records import Message, Run, Turn
@@ -227,6 +229,59 @@ def test_what_was_due_before_align_agent_was_there_is_not_missed(store):
     assert not is_due(config(), store, THREE + timedelta(hours=1), THREE + timedelta(minutes=1))
 
 
+def test_a_hundred_other_runs_do_not_hide_the_night_that_ended(store):
+    ended(store, THREE + timedelta(minutes=20))
+    for number in range(100):
+        stamp = (THREE + timedelta(minutes=30 + number)).astimezone(UTC).isoformat()
+        store.runs.create(Run(f"run-{number}", "stopped", "solve", stamp, stamp))
+    assert not is_due(config(), store, THREE + timedelta(hours=3), THREE - timedelta(days=9))
+
+
+def test_a_message_of_the_future_puts_no_night_off(home, store):
+    say(store, THREE + timedelta(days=400))
+    assert allowed(THREE, home, store).allowed
+    say(store, THREE - timedelta(minutes=5))
+    assert "5 min ago" in allowed(THREE, home, store).reasons[0]
+
+
+@pytest.fixture
+def in_berlin(monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_berlin")
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2036, 1, 1)))
+@settings(max_examples=300)
+@example(datetime(2026, 10, 25, 0, 30))
+@example(datetime(2026, 10, 25, 1, 30))
+def test_the_machines_zone_follows_the_seasons(moment):
+    there, told = (moment.replace(tzinfo=UTC).astimezone(zone) for zone in (BERLIN, LOCAL))
+    assert (told.isoformat(), told.fold) == (there.isoformat(), there.fold)
+    assert told.timestamp() == there.timestamp()
+
+
+@pytest.mark.usefixtures("in_berlin")
+@pytest.mark.parametrize(
+    ("day", "before_three"),
+    [
+        (datetime(2026, 3, 29), datetime(2026, 3, 29, 1, 30)),
+        (datetime(2026, 10, 25), datetime(2026, 10, 25, 2, 30, fold=1)),
+    ],
+)
+def test_when_the_clock_is_changed_the_night_is_due_at_its_hour_and_once(store, day, before_three):
+    noon = (day - timedelta(hours=12)).replace(tzinfo=LOCAL)
+    three = day.replace(hour=3, tzinfo=LOCAL)
+    assert next_fire(config(), noon).timestamp() == three.timestamp()
+    ended(store, (day - timedelta(days=1)).replace(hour=3, minute=20, tzinfo=LOCAL))
+    since = noon - timedelta(days=30)
+    assert not is_due(config(), store, before_three.replace(tzinfo=LOCAL), since)
+    assert is_due(config(), store, three + timedelta(minutes=1), since)
+
+
 # The scheduler itself
 
 
@@ -347,6 +402,15 @@ def test_starting_with_a_broken_configuration_says_so(home):
     home.config.write_text("schedule: [", encoding="utf-8")
     with pytest.raises(ConfigError):
         Scheduler(home).start()
+
+
+def test_no_night_begins_once_the_scheduler_was_stopped(home, monkeypatch):
+    configured(home, **ALWAYS)
+    missed(home)
+    scheduler = Scheduler(home)
+    monkeypatch.setattr(schedule, "make_ready", lambda *_: scheduler.stop())
+    assert scheduler.tick() is None
+    assert runs_of(home) == []
 
 
 def test_stopping_twice_is_fine(home):

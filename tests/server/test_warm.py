@@ -69,6 +69,24 @@ def test_a_damaged_version_does_not_end_the_watch(
     until(lambda: loaded(parrot, path))
 
 
+def test_a_failure_of_any_kind_does_not_end_the_watch(
+    serve: Any, parrot: LocalModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = serve()
+    tried = []
+
+    async def fails(served: Any) -> None:
+        tried.append(served)
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as short:
+        short.setattr(door.service.backend, "warm", fails)
+        promote(door, parrot, tmp_path / "one", 1)
+        until(lambda: tried)
+    path = promote(door, parrot, tmp_path / "two", 2)
+    until(lambda: loaded(parrot, path))
+
+
 def test_each_request_is_answered_by_the_champion_of_its_moment(
     serve: Any, parrot: LocalModel, tmp_path: Path
 ) -> None:

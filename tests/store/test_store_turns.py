@@ -175,11 +175,11 @@ def test_the_latest_turn_is_the_newest_main_one(store, make_turn):
     store.turns.add(make_turn(id="turn-3", created_at="2026-01-03", main=False))
     assert store.turns.latest().id == "turn-2"
     assert store.turns.latest("a").id == "turn-1"
-    assert store.turns.last_activity() == "2026-01-02"
+    assert store.turns.last_activity("2026-01-04") == "2026-01-02"
 
 
 def test_there_is_no_activity_before_the_first_turn(store):
-    assert store.turns.last_activity() is None
+    assert store.turns.last_activity("2026-01-02") is None
 
 
 def test_a_turn_can_be_excluded_and_let_in_again(store, make_turn):

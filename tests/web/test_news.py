@@ -74,6 +74,12 @@ def test_the_pairs_are_the_same_on_every_look() -> None:
     assert pairs(SAMPLES, [PLAIN], 7) != pairs(SAMPLES, [PLAIN], 8)
 
 
+def test_a_number_that_the_later_answer_leaves_out_is_a_regression() -> None:
+    kept = Rule("Keep numbers.", "active", check={"name": "numbers_kept"})
+    sample = {"prompt": "Translate: 12 mice.", "before": "12 Mäuse.", "after": "Mäuse."}
+    assert [pair["worst"] for pair in pairs([sample], [kept], 0)] == [True]
+
+
 def test_the_largest_regression_is_always_shown_and_first() -> None:
     worse = {**SAMPLES[0], "prompt": "worse", "after": "1. **bold**"}
     for seed in range(5):

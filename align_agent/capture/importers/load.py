@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from align_agent.capture.ignore import Ignore
 from align_agent.capture.importers.chats import ImportedChat, read_chats
 from align_agent.capture.importers.openclaw import read_sessions
 from align_agent.capture.importers.turns import to_turns
@@ -24,6 +25,7 @@ class ImportReport:
     added: int = 0
     known: int = 0
     left_out: int = 0  # sessions that were recorded as they happened
+    ignored: int = 0  # turns that `privacy.ignore` keeps out
     redacted: dict[str, int] = field(default_factory=dict)
     problems: list[InputError] = field(default_factory=list)
 
@@ -72,6 +74,7 @@ def _load(
     privacy: PrivacyConfig,
     on_stored: Callable[[Store, Turn], None] | None,
 ) -> ImportReport:
+    ignore = Ignore(privacy.ignore)
     for chat in chats:
         try:
             turns = to_turns(chat)
@@ -81,18 +84,22 @@ def _load(
         report.chats += 1
         with store.transaction():
             for turn in turns:
-                _add(store, turn, privacy, report, on_stored)
+                clean, found = redact_turn(turn, privacy.redact_personal)
+                if ignore.matches(turn):
+                    store.forgotten.never(clean.user_text, clean.answer)
+                    report.ignored += 1
+                else:
+                    _add(store, clean, found, report, on_stored)
     return report
 
 
 def _add(
     store: Store,
-    turn: Turn,
-    privacy: PrivacyConfig,
+    clean: Turn,
+    found: Mapping[str, int],
     report: ImportReport,
     on_stored: Callable[[Store, Turn], None] | None,
 ) -> None:
-    clean, found = redact_turn(turn, privacy.redact_personal)
     if not store.turns.add(clean):
         report.known += 1
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from align_agent import schedule
@@ -15,6 +14,7 @@ from align_agent.feedback.checks import run_check
 from align_agent.feedback.profile import Profile
 from align_agent.gate.report import Judgement
 from align_agent.gate.told import table_of
+from align_agent.localtime import here
 from align_agent.night.lock import NightLock, as_it_is
 from align_agent.night.told import USES, complaint, reasons
 from align_agent.records import BASE_VERSION, Rule, Run, version_label
@@ -117,7 +117,7 @@ def _uses(desk: Desk, run: Run | None) -> dict[str, int]:
 
 
 def _due(desk: Desk) -> tuple[str, tuple[str, ...]]:
-    now = datetime.now().astimezone()
+    now = here()
     try:
         due = schedule.missed(desk.config, desk.store, now)
     except MissingDependency:
@@ -163,7 +163,10 @@ def pairs(
     rated = [
         {
             **sample,
-            "met": [_met(specs, str(sample[side])) for side in ("before", "after")],
+            "met": [
+                _met(specs, str(sample[side]), str(sample["prompt"]))
+                for side in ("before", "after")
+            ],
             "of": len(specs),
             "worst": False,
         }
@@ -178,11 +181,11 @@ def pairs(
     return [{**worst, "worst": True}, *drawn[: PAIRS - 1]]
 
 
-def _met(specs: Sequence[Mapping[str, Any]], answer: str) -> int:
+def _met(specs: Sequence[Mapping[str, Any]], answer: str, asked: str) -> int:
     met = 0
     for spec in specs:
         try:
-            met += run_check(spec, answer)
+            met += run_check(spec, answer, asked=asked)
         except InputError:  # a check of a newer program: the gate has said so
             continue
     return met

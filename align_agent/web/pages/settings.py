@@ -8,6 +8,7 @@ from typing import Any
 
 from align_agent.checkup import examine
 from align_agent.config import SECRETS, Config, effective
+from align_agent.paths import size_of
 from align_agent.schedule import outlook
 from align_agent.web.desk import Desk
 
@@ -54,9 +55,7 @@ def disk(desk: Desk) -> dict[str, Any]:
     parts: dict[str, int] = {}
     for found in desk.home.root.iterdir():
         name = "align.db" if found.name.startswith("align.db") else found.name
-        inside = found.rglob("*") if found.is_dir() else [found]
-        size = sum(path.stat().st_size for path in inside if path.is_file())
-        parts[name] = parts.get(name, 0) + size
+        parts[name] = parts.get(name, 0) + size_of(found)
     return {
         "parts": [
             {"name": name, "bytes": parts[name]}
