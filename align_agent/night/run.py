@@ -93,6 +93,7 @@ def _night(
     with Store.open(home.database) as store:
         registry = Registry(store, home)
         registry.sweep()
+        _sweep(home, store)
         profile = Profile(store, config)
         profile.sync_declared(config.preferences)
         profile.fade(now())
@@ -129,6 +130,15 @@ def _night(
         if night.run.status != "interrupted":
             _tidy(night)
         return night.run
+
+
+def _sweep(home: Home, store: Store) -> None:
+    """Clear the folders of nights that were killed after their end was noted."""
+    for run in store.runs.list(limit=-1, kind="night"):
+        folder = home.runs / run.id
+        over = run.status != "interrupted" or run.config.get(ABANDONED)
+        if run.finished_at and over and folder.is_dir():
+            RunFolder(folder).clear()
 
 
 def _phases(night: Night) -> None:

@@ -80,7 +80,8 @@ def export_everything(home: Home, target: Path, *, adapters: bool = False) -> Ex
 
 def _write(home: Home, store: Store, path: Path, adapters: bool) -> tuple[int, int, int]:
     rows = chats = 0
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    # A file dated before 1980, which zip cannot say, is no reason to leave without anything.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for table in _tables(store):
             with archive.open(f"tables/{table}.jsonl", "w") as out:
                 for row in store.connection.rows(f'select * from "{table}"'):  # noqa: S608

@@ -74,9 +74,7 @@ class Gatekeeper:
         if host not in self._hosts:
             return 421, f"this server does not answer for the host {host[:80]!r}", "wrong_host"
         origin = headers.get("origin", "").lower()
-        # A proxy may speak TLS for us: what scheme the browser sees is not known here.
-        ours = (f"http://{named}", f"https://{named}")
-        if origin and origin not in ours and origin not in self._origins:
+        if origin and not is_own_page(origin, named) and origin not in self._origins:
             return 403, f"pages of {origin[:80]} are not in server.allowed_origins", "wrong_origin"
         if self._token and not self._is_open(path) and not self._knows(path, headers):
             return 401, "the token is missing or wrong", "invalid_api_key"
@@ -125,6 +123,12 @@ class Gatekeeper:
             return message
 
         return counted
+
+
+def is_own_page(origin: str, host: str) -> bool:
+    """Whether a request comes from a page of the very host that it names, port and all."""
+    # A proxy may speak TLS for us: what scheme the browser sees is not known here.
+    return origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
 
 
 def _hostname(address: str) -> str:

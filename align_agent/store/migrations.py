@@ -1,6 +1,6 @@
 """The schema, as an append-only list of named steps. Never change a step that was released.
 
-`PRAGMA user_version` counts the steps applied; each runs in a transaction of its own.
+`PRAGMA user_version` counts the steps applied; all that are wanting run in one transaction.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from align_agent.errors import InputError
+from align_agent.server.access import is_own_page
 from align_agent.server.service import Service
 from align_agent.server.sessions import COOKIE, Sessions
 
@@ -148,7 +149,7 @@ def _same_place(request: Request) -> None:
     """Another program's page on this machine has another port: it may read, not act."""
     origin = request.headers.get("origin", "")
     fetched = request.headers.get("sec-fetch-site", "same-origin")
-    if origin and origin != f"{request.url.scheme}://{request.headers.get('host', '')}":
+    if origin and not is_own_page(origin, request.headers.get("host", "")):
         raise Refused("this form is from another page", hint="use the dashboard's own pages")
     if fetched not in ("same-origin", "none"):
         raise Refused("this form is from another page", hint="use the dashboard's own pages")

@@ -17,7 +17,7 @@ PACKAGE = Path(align_agent.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import rooms of a lower level, and itself. Rooms of one level do not know each other.
-WORDS = {"prompts", "directions", "languages", "polarity", "display"}
+WORDS = {"prompts", "directions", "languages", "polarity", "display", "localtime"}
 LEVELS: tuple[set[str], ...] = (
     {"errors", "paths", "records", "config", *WORDS},
     {"store", "sandbox"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import zipfile
 from pathlib import Path
@@ -52,6 +53,15 @@ def test_the_chats_come_in_again(tmp_path: Path) -> None:
         said = {turn.user_text for turn in store.turns.list()}
     assert f"Tell me about {KEPT} number 2, please." in said
     assert f"Tell me about {SECRET} number 1, please." in said
+
+
+def test_a_file_without_a_sensible_date_keeps_nobody_from_leaving(tmp_path: Path) -> None:
+    home = fill(tmp_path / "home")
+    home.config.write_text("privacy: {}")
+    os.utime(home.config, (0, 0))
+    export_everything(home, tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert archive.read("config.yaml") == b"privacy: {}"
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -138,6 +138,13 @@ def test_a_form_of_another_page_is_refused(client: Any, headers: dict[str, str])
     assert client.post("/do/hold", data=fields, headers=headers).status_code == 403
 
 
+def test_forms_work_behind_a_proxy_that_speaks_tls(client: Any) -> None:
+    fields = {"form_token": token_of(client)}
+    origin = f"https://{client.base_url.netloc.decode()}"
+    answer = client.post("/do/release", data=fields, headers={"origin": origin})
+    assert answer.status_code == 303
+
+
 def test_a_foreign_host_sees_no_page(client: Any) -> None:
     assert client.get("/morning", headers={"host": "evil.example"}).status_code == 421
 
