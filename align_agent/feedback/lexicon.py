@@ -115,7 +115,8 @@ FORMAT = (
         |out of)\s{_MACHINE} |
         (?:sound|sounds|feel|feels)(?:\s[^,?!\s]+){{0,3}}?\s{_MACHINE}\s(?:wrote|made|generated
         |written) | {_MACHINE}\s(?:wrote|made|generated|written|did)(?:\s(?:it|this|that))? |
-        (?:looks?|reads?|seems?|feels?) (?:\w+ )?(?:fake|artificial|unnatural|suspicious) |
+        (?:looks?|reads?|seems?|feels?) (?:\w+ )?(?:artificial|unnatural|suspicious) |
+        (?:looks?|reads?) (?:\w+ )?fake |
         too\s{_MACHINE}(?:\slike|\sish)? | ai (?:like|ish|looking|sounding|style) |
         machine written | computer generated | machine made |
         (?:over|too|so) (?:formatted|structured|fancy) | overformatted
@@ -403,7 +404,8 @@ DETAIL = (
     _concept(
         "quality",
         (SPECIFIC, GENERIC),
-        r"specific(?:ally)? | concrete | precise(?:ly)? | exact | pointed",
+        r"specific(?:ally)? | concrete | precise(?:ly)? | exact | pointed"
+        r" | detailed about (?:the|my|his|her|their) (?:mistakes?|errors?|slips?)",
     ),
     _concept("quality", (GENERIC, SPECIFIC), r"general | broad | high level | abstract", bad=True),
     _concept(

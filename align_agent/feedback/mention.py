@@ -117,9 +117,18 @@ def names_something_else(m: Mention) -> bool:
         starts = {m.text[start:end].split()[0] for _, start, end in m.matches}
         if follows[0] not in KNOWN_WORDS and follows[0] not in starts:
             return True
-    if concept.kind == "quality" and m.before[-1:] in (("how",), ("as",)):
+    if concept.kind == "quality" and (m.before[-1:] in (("how",), ("as",)) or _adorns(m)):
         return True
     return concept.ambiguous and _is_ambiguous(m)
+
+
+def _adorns(m: Mention) -> bool:
+    """ "A nice list", "a friendly emoji": the word is said of a thing that is wished for."""
+    start = len(" ".join((*m.before, m.words))) + 1
+    return m.concept.ambiguous and any(
+        other.kind == "thing" and at == start and other.wanted != m.concept.wanted
+        for other, at, _ in m.matches
+    )
 
 
 def _is_ambiguous(m: Mention) -> bool:

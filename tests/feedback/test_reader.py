@@ -71,6 +71,11 @@ def test_plain_wordings_are_understood(text: str, direction: str) -> None:
     ("text", "direction"),
     [
         ("use emoji", "emoji:some"),
+        ("add a friendly emoji", "emoji:some"),
+        ("could you put that into a nice list", "format:markdown"),
+        ("the praise feels fake", "tone:neutral"),
+        ("it looks fake", "format:plain"),
+        ("stop being so detailed about the mistake", "detail:generic"),
         ("don't use emoji", "emoji:none"),
         ("you don't use emoji", "emoji:some"),
         ("you keep using emoji", "emoji:none"),
