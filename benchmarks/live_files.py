@@ -1,30 +1,30 @@
 """The person of `live.py` who lets the agent edit files, and denies it to overwrite one.
 
-Every task is asked of the product's own agent, in a real folder that holds the task's file. What
-counts is which calls it made by the end of its turn, and what the file says then.
+The denials are conversations with the product's own agent in a real folder. The other tasks take its
+prompts and tools through the same loop side by side, each in a real folder too: what counts is which
+calls were made by the end of the turn, and what the file says then.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from live_cases import Case, beside
-from live_editing import OTHER_PATHS, SHOWN_PATHS, Edit, edits
+from live_editing import OFFERED, OTHER_PATHS, SHOWN_PATHS, Edit, edits
 from live_person import STEPS, TRIED, Person, ask, rest_figures, same
 
 from align_agent.agent.approval import APPROVED, Decision
 from align_agent.agent.session import AgentSession
+from align_agent.agent.workspace import Workspace
 from align_agent.config import Config
-from align_agent.models.generation import Generation
+from align_agent.models.generation import Generation, Sampling
 from align_agent.models.local import LocalModel
 from align_agent.paths import Home
-from align_agent.records import ToolCall
+from align_agent.records import Message, ToolCall
 
-UNDONE = 6  # tasks asked again after an undo
 MAX_CALL = 128  # tokens of one answer or call
 
 
@@ -52,12 +52,16 @@ class FilesPerson(Person):
 
     def session_at(self, edit: Edit, config: Config, name: str) -> AgentSession:
         """A conversation of an agent whose workspace holds the task's file alone."""
+        work = str(self.workspace(edit))
+        return self.session(replace(config, agent=replace(config.agent, workspace=work)), name)
+
+    def workspace(self, edit: Edit) -> Path:
+        """A new folder that holds the task's file alone."""
         self.asked += 1
         work = self.folder / str(self.asked)
         work.mkdir(parents=True)
         (work / edit.path).write_text(edit.before)
-        config = replace(config, agent=replace(config.agent, workspace=str(work)))
-        return self.session(config, name)
+        return work
 
     def denies(self, edit: Edit, name: str) -> bool:
         """One conversation; whether a call was denied in it. A step is taken at once."""
@@ -75,40 +79,48 @@ class FilesPerson(Person):
             self.note(session)
         return bool(reasons)
 
-    def done(self, tasks: Sequence[Edit], name: str = "") -> list[Done]:
-        """Each task in a conversation of its own, greedily, with leave for all calls."""
-        quiet = replace(
-            self.config,
-            model=replace(self.config.model, temperature=0.0),
-            capture=replace(self.config.capture, enabled=False),
-        )
-        found: list[Done] = []
-        for edit in tasks:
-            with self.session_at(edit, quiet, name) as session:
-                session.approve = lambda call: APPROVED
-                list(session.send(edit.question))
-                turn = session.last_turn
-                assert turn is not None
-                calls = tuple(call for m in turn.response for call in m.tool_calls)
-                file = Path(session.config.agent.workspace) / edit.path
-                said = Generation(turn.answer, (), (), "stop", calls)
-                found.append(Done(said, file.read_text()))
-        return found
+    def done(self, tasks: Sequence[Edit], told: Sequence[Message] = ()) -> list[Done]:
+        """Each task as the next message of what was `told`, in the agent's loop: greedily, with
+        leave for all calls, side by side."""
+        adapter, most = self.answering(), self.config.agent.max_steps
+        works = [self.workspace(edit) for edit in tasks]
+        shown = [[*told, Message("user", edit.question)] for edit in tasks]
+        calls: list[list[ToolCall]] = [[] for _ in tasks]
+        last: dict[int, Generation] = {}
+        going = list(range(len(tasks)))
+        for step in range(most):
+            tools = OFFERED if step + 1 < most else ()
+            said = self.model.generate_batch(
+                [self.model.fit(shown[i], reserve=MAX_CALL, tools=tools) for i in going],
+                sampling=Sampling(MAX_CALL, 0.0),
+                adapter=adapter,
+                tools=tools,
+            )
+            last |= zip(going, said, strict=True)
+            for i in going:
+                calls[i] += last[i].tool_calls
+                work = Workspace(works[i], "")
+                results = [(work.call(c.name, c.arguments), c.id) for c in last[i].tool_calls]
+                shown[i] += [last[i].message()]
+                shown[i] += [Message("tool", text, tool_call_id=id) for text, id in results]
+            going = [i for i in going if last[i].tool_calls]
+            if not going:
+                break
+        return [
+            Done(replace(last[i], tool_calls=tuple(calls[i])), (works[i] / edit.path).read_text())
+            for i, edit in enumerate(tasks)
+        ]
 
     def done_in_context(self, shown: Edit, tasks: Sequence[Edit]) -> list[Done]:
         """Without learning: a denial, and then each task as the next message of that very
         conversation."""
         plain = replace(self.config, learn=replace(self.config.learn, live=False))
         root = self.folder / "plain"
-        told = replace(self, home=Home(root / "home").ensure(), config=plain, folder=root / "files")
-        told.denies(shown, "told")
-        found: list[Done] = []
-        for number, edit in enumerate(tasks):
-            copy = root / str(number)
-            shutil.copytree(told.home.root, copy / "home")
-            one = replace(told, home=Home(copy / "home"), folder=copy / "files")
-            found += one.done([edit], "told")
-        return found
+        one = replace(self, home=Home(root / "home").ensure(), config=plain, folder=root / "files")
+        one.denies(shown, "told")
+        with one.session(plain, "told") as session:
+            told = session.messages()
+        return one.done(tasks, told)
 
 
 def play(model: LocalModel, case: Case, seed: int, root: Path, tasks: int) -> dict[str, Any]:
@@ -136,7 +148,7 @@ def play(model: LocalModel, case: Case, seed: int, root: Path, tasks: int) -> di
         "asked": number + 1,
         "shown_context": [one.overwrote for one in context],
         "right_context": [d.text == e.after for d, e in zip(context, own, strict=True)],
-        "undone": undone(person, own[:UNDONE], [done for done, _ in sheets]),
+        "undone": undone(person, own, [done for done, _ in sheets]),
     }
     for number in range(STEPS + 1):
         at = min(number, len(sheets) - 1)
@@ -158,5 +170,5 @@ def undone(person: FilesPerson, tasks: Sequence[Edit], sheets: Sequence[list[Don
     for before in reversed(sheets[:-1]):
         person.undo()
         now = person.done(tasks)
-        found += same([d.said for d in now], [d.said for d in before[: len(tasks)]])
+        found += same([d.said for d in now], [d.said for d in before])
     return found

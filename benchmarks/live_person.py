@@ -170,6 +170,10 @@ class Person:
         """`/undo`, and what answers then."""
         with self.session(self.config, f"undo-{self.seed}") as session:
             commands.run(Command("undo"), session)
+        return self.answering()
+
+    def answering(self) -> Path | None:
+        """The adapter that answers now."""
         with Store.open(self.home.database) as store:
             return Registry(store, self.home).answering(self.model.base, self.model.base_hash)[1]
 
