@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from align_agent.cli.app import App, common
-from align_agent.cli.output import emit, paint, say
-from align_agent.display import printable
+from align_agent.cli.output import columns, emit, paint, say, wrapped
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+_READABLE = 30  # columns that a message needs to stand beside its name
 
 
 @click.command()
@@ -25,11 +25,17 @@ def command(app: App) -> None:
 
     def show() -> None:
         size = max(len(finding.name) for finding in findings)
+        beside = columns() >= size + 8 + _READABLE
+        margin = " " * (size + 8 if beside else 6)
         for finding in findings:
             status = paint(finding.status.ljust(4), fg=_COLOURS[finding.status])
-            say(f"{status}  {finding.name.ljust(size)}  {printable(finding.message)}")
+            lines = wrapped(finding.message, len(margin))
             if finding.cure:
-                say(f"{' ' * (size + 8)}-> {printable(finding.cure)}")
+                lines += wrapped(f"-> {finding.cure}", len(margin))
+            first = lines.pop(0) if beside else ""
+            say(f"{status}  {finding.name.ljust(size if beside else 0)}  {first}".rstrip())
+            for line in lines:
+                say(margin + line)
 
     emit(findings, app.json, show)
     if any(finding.status == "fail" for finding in findings):

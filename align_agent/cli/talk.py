@@ -15,7 +15,7 @@ import click
 from align_agent.agent import commands
 from align_agent.agent.commands import Reply
 from align_agent.cli.app import App
-from align_agent.cli.output import note, paint, say, warn
+from align_agent.cli.output import note, paint, say, warn, wrapped
 from align_agent.display import counted, printable
 from align_agent.models.files import POCKET
 from align_agent.records import version_label
@@ -172,7 +172,7 @@ class Talk:
 
     def _tell(self, text: str) -> None:
         if not self.app.json:
-            say(printable(text))
+            say("\n".join(wrapped(text)))
 
     def _learn(self) -> Reply:
         """A night with its progress. It needs the memory that this session's model holds."""

@@ -16,7 +16,16 @@ import pytest
 from align_agent.cli.output import width
 from align_agent.paths import Home
 
-COMMANDS = ("status", "turns", "runs", "runs show --details", "adapters", "feedback", "rules")
+COMMANDS = (
+    "status",
+    "turns",
+    "runs",
+    "runs show --details",
+    "adapters",
+    "feedback",
+    "rules",
+    "doctor",
+)
 
 
 def seen(home: Home, command: str, columns: int) -> str:
