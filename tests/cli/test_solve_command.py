@@ -23,7 +23,7 @@ from align_agent.paths import Home
 from align_agent.store import Store
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "very-hard.yaml"
+EXAMPLE, MANY = (ROOT / "examples" / f"{name}.yaml" for name in ("very-hard", "many-demands"))
 
 
 def run(home: Path, *args: str) -> int:
@@ -50,6 +50,19 @@ def test_the_very_hard_example_is_solved_where_best_of_k_is_not(
     page = Path(found["report"]).read_text()
     assert "Credit per token" in page
     assert "http" not in page
+
+
+@pytest.mark.uncounted
+def test_the_example_of_many_demands_is_solved_after_learning_and_not_by_best_of_k(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, str(MANY), "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["steps"] >= 1
+    space: dict[str, Any] = {}
+    exec(found["solution"], space)
+    assert space["numbers"](10) == (729, 216, 27, 0)
+    assert run(tmp_path, str(MANY), "--json", "--method", "best-of-k") == 1
 
 
 @pytest.mark.uncounted
