@@ -15,7 +15,7 @@ import torch
 from align_agent.distill.hindsight import build_hindsight
 from align_agent.distill.pairs import Pair, pair
 from align_agent.errors import ModelError
-from align_agent.models.forward import by_length, logits_at
+from align_agent.models.forward import by_length, logits_at, rows_at_once
 from align_agent.models.shortage import halving
 from align_agent.records import Message
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
 
 Item = tuple[Sequence[Message], Sequence[Message], str, Sequence[dict[str, Any]]]
-
-_LOGITS = 2**25  # values of one batch's logits: 128 MB in fp32
 
 
 def gaps(model: LocalModel, items: Sequence[Item]) -> list[float]:
@@ -54,8 +52,8 @@ def gaps(model: LocalModel, items: Sequence[Item]) -> list[float]:
 def scoring_batches(model: LocalModel, pairs: Sequence[Pair]) -> Iterator[list[int]]:
     """Indices of pairs of like lengths whose logits fit into memory together."""
     longest = max(len(p.targets) for p in pairs)
-    batch_size = max(1, min(16, _LOGITS // (model.vocab_size * longest)))
-    return by_length([len(p.teacher_ids) for p in pairs], batch_size)
+    size = rows_at_once(model.vocab_size, longest, most=16)
+    return by_length([len(p.teacher_ids) for p in pairs], size)
 
 
 def divergences(

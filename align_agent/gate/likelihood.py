@@ -117,7 +117,7 @@ def weigh(model: LocalModel, adapter: Path | None, asked: Sequence[Asked]) -> li
     """Entropy and KL(network || base) at the tokens of each answer; the KL of the base is 0."""
     import torch
 
-    from align_agent.models.forward import answer_positions, by_length, logits_at
+    from align_agent.models.forward import answer_positions, by_length, logits_at, rows_at_once
     from align_agent.models.shortage import halving
 
     encoded = [
@@ -131,7 +131,7 @@ def weigh(model: LocalModel, adapter: Path | None, asked: Sequence[Asked]) -> li
     ]
     network, base = model.network(adapter), model.network(None)
     longest = max((len(row) for row in positions), default=1)
-    batch_size = max(1, min(32, _LOGITS // (model.vocab_size * longest)))
+    batch_size = rows_at_once(model.vocab_size, longest, most=32, values=_LOGITS)
     found: dict[int, Weight] = {}
 
     def compute(batch: list[int]) -> list[Weight]:

@@ -83,7 +83,10 @@ def rows_that_fit(network: Any, tokens: int) -> int:
     """How many rows of so many tokens a cache of this network has room for, 1 to 128."""
     room = _CPU_BYTES
     if network.device.type == "cuda":
-        room = torch.cuda.mem_get_info(network.device)[0] // _FREE_SHARE
+        # What torch keeps of earlier passes counts as taken there, and is ours to use again.
+        kept = torch.cuda.memory_reserved(network.device)
+        kept -= torch.cuda.memory_allocated(network.device)
+        room = (torch.cuda.mem_get_info(network.device)[0] + kept) // _FREE_SHARE
     return int(min(max(room // bytes_of_row(network, tokens), 1), _MAX_ROWS))
 
 

@@ -100,6 +100,12 @@ def by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
         yield order[start : start + batch_size]
 
 
+def rows_at_once(vocabulary: int, longest: int, *, most: int, values: int = 2**25) -> int:
+    """How many rows, of at most `longest` scored positions each, go through together: `most`, or as
+    many as have no more than so many `values` in their logits (128 MB in fp32); 1 at least."""
+    return max(1, min(most, values // (vocabulary * max(1, longest))))
+
+
 def _logits(network: Any, ids: torch.Tensor, index: torch.Tensor, **more: Any) -> torch.Tensor:
     """The logits (B, A, V) of ids (B, T) at index (B, A). `more` goes into the forward pass."""
     rope.forget(network)

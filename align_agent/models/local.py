@@ -21,7 +21,7 @@ from align_agent.models.answer import AnswerBuilder
 from align_agent.models.cache import rows_that_fit
 from align_agent.models.chat import ChatFormat, Encoded, Tools, too_long
 from align_agent.models.decoding import Decoder, noise
-from align_agent.models.forward import answer_positions, by_length, logits_at
+from align_agent.models.forward import answer_positions, by_length, logits_at, rows_at_once
 from align_agent.models.generation import Generation, Sampling
 from align_agent.models.mixed import Mixed, Version
 from align_agent.models.quantize import NF4, in_four_bits, keep_as_stored
@@ -217,7 +217,8 @@ class LocalModel:
         batch_size: int = 16,
     ) -> list[list[float]]:
         """For each (prompt, response) the log-probability, in nats, of every token the model
-        wrote. Raises ContextTooLong when a turn is longer than the context."""
+        wrote, at most `batch_size` rows at a time. Raises ContextTooLong when a turn is longer than
+        the context."""
         encoded = [self.encode_answer(prompt, response, tools) for prompt, response in turns]
         sequences = [[*e.prompt_ids, *e.answer_ids] for e in encoded]
         for ids in sequences:
@@ -225,6 +226,8 @@ class LocalModel:
                 raise too_long(len(ids), self.context)
         positions = [answer_positions(len(e.prompt_ids), e.mask) for e in encoded]
         network = self.network(adapter)
+        longest = max(map(len, positions), default=0)
+        size = rows_at_once(self.vocab_size, longest, most=batch_size)
         result: dict[int, list[float]] = {}
 
         def compute(batch: list[int]) -> list[list[float]]:
@@ -240,7 +243,7 @@ class LocalModel:
                 rows.append(picked.squeeze(-1).tolist())
             return rows
 
-        for batch, rows in halving(by_length([len(ids) for ids in sequences], batch_size), compute):
+        for batch, rows in halving(by_length([len(ids) for ids in sequences], size), compute):
             result |= zip(batch, rows, strict=True)
         return [result[i] for i in range(len(turns))]
 

@@ -8,7 +8,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-_OUT = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+_OUT = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "cannot allocate memory",
+    "status_alloc_failed",  # CUBLAS_ and CUDNN_, which make room of their own
+)
 T = TypeVar("T")
 
 

@@ -8,7 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from align_agent.models.forward import answer_positions, by_length, logits_at, logprobs_by_piece
+from align_agent.models.forward import (
+    answer_positions,
+    by_length,
+    logits_at,
+    logprobs_by_piece,
+    rows_at_once,
+)
 
 SEQUENCES = [[5, 6, 7, 8, 9, 10], [11, 12], [13, 14, 15]]
 POSITIONS = [[1, 2, 5], [0], [1, 2]]
@@ -101,3 +107,13 @@ def test_no_gradient_reaches_the_base_through_the_scored_positions(tiny_model: A
     assert not any(p.requires_grad for p in tiny_model.network(None).parameters())
     with pytest.raises(RuntimeError):
         logits_at(tiny_model.network(None), SEQUENCES, POSITIONS).sum().backward()
+
+
+@given(vocabulary=st.integers(1, 200_000), longest=st.integers(0, 4096), most=st.integers(1, 64))
+def test_rows_that_are_scored_together_hold_no_more_logits_than_are_allowed(
+    vocabulary: int, longest: int, most: int
+) -> None:
+    size = rows_at_once(vocabulary, longest, most=most)
+    assert 1 <= size <= most
+    assert size == 1 or size * vocabulary * longest <= 2**25
+    assert size == most or (size + 1) * vocabulary * longest > 2**25

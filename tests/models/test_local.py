@@ -6,13 +6,14 @@ import shutil
 import threading
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from align_agent.errors import ContextTooLong, ModelError, UsageError
-from align_agent.models.cache import rows_that_fit
+from align_agent.models.cache import bytes_of_row, rows_that_fit
 from align_agent.models.generation import Generation, Sampling
 from align_agent.models.local import LocalModel
 from align_agent.records import Message
@@ -132,6 +133,20 @@ def test_a_large_batch_is_cut_to_what_memory_allows(
     monkeypatch.setattr("align_agent.models.cache._CPU_BYTES", 1)
     assert rows_that_fit(model.network(None), 1) == 1
     assert [g.token_ids for g in model.generate_batch(PROMPTS, sampling=GREEDY)] == whole
+
+
+def test_on_a_card_what_torch_keeps_for_later_counts_as_room(
+    model: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = model.network(None)
+    card: Any = SimpleNamespace(
+        config=network.config, dtype=network.dtype, device=torch.device("cuda", 0)
+    )
+    room = 8 * bytes_of_row(network, 10)  # of which a cache may have a quarter
+    for name, held in (("memory_reserved", room), ("memory_allocated", room // 2)):
+        monkeypatch.setattr(torch.cuda, name, lambda _, held=held: held)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (room // 2, room))
+    assert rows_that_fit(card, 10) == 2
 
 
 def test_equal_prompts_of_one_request_are_drawn_apart(tiny_model: LocalModel) -> None:

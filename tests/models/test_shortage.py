@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from align_agent.models.shortage import halving
+from align_agent.models.shortage import halving, ran_out
 
 
 @given(st.lists(st.integers(1, 9), max_size=5), st.integers(1, 9))
@@ -45,3 +45,17 @@ def test_other_errors_are_not_tried_again() -> None:
     with pytest.raises(RuntimeError, match="shape"):
         list(halving([[1, 2]], compute))
     assert len(tried) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "out"),
+    [
+        ("CUDA out of memory. Tried to allocate 2 GiB", True),
+        ("MPS backend out of memory (MPS allocated: 8 GB)", True),
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes", True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("CUDA error: device-side assert triggered", False),
+    ],
+)
+def test_that_memory_gave_out_is_heard_in_all_ways_of_saying_it(said: str, out: bool) -> None:
+    assert ran_out(RuntimeError(said)) is out
