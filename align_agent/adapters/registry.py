@@ -348,10 +348,7 @@ class Registry:
             doomed = sorted(v for v in newest[max(keep, 0) :] if v not in safe)
             if dry_run or not doomed:
                 return doomed
-            for version in doomed:
-                self._store.adapters.update(version, deleted=True)
-            listed = ", ".join(version_label(v) for v in doomed)
-            self._store.events.add("pruned", f"removed the files of {listed}")
+            self._note_gone(doomed, "pruned")
         for version in doomed:
             files.remove(self.folder(version))
         return doomed
@@ -367,16 +364,19 @@ class Registry:
         if dry_run or not doomed:
             return doomed
         with self._store.transaction():
-            for alias in ("champion", "previous", "candidate"):
+            for alias in ALIASES:
                 if self._store.adapters.alias(alias) in doomed:
                     self._move(alias, self._instead(alias, doomed), why=why, who="user")
-            for version in doomed:
-                self._store.adapters.update(version, deleted=True)
-            listed = ", ".join(version_label(v) for v in doomed)
-            self._store.events.add("deleted", f"removed the files of {listed}: {why}")
+            self._note_gone(doomed, "deleted", f": {why}")
         for version in doomed:
             files.remove(self.folder(version))
         return doomed
+
+    def _note_gone(self, doomed: Sequence[int], kind: str, why: str = "") -> None:
+        for version in doomed:
+            self._store.adapters.update(version, deleted=True)
+        listed = ", ".join(version_label(version) for version in doomed)
+        self._store.events.add(kind, f"removed the files of {listed}{why}")
 
     def _instead(self, alias: Alias, doomed: Sequence[int]) -> int | None:
         if alias == "candidate":

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.output import columns, emit, paint, say, wrapped
+
+if TYPE_CHECKING:
+    from align_agent.checkup import Finding
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 _READABLE = 30  # columns that a message needs to stand beside its name
@@ -21,7 +27,11 @@ def command(app: App) -> None:
     """
     from align_agent.checkup import examine
 
-    findings = examine(app.home)
+    report(examine(app.home), as_json=app.json)
+
+
+def report(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """What was looked at, with the way to mend it. Exit code 1 if something fails."""
 
     def show() -> None:
         size = max(len(finding.name) for finding in findings)
@@ -37,6 +47,6 @@ def command(app: App) -> None:
             for line in lines:
                 say(margin + line)
 
-    emit(findings, app.json, show)
+    emit(findings, as_json, show)
     if any(finding.status == "fail" for finding in findings):
         click.get_current_context().exit(1)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from align_agent.cli.app import App, common
+from align_agent.cli.doctor import report
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import emit, note, paint, say
+from align_agent.cli.output import emit, note, say
 from align_agent.display import printable
 from align_agent.errors import ConfigError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from align_agent.openclaw.edit import Entry
     from align_agent.openclaw.install import Change
 
-_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 _LOCAL = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::")  # noqa: S104
 _LEAST_CONTEXT = 16_384  # with less, OpenClaw spends its time on compacting
 _USUAL_CONTEXT = 32_768
@@ -96,19 +96,7 @@ def doctor(app: App) -> None:
     from align_agent.openclaw.check import examine
     from align_agent.openclaw.places import config_path
 
-    findings = examine(app.home, config_path(), entry_of(app, None))
-
-    def show() -> None:
-        size = max(len(finding.name) for finding in findings)
-        for finding in findings:
-            status = paint(finding.status.ljust(4), fg=_COLOURS[finding.status])
-            say(f"{status}  {finding.name.ljust(size)}  {printable(finding.message)}")
-            if finding.cure:
-                say(f"{' ' * (size + 8)}-> {printable(finding.cure)}")
-
-    emit(findings, app.json, show)
-    if any(finding.status == "fail" for finding in findings):
-        click.get_current_context().exit(1)
+    report(examine(app.home, config_path(), entry_of(app, None)), as_json=app.json)
 
 
 def entry_of(app: App, context: int | None, *, as_default: bool = True) -> Entry:

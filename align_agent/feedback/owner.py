@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 STRANGER = "stranger"
 SPEAKER = "speaker"
+RETRACTED = "retracted"
 COUNTER = "feedback.strangers"
 NOT_OWNER = "said by somebody else"
 
@@ -88,8 +89,14 @@ def is_stranger(store: Store, turn_id: str) -> bool:
 
 
 def retract(store: Store, turn_id: str) -> None:
-    """Take back what was read from a turn before it was known that a stranger said it."""
+    """Take back what was read from a turn before it was known that a stranger said it.
+
+    Once: a client tells who spoke with everything that it tells of the turn.
+    """
     with store.transaction():
+        if RETRACTED in store.links.notes(turn_id):
+            return
+        store.links.note(turn_id, RETRACTED, "yes")
         for found in store.feedback.from_turn(turn_id):
             store.feedback.dismiss(found.id)
         for rule in store.rules.list(("active", "proposed")):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from align_agent.checkup import Finding
 from align_agent.errors import AlignAgentError
 from align_agent.openclaw.edit import PROVIDER, Entry
 from align_agent.openclaw.install import installed, read_config
@@ -17,16 +17,6 @@ from align_agent.paths import Home
 
 INSTALL = "align-agent openclaw install"
 _SECONDS = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at, and how to mend it when it is not well."""
-
-    name: str
-    status: Literal["ok", "warn", "fail"]
-    message: str
-    cure: str = ""
 
 
 def examine(home: Home, path: Path, entry: Entry) -> list[Finding]:

@@ -98,6 +98,21 @@ def test_what_was_read_before_the_sender_was_known_is_taken_back(store: Store) -
     assert all(found.dismissed for found in store.feedback.list())
 
 
+def test_what_a_stranger_said_is_taken_back_once_however_often_a_client_tells_of_it(
+    store: Store,
+) -> None:
+    say(store, "What is a fox?", "")
+    said = say(store, "No bold and no lists, please.", "")
+    (wish,) = store.rules.list(("active", "proposed"))
+    store.rules.update(wish.id, count=4)
+    counts = []
+    for _ in range(3):
+        assert not note_speaker(store, said.id, "group", "666", "telegram", ("777",))
+        retract(store, said.id)
+        counts.append(store.rules.get(wish.id).count)
+    assert counts == [3, 3, 3]
+
+
 def test_a_rule_that_a_stranger_displaced_is_in_force_again(store: Store) -> None:
     say(store, "What is a fox?", "")
     say(store, "That is too long, keep it short.", "")
