@@ -121,6 +121,27 @@ def read_text(path: Path, *, hint: str, most: int = 0) -> str:
         raise InputError(f"{path} is no UTF-8 text", hint=hint) from error
 
 
+def fsync(path: Path) -> None:
+    """Wait until the file's bytes, or the folder's names, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Aside, synced, renamed: a crash leaves the old file or the new one. Raises OSError."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.chmod(mode)
+    aside.replace(path)
+
+
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files in a folder; what goes away meanwhile counts nothing."""
     inside = (Path(at) / name for at, _, names in os.walk(path) for name in names)

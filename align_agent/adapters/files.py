@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from align_agent.errors import AdapterDamaged, AdapterError, DiskFull
+from align_agent.paths import fsync
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
@@ -175,15 +176,6 @@ def install(staged: Path, final: Path) -> None:
         fsync(staged)
         staged.rename(final)
         fsync(final.parent)
-
-
-def fsync(path: Path) -> None:
-    """Wait until the file's bytes, or the folder's names, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def remove(folder: Path) -> None:

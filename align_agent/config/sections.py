@@ -440,9 +440,9 @@ class Config:
 
 # The settings whose values are nobody's to see, such as `server.token`.
 SECRETS = frozenset(
-    f"{section.name}.{item.name}"
-    for section in fields(Config)
-    for item in fields(getattr(Config(), section.name))
+    f"{name}.{item.name}"
+    for name, section in vars(Config()).items()
+    for item in fields(section)
     if option_of(item).secret
 )
 

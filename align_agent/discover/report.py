@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from align_agent.discover.methods import Attempt, distinct
 from align_agent.discover.room import hindsight_of, room_of
 from align_agent.discover.search import Search, to_dict
+from align_agent.display import counted
 from align_agent.prompts import with_hindsight
 from align_agent.records import Message
 
@@ -113,7 +114,7 @@ def _page(found: dict[str, Any], search: Search, credits: Sequence[Any], missed:
     ended = "solved" if search.solved else "not solved"
     parts = [
         f"<h1>{name}: {ended}</h1><p>{found['attempts']} of {search.budget} attempts, "
-        f"{found['steps']} step{'s' * (found['steps'] != 1)}, {found['seconds']} s, "
+        f"{counted(found['steps'], 'step')}, {found['seconds']} s, "
         f"method {search.method}, "
         f"seed {search.seed}; sandbox: {html.escape(found['sandbox'])}.</p>",
         f"<h2>Asked</h2><pre>{html.escape(search.problem.prompt)}</pre>",

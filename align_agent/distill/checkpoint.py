@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from align_agent.adapters import files
+from align_agent.paths import fsync
 
 log = logging.getLogger(__name__)
 _SECONDS = 20.0  # at most so much work is lost when a training is killed
@@ -80,9 +81,9 @@ def _save(
     with files.disk_errors(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         save_file(tensors, aside, metadata=header)
-        files.fsync(aside)
+        fsync(aside)
         aside.replace(folder / _FILE)
-        files.fsync(folder)
+        fsync(folder)
 
 
 def _load(

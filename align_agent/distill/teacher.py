@@ -28,6 +28,7 @@ from align_agent.models import lora
 from align_agent.models.forward import has_plain_head, logits_at
 from align_agent.models.shortage import halving
 from align_agent.models.tree import hidden_at
+from align_agent.paths import fsync
 
 if TYPE_CHECKING:
     from align_agent.models.local import LocalModel
@@ -186,10 +187,10 @@ def _finish(folder: Path, key: str) -> None:
     """Say that the columns are whole, once they are on the disk."""
     with files.disk_errors(folder):
         for path in folder.glob("teacher.*"):
-            files.fsync(path)
+            fsync(path)
         aside = folder / f".{_DONE}"
         aside.write_text(json.dumps({"key": key}), encoding="utf-8")
-        files.fsync(aside)
+        fsync(aside)
         aside.replace(folder / _DONE)
 
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from align_agent.adapters.files import disk_errors, fsync
+from align_agent.adapters.files import disk_errors
 from align_agent.errors import UsageError
+from align_agent.paths import fsync
 
 
 def check_free(path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from align_agent.adapters import files
 from align_agent.errors import AlignAgentError
+from align_agent.paths import fsync
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class RunFolder:
                     stream.flush()
                     os.fsync(stream.fileno())
                 aside.replace(path)
-                files.fsync(self.path)
+                fsync(self.path)
         finally:
             aside.unlink(missing_ok=True)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from align_agent.errors import InputError, UsageError
 from align_agent.openclaw.edit import Before, Entry, put_in, take_out
-from align_agent.paths import Home
+from align_agent.paths import Home, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def install(home: Home, path: Path, entry: Entry) -> Change:
         record.mkdir(parents=True, exist_ok=True, mode=0o700)
         earlier = _load(known) if known.exists() else None
         if earlier is None:
-            _write(record / "openclaw.json.before", change.before, 0o600)
+            write_whole(record / "openclaw.json.before", change.before)
             undo = before
         else:  # an upgrade of ours: the way back leads to before the first
             undo = _befores(earlier)
@@ -66,9 +65,9 @@ def install(home: Home, path: Path, entry: Entry) -> Change:
             "untouched": earlier is None or _sha(change.before) == earlier["sha256"],
             "before": [asdict(item) for item in undo],
         }
-        _write(known, json.dumps(data, indent=2).encode(), 0o600)
+        write_whole(known, json.dumps(data, indent=2).encode())
     if change.differs:
-        _write(path, change.after, path.stat().st_mode & 0o777)
+        write_whole(path.resolve(), change.after, path.stat().st_mode & 0o777)
     return change
 
 
@@ -93,7 +92,7 @@ def uninstall(home: Home, path: Path) -> Change:
     """Take our entries out. Raises what `plan_uninstall` raises."""
     change = plan_uninstall(home, path)
     if change.differs:
-        _write(path, change.after, path.stat().st_mode & 0o777)
+        write_whole(path.resolve(), change.after, path.stat().st_mode & 0o777)
     record = _record(home, path)
     for name in ("installed.json", "openclaw.json.before"):
         (record / name).unlink(missing_ok=True)
@@ -169,16 +168,3 @@ def _bytes(path: Path) -> bytes:
         raise InputError(
             f"{path} cannot be read: {error.strerror}", hint="see who owns it"
         ) from error
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Aside, synced, renamed: a crash leaves the old file or the new one."""
-    path = path.resolve()  # a linked file stays a link
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.chmod(mode)
-    aside.replace(path)

@@ -29,7 +29,7 @@ from align_agent.privacy.wanted import Wanted
 from align_agent.privacy.words import Words
 from align_agent.records import denied_in, version_label
 from align_agent.store import Store
-from align_agent.store.backup import leave_log
+from align_agent.store.backup import BESIDE, leave_log
 from align_agent.store.connection import Connection
 from align_agent.store.lost import DAMAGED
 from align_agent.store.scrub import Scrubbed, any_holding, erase_pages, scrub
@@ -254,7 +254,7 @@ def _clean_backups(home: Home, work: dict[str, Any]) -> int:
             _clean_backup(path, work["turns"], words, work["unlearn"])
         except (StoreCorrupt, StoreForeign):
             path.unlink(missing_ok=True)
-        for end in ("-wal", "-shm", "-journal"):
+        for end in BESIDE:
             path.with_name(path.name + end).unlink(missing_ok=True)
     # Copies that were cut off, and what was kept of a damaged database.
     for pattern in ("*.partial*", f"*{DAMAGED}.db*"):

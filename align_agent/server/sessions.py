@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 import time
 from pathlib import Path
 
 from starlette.requests import cookie_parser
 
-from align_agent.paths import Home, claimed
+from align_agent.paths import Home, claimed, write_whole
 
 COOKIE = "align_session"
 KEY_FILE = "dashboard.key"
@@ -85,17 +84,9 @@ def _key_in(path: Path) -> bytes:
 def _make_key(path: Path) -> None:
     """Make it, whole or not at all: an empty one would be known to everybody. One at a time, since
     command line and server may come together."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     with claimed(path.parent):
-        if _key_in(path):
-            return
-        aside.unlink(missing_ok=True)
-        handle = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        if not _key_in(path):
+            write_whole(path, secrets.token_bytes(KEY_BYTES))
 
 
 def cookie_of(header: str) -> str:

@@ -7,18 +7,18 @@ either done or not, wherever it is killed; what was there before is kept.
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from align_agent.errors import StoreCorrupt, StoreError
+from align_agent.paths import fsync
 from align_agent.store.connection import Connection, is_open_here, refused
 from align_agent.store.lost import DAMAGED, is_empty
 
 REPLACED = "-replaced"  # how the name of a copy ends that was kept before another was put back
-_BESIDE = ("-wal", "-shm", "-journal")
+BESIDE = ("-wal", "-shm", "-journal")  # how the names of files end that SQLite lays beside one
 _PATIENCE_S = 2.0
 
 
@@ -43,7 +43,7 @@ def back_up(connection: Connection, target: Path) -> Path:
 @contextmanager
 def copied(connection: Connection, partial: Path) -> Iterator[Path]:
     """A copy that is being made ready: gone after the block, unless it was moved away."""
-    leavings = [partial.with_name(partial.name + end) for end in ("", *_BESIDE)]
+    leavings = [partial.with_name(partial.name + end) for end in ("", *BESIDE)]
     try:
         partial.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in leavings:
@@ -154,14 +154,10 @@ def _move_in(path: Path, staged: Path) -> Path | None:
             if old.exists() and old.stat().st_size:
                 old.rename(target.with_name(target.name + end))
                 kept = target if not end else kept
-        for end in _BESIDE:
+        for end in BESIDE:
             path.with_name(path.name + end).unlink(missing_ok=True)
         staged.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        fsync(path.parent)
     except OSError as error:
         raise refused(error, path) from error
     return kept

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from align_agent.config import Config
+from align_agent.feedback.profile import Profile
 from align_agent.records import Message, Turn
 from align_agent.store import Store
 
@@ -17,6 +19,11 @@ Say = Callable[..., Turn]
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(tmp_path / "align.db") as opened:
         yield opened
+
+
+@pytest.fixture
+def profile(store: Store) -> Profile:
+    return Profile(store, Config())
 
 
 @pytest.fixture

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from complaints_said import Say, complain, in_force
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from align_agent.config import Config
 from align_agent.feedback.guard import ONCE
 from align_agent.feedback.profile import Profile
-from align_agent.feedback.signals import observe, rate
+from align_agent.feedback.signals import rate
 from align_agent.store import Store
 
-Say = Any
 BRIEF = ("Too long.", "Shorter please.", "Way too long!")
-
-
-@pytest.fixture
-def profile(store: Store) -> Profile:
-    return Profile(store, Config())
-
-
-def complain(store: Store, say: Say, *texts: str) -> None:
-    for text in texts:
-        say("How many apples does Tom have?")
-        observe(store, say(text))
-
-
-def in_force(profile: Profile) -> list[str]:
-    return [rule.direction for rule in profile.rules()]
 
 
 def test_one_word_to_the_contrary_does_not_end_what_was_asked_for_often(

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from complaints_said import in_force
 from hypothesis import given
 from hypothesis import strategies as st
 
-from align_agent.config import Config
 from align_agent.feedback.profile import Profile
 from align_agent.polarity import parted
 from align_agent.store import Store
-
-
-@pytest.fixture
-def profile(store: Store) -> Profile:
-    return Profile(store, Config())
-
-
-def in_force(profile: Profile) -> list[str]:
-    return [rule.direction or rule.text for rule in profile.rules()]
 
 
 @pytest.mark.parametrize(

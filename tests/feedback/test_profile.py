@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from complaints_said import Say, complain, in_force
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,24 +22,6 @@ from align_agent.feedback.signals import observe
 from align_agent.feedback.wishes import check_for, is_private
 from align_agent.records import Rule
 from align_agent.store import Store
-
-Say = Any
-
-
-@pytest.fixture
-def profile(store: Store) -> Profile:
-    return Profile(store, Config())
-
-
-def complain(store: Store, say: Say, *texts: str, config: Config | None = None) -> None:
-    for text in texts:
-        say("How many apples does Tom have?")
-        observe(store, say(text), config)
-
-
-def in_force(profile: Profile) -> list[str]:
-    return [rule.direction or rule.text for rule in profile.rules()]
-
 
 # Learning
 
