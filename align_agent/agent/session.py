@@ -22,6 +22,7 @@ from align_agent.agent.approval import NOBODY, Approve, Decision, nobody
 from align_agent.agent.graph import TurnContext, build_graph, missing_agent
 from align_agent.agent.memory import open_memory
 from align_agent.agent.pump import Pump, Stopped
+from align_agent.agent.redraw import REDRAWN, REDRAWS, until_read
 from align_agent.agent.skills import Skill, read_skills, skills_block
 from align_agent.agent.workspace import Workspace
 from align_agent.capture.recorder import Recorder
@@ -35,6 +36,7 @@ from align_agent.errors import (
     ConfigError,
     InputError,
     ModelError,
+    StoreError,
 )
 from align_agent.feedback.shown import deny
 from align_agent.feedback.signals import observe
@@ -228,6 +230,7 @@ class AgentSession:
                 if whole:
                     self.last_turn, self.last_adapter = turn, call.adapter
             self._record_denied(call)
+            self._count_redrawn(call)
         self._saver.forget_older()
 
     def learn_at_once(self, turn: Turn, shown: Shown) -> bool:
@@ -326,6 +329,13 @@ class AgentSession:
                 clean = redact(reason, self.config.privacy.redact_personal).text
                 deny(self._store, turn.id, clean, turn.response[0].tool_calls[0].name)
 
+    def _count_redrawn(self, call: _Call) -> None:
+        try:
+            if call.redrawn:
+                self._store.counters.bump(REDRAWN, call.redrawn)
+        except StoreError as error:
+            log.warning("%d redrawn answers could not be counted: %s", call.redrawn, error)
+
     def _response(self) -> list[Message]:
         values = self._graph.get_state(self._thread()).values
         return [Message.from_dict(data) for data in values["turn"][1:]]
@@ -378,6 +388,7 @@ class _Call:
         self.prompt: tuple[Message, ...] = ()
         self.shown: tuple[Message, ...] = ()
         self.denied: list[tuple[Turn, str]] = []
+        self.redrawn = 0
         self.stop = threading.Event()
 
     def __call__(
@@ -392,17 +403,28 @@ class _Call:
         self.shown = shown
         if step == 0:
             self.prompt = shown
-        sampling = Sampling(
-            max_new_tokens=settings.max_new_tokens,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            seed=_seed(settings.seed, session.conversation_id, len(messages)),
-        )
-        stream = session.model.stream(shown, tools=offered, sampling=sampling, adapter=self.adapter)
-        for piece in stream:
+        # Greedy draws are all the same.
+        redraws = REDRAWS if settings.temperature > 0 and offered else 0
+
+        def draw(attempt: int) -> Iterator[str | Generation]:
+            sampling = Sampling(
+                max_new_tokens=settings.max_new_tokens,
+                temperature=settings.temperature,
+                top_p=settings.top_p,
+                seed=_seed(settings.seed, session.conversation_id, len(messages), attempt),
+            )
+            return session.model.stream(
+                shown, tools=offered, sampling=sampling, adapter=self.adapter
+            )
+
+        for piece in until_read(draw, redraws, self._thrown):
             if self.stop.is_set():
                 raise Stopped
             yield piece
+
+    def _thrown(self) -> None:
+        self.redrawn += 1
+        log.info("a tool call could not be read: the answer is drawn again")
 
 
 def system_prompt(config: Config, skills: Sequence[Skill] = (), channel: str = "chat") -> str:
@@ -473,9 +495,10 @@ def _read_feedback(store: Store, turn: Turn, config: Config) -> None:
     observe(store, turn, config)
 
 
-def _seed(seed: int, conversation: str, position: int) -> int:
+def _seed(seed: int, conversation: str, position: int, attempt: int = 0) -> int:
     """The same conversation replays the same way; different turns draw different noise."""
-    digest = hashlib.sha256(f"{seed}\n{conversation}\n{position}".encode()).digest()
+    again = f"\n{attempt}" if attempt else ""
+    digest = hashlib.sha256(f"{seed}\n{conversation}\n{position}{again}".encode()).digest()
     return int.from_bytes(digest[:5], "big")
 
 
