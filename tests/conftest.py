@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import gc
+import itertools
 import os
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from coverage import Coverage
+
     from align_agent.models.local import LocalModel
 
 # A machine may be busy with something else: how long an example takes is no property of the code.
@@ -37,23 +44,42 @@ LONGEST = (
 )
 
 
+# Coverage looks at every line, torch's and transformers' too, and makes the suite half as long
+# again. Cases of one test, and examples of one property, run nearly the same lines: it looks at the
+# first of them alone.
+COUNTED_CASES = 3
+COUNTED_EXAMPLES = 10
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, the others as they were found."""
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+    cases: Counter[str] = Counter()
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        cases[test] += 1
+        if cases[test] > COUNTED_CASES:
+            item.add_marker(pytest.mark.uncounted)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the garbage collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Coverage looks away while a test marked `uncounted` runs, and from what it starts.
-
-    It looks at every line, torch's and transformers' too: training takes a third longer for it.
-    """
+    """Coverage looks away while a test marked `uncounted` runs, and from what it starts."""
     from coverage import Coverage
 
     counting = Coverage.current()
-    if counting is None or item.get_closest_marker("uncounted") is None:
+    if counting is None:
         return (yield)
+    if item.get_closest_marker("uncounted") is None:
+        with _few_examples_counted(item, counting):
+            return (yield)
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name in COUNTS_PROCESSES}
     counting.stop()
     try:
@@ -61,6 +87,29 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     finally:
         counting.start()
         os.environ.update(kept)
+
+
+@contextmanager
+def _few_examples_counted(item: pytest.Item, counting: Coverage) -> Iterator[None]:
+    """Coverage looks away from a property after its first examples."""
+    handle = getattr(getattr(item, "obj", None), "hypothesis", None)
+    if handle is None:
+        yield
+        return
+    test, ran = handle.inner_test, itertools.count()
+
+    @functools.wraps(test)
+    def example(*args: Any, **kwargs: Any) -> Any:
+        if next(ran) == COUNTED_EXAMPLES:
+            counting.stop()
+        return test(*args, **kwargs)
+
+    handle.inner_test = example
+    try:
+        yield
+    finally:
+        handle.inner_test = test
+        counting.start()
 
 
 @pytest.fixture

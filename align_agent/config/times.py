@@ -14,6 +14,7 @@ _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("month", 1, 12, _MONTHS),
     ("day of the week", 0, 6, _DAYS),
 )
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _PART = re.compile(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/([0-9]{1,4}))?")
 _WINDOW = re.compile(r"\s*([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})\s*")
 
@@ -31,7 +32,20 @@ def cron_complaint(expression: str) -> str:
             complaint = _part_complaint(part, low, high, names)
             if complaint:
                 return f"has a {name} that {complaint}"
-    return ""
+    return _never(*parts[2:])
+
+
+def _never(day: str, month: str, weekday: str) -> str:
+    """That no month which the fields name has such a day, in words; "" where one has."""
+    if weekday != "*":
+        return ""  # cron is content with either
+    days, months = (
+        _numbers(text, low, high, names)
+        for text, (_, low, high, names) in zip((day, month), _FIELDS[2:4], strict=True)
+    )
+    if any(days[0] <= _LONGEST[number - 1] for number in months):
+        return ""
+    return f"never comes: day {day} is in no month that it names"
 
 
 def _part_complaint(part: str, low: int, high: int, names: list[str]) -> str:
@@ -100,8 +114,8 @@ def within(moment: time, window: str) -> bool:
 def always_outside(cron: str, window: str) -> str:
     """That a readable cron expression never asks within the window, in words; "" where it does."""
     minutes, hours = (
-        _numbers(field, low, high)
-        for field, (_, low, high, _) in zip(cron.split()[:2], _FIELDS[:2], strict=True)
+        _numbers(field, low, high, names)
+        for field, (_, low, high, names) in zip(cron.split()[:2], _FIELDS[:2], strict=True)
     )
     asked = [time(hour, minute) for hour in hours for minute in minutes]
     if any(within(moment, window) for moment in asked):
@@ -112,16 +126,17 @@ def always_outside(cron: str, window: str) -> str:
     )
 
 
-def _numbers(text: str, low: int, high: int) -> list[int]:
-    """The numbers that a field of minutes or hours names."""
+def _numbers(text: str, low: int, high: int, names: list[str]) -> list[int]:
+    """The numbers that a readable field names, in order."""
     found: set[int] = set()
     for part in text.split(","):
         match = _PART.fullmatch(part)
         if match is None:
             raise ValueError(f"no field of cron: {part!r}")
         first, last, step = match.groups()
-        start = low if first == "*" else int(first)
-        end = high if first == "*" or (step and not last) else int(last or first)
+        start = low if first == "*" else _number(first, low, high, names)
+        alone = first == "*" or (step and not last)
+        end = high if alone else _number(last or first, low, high, names)
         found.update(range(start, end + 1, int(step or 1)))
     return sorted(found)
 

@@ -52,7 +52,7 @@ def test_the_very_hard_example_is_solved_where_best_of_k_is_not(
     assert "http" not in page
 
 
-@pytest.mark.uncounted
+@pytest.mark.long
 def test_the_example_of_many_demands_is_solved_after_learning_and_not_by_best_of_k(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,6 +175,7 @@ def test_a_model_that_is_nowhere_to_be_had_is_an_error_with_a_hint(
     assert stored.status == "failed"
 
 
+@pytest.mark.uncounted
 def test_a_terminal_shows_each_round_while_the_search_runs(tmp_path: Path) -> None:
     problem = yaml.safe_load(EXAMPLE.read_text())
     problem["verifier"]["tests"] = "assert numbers(3) == 'never'"

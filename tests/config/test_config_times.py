@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import UTC, datetime, time
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +14,15 @@ from align_agent.config.times import always_outside, cron_complaint
 
 @pytest.mark.parametrize(
     "expression",
-    ["0 3 * * *", "*/15 1-5 * * mon-fri", "0 0 1,15 jan,jul *", "5/10 */2 * 1-6/2 SUN"],
+    [
+        "0 3 * * *",
+        "0 3 29 2 *",
+        "0 3 31 apr mon",
+        "0 3 31 apr-may *",
+        "*/15 1-5 * * mon-fri",
+        "0 0 1,15 jan,jul *",
+        "5/10 */2 * 1-6/2 SUN",
+    ],
 )
 def test_ordinary_cron_expressions_are_accepted(expression):
     assert cron_complaint(expression) == ""
@@ -23,7 +31,8 @@ def test_ordinary_cron_expressions_are_accepted(expression):
 @pytest.mark.parametrize(
     "expression",
     ["", "@daily", "0 3 * * * *", "a 3 * * *", "0 24 * * *", "0 3 0 * *", "0 3 * 13 *",
-     "0 3 * * 0", "0 3 * * funday", "-1 3 * * *", "1- 3 * * *", "*-3 3 * * *", "0,,1 3 * * *"],
+     "0 3 * * 0", "0 3 * * funday", "-1 3 * * *", "1- 3 * * *", "*-3 3 * * *", "0,,1 3 * * *",
+     "0 3 30 feb *", "0 3 31 2,4,jun *"],
 )  # fmt: skip
 def test_impossible_cron_expressions_are_refused(expression):
     assert cron_complaint(expression)
@@ -45,7 +54,9 @@ expressions = st.lists(parts, min_size=5, max_size=5).map(" ".join)
 def test_what_is_accepted_the_scheduler_understands(expression):
     cron = pytest.importorskip("apscheduler.triggers.cron")
     if cron_complaint(expression) == "":
-        cron.CronTrigger.from_crontab(expression, timezone="UTC")
+        trigger = cron.CronTrigger.from_crontab(expression, timezone="UTC")
+        if expression.endswith("*"):
+            assert trigger.get_next_fire_time(None, datetime(2026, 1, 1, tzinfo=UTC)) is not None
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory):
     return home, solve(home, folder, "--budget", "192"), folder
 
 
+@pytest.mark.uncounted
 def test_a_solution_that_is_kept_waits_for_the_users_yes(kept, pocket) -> None:
     home, code, _ = kept
     with Store.open(home.database) as store:
@@ -97,6 +98,7 @@ def taught_to_leave_lists_out(model, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.uncounted
 def test_what_forgets_what_serves_already_is_refused(kept, pocket, tmp_path: Path) -> None:
     home, _, folder = kept
     complain_of_missing_lists(home)

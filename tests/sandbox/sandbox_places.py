@@ -19,7 +19,9 @@ import pytest
 from align_agent.sandbox import levels
 
 ROOT = Path(__file__).parents[2]
-SOMEBODY = 60_123  # no user of any machine that we know
+# No user of any machine that we know; one for each process of tests, for what a user may start is
+# counted over all that it has running.
+SOMEBODY = 60_123 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 _ASKED = "version = _libc.syscall(444, None, 0, 1)"
 _NEWNS, _TO_PRIVATE, _BIND = 0x20000, 0x44000, 0x5000
 
