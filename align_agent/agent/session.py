@@ -6,7 +6,6 @@ in the background and can neither delay nor break the chat. Use a session from o
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
@@ -19,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 from align_agent.adapters.registry import Registry
 from align_agent.agent import live, tools, workspace
 from align_agent.agent.approval import NOBODY, Approve, Decision, nobody
+from align_agent.agent.call import Call
 from align_agent.agent.graph import TurnContext, build_graph, missing_agent
 from align_agent.agent.memory import open_memory
-from align_agent.agent.pump import Pump, Stopped
-from align_agent.agent.redraw import REDRAWN, REDRAWS, until_read
+from align_agent.agent.pump import Pump
+from align_agent.agent.redraw import REDRAWN
 from align_agent.agent.skills import Skill, read_skills, skills_block
 from align_agent.agent.workspace import Workspace
 from align_agent.capture.recorder import Recorder
@@ -40,7 +40,6 @@ from align_agent.errors import (
 )
 from align_agent.feedback.shown import deny
 from align_agent.feedback.signals import observe
-from align_agent.models.generation import Generation, Sampling
 from align_agent.models.load import load_model
 from align_agent.paths import Home
 from align_agent.prompts import with_rules
@@ -192,7 +191,7 @@ class AgentSession:
         if self.last_turn is not None and live.corrects(said, self.last_turn, self.config):
             self.learn_at_once(self.last_turn, Shown(said))
         version, adapter = self._serving()
-        call = _Call(self, adapter, said, version)
+        call = Call(self, adapter, said, version)
         agent = self.config.agent
         context = TurnContext(
             call, self._call_tool, agent.max_steps, approved=frozenset(agent.approve)
@@ -258,7 +257,7 @@ class AgentSession:
         answer = registry.answering if self.config.learn.live else registry.serving
         return answer(self.model.base, self.model.base_hash)
 
-    def _pieces(self, said: str, context: TurnContext, call: _Call) -> Iterator[str]:
+    def _pieces(self, said: str, context: TurnContext, call: Call) -> Iterator[str]:
         """The answer's pieces. Where a call waits for leave, a person decides before it goes on."""
         given: Any = {"turn": [Message("user", said).to_dict()], "steps": 0}
         while given is not None:
@@ -278,7 +277,7 @@ class AgentSession:
         )
         return pieces
 
-    def _decided(self, call: _Call) -> Any:
+    def _decided(self, call: Call) -> Any:
         """What the graph goes on with: the decisions on the calls that wait; None where none do."""
         from langgraph.types import Command
 
@@ -301,7 +300,7 @@ class AgentSession:
             decisions.append(decision)
         return Command(resume=[decision.to_dict() for decision in decisions])
 
-    def _denied(self, message: Message, call: _Call) -> Turn:
+    def _denied(self, message: Message, call: Call) -> Turn:
         """A denied call as a turn of its own: the call is the answer. In a conversation beside
         this one, whose turns follow each other."""
         return Turn(
@@ -317,7 +316,7 @@ class AgentSession:
             tools=self.tools,
         )
 
-    def _record_denied(self, call: _Call) -> None:
+    def _record_denied(self, call: Call) -> None:
         """The denied calls into the log, each with the reason as what the user said of it."""
         if not call.denied or not self.config.capture.enabled:
             return
@@ -329,7 +328,7 @@ class AgentSession:
                 clean = redact(reason, self.config.privacy.redact_personal).text
                 deny(self._store, turn.id, clean, turn.response[0].tool_calls[0].name)
 
-    def _count_redrawn(self, call: _Call) -> None:
+    def _count_redrawn(self, call: Call) -> None:
         try:
             if call.redrawn:
                 self._store.counters.bump(REDRAWN, call.redrawn)
@@ -340,7 +339,7 @@ class AgentSession:
         values = self._graph.get_state(self._thread()).values
         return [Message.from_dict(data) for data in values["turn"][1:]]
 
-    def _record(self, call: _Call, response: tuple[Message, ...], **facts: Any) -> Turn:
+    def _record(self, call: Call, response: tuple[Message, ...], **facts: Any) -> Turn:
         spoken = [m.content for m in response if m.role == "assistant"]
         turn = Turn(
             id=call.turn_id,
@@ -372,59 +371,6 @@ class AgentSession:
     def _thread(self) -> dict[str, Any]:
         limit = 2 * self.config.agent.max_steps + 4
         return {"configurable": {"thread_id": self.conversation_id}, "recursion_limit": limit}
-
-
-class _Call:
-    """The model calls of one turn: what answers them, what the first call and the last were shown,
-    and the calls of tools that a person denied, with the reasons."""
-
-    def __init__(
-        self, session: AgentSession, adapter: Path | None, said: str, version: int
-    ) -> None:
-        self._session = session
-        self.adapter, self.version = adapter, version
-        self.said = said
-        self.turn_id = new_id("turn")
-        self.prompt: tuple[Message, ...] = ()
-        self.shown: tuple[Message, ...] = ()
-        self.denied: list[tuple[Turn, str]] = []
-        self.redrawn = 0
-        self.stop = threading.Event()
-
-    def __call__(
-        self, messages: Sequence[Message], step: int, may_call: bool
-    ) -> Iterator[str | Generation]:
-        session = self._session
-        settings = session.config.model
-        offered = session.tools if may_call else ()
-        head = (Message("system", session.system),) if session.system else ()
-        reserve = min(settings.max_new_tokens, session.model.context // 2)
-        shown = session.model.fit([*head, *messages], reserve=reserve, tools=offered)
-        self.shown = shown
-        if step == 0:
-            self.prompt = shown
-        # Greedy draws are all the same.
-        redraws = REDRAWS if settings.temperature > 0 and offered else 0
-
-        def draw(attempt: int) -> Iterator[str | Generation]:
-            sampling = Sampling(
-                max_new_tokens=settings.max_new_tokens,
-                temperature=settings.temperature,
-                top_p=settings.top_p,
-                seed=_seed(settings.seed, session.conversation_id, len(messages), attempt),
-            )
-            return session.model.stream(
-                shown, tools=offered, sampling=sampling, adapter=self.adapter
-            )
-
-        for piece in until_read(draw, redraws, self._thrown):
-            if self.stop.is_set():
-                raise Stopped
-            yield piece
-
-    def _thrown(self) -> None:
-        self.redrawn += 1
-        log.info("a tool call could not be read: the answer is drawn again")
 
 
 def system_prompt(config: Config, skills: Sequence[Skill] = (), channel: str = "chat") -> str:
@@ -493,13 +439,6 @@ def _read_skill(skills: Sequence[Skill], arguments: Mapping[str, Any]) -> str:
 
 def _read_feedback(store: Store, turn: Turn, config: Config) -> None:
     observe(store, turn, config)
-
-
-def _seed(seed: int, conversation: str, position: int, attempt: int = 0) -> int:
-    """The same conversation replays the same way; different turns draw different noise."""
-    again = f"\n{attempt}" if attempt else ""
-    digest = hashlib.sha256(f"{seed}\n{conversation}\n{position}{again}".encode()).digest()
-    return int.from_bytes(digest[:5], "big")
 
 
 def _require_langgraph() -> None:
