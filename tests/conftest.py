@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -96,12 +95,14 @@ def _few_examples_counted(item: pytest.Item, counting: Coverage) -> Iterator[Non
     if handle is None:
         yield
         return
-    test, ran = handle.inner_test, itertools.count()
+    test, ran = handle.inner_test, 0
 
     @functools.wraps(test)
     def example(*args: Any, **kwargs: Any) -> Any:
-        if next(ran) == COUNTED_EXAMPLES:
+        nonlocal ran
+        if ran == COUNTED_EXAMPLES:
             counting.stop()
+        ran += 1
         return test(*args, **kwargs)
 
     handle.inner_test = example
@@ -109,7 +110,8 @@ def _few_examples_counted(item: pytest.Item, counting: Coverage) -> Iterator[Non
         yield
     finally:
         handle.inner_test = test
-        counting.start()
+        if ran > COUNTED_EXAMPLES:  # once started twice, it would not stop any more
+            counting.start()
 
 
 @pytest.fixture

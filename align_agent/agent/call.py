@@ -56,6 +56,8 @@ class Call:
         redraws = REDRAWS if settings.temperature > 0 and offered else 0
 
         def draw(attempt: int) -> Iterator[str | Generation]:
+            if self.stop.is_set():  # nothing of the draws thrown away came by below
+                raise Stopped
             sampling = Sampling(
                 max_new_tokens=settings.max_new_tokens,
                 temperature=settings.temperature,

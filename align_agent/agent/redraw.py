@@ -22,18 +22,19 @@ def until_read(draw: Callable[[int], Pieces], redraws: int, thrown: Callable[[],
 
     The last of the `redraws` stands whatever it says. `thrown` is told of each draw thrown away.
     """
-    for attempt in range(redraws + 1):
+    for attempt in range(redraws):
         shown = False
         held: list[str | Generation] = []  # from the opening of a call on, to the end
         for piece in draw(attempt):
             opens = isinstance(piece, str) and CALL_OPEN in piece
-            if held or opens or isinstance(piece, Generation):
+            if not shown and (held or opens or isinstance(piece, Generation)):
                 held.append(piece)
                 continue
             shown = shown or bool(piece)
             yield piece
         # A call that was read stands in no piece of text.
-        if shown or len(held) < 2 or attempt == redraws:
+        if shown or len(held) < 2:
             yield from held
             return
         thrown()
+    yield from draw(redraws)  # as it comes: who stops listening is noticed at each piece

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from align_agent.adapters.registry import Registry
 from align_agent.agent import live, tools, workspace
@@ -36,11 +36,13 @@ from align_agent.errors import (
     ConfigError,
     InputError,
     ModelError,
+    NotFound,
     StoreError,
 )
 from align_agent.feedback.shown import deny
 from align_agent.feedback.signals import observe
 from align_agent.models.load import load_model
+from align_agent.models.shortage import give_back, ran_out
 from align_agent.paths import Home
 from align_agent.prompts import with_rules
 from align_agent.records import Message, ToolCall, Turn, denied_in, denied_turn, new_id, now
@@ -229,7 +231,7 @@ class AgentSession:
                 if whole:
                     self.last_turn, self.last_adapter = turn, call.adapter
             self._record_denied(call)
-            self._count_redrawn(call)
+            self._bump(REDRAWN, call.redrawn)
         self._saver.forget_older()
 
     def learn_at_once(self, turn: Turn, shown: Shown) -> bool:
@@ -246,11 +248,20 @@ class AgentSession:
                 self.home, self.config, self._store, self.model, turn, Shown(*clean)
             )
         except AlignAgentError as error:
-            self.step_fault = error.message
-            log.warning("nothing was learned at once: %s", error.message)
-            self._store.counters.bump(live.FAILED)
-            return False
+            return self._not_learned(error.message)
+        except Exception as error:
+            log.exception("a step of learning failed")
+            if ran_out(error):
+                give_back()
+                return self._not_learned("out of memory")
+            return self._not_learned(f"{type(error).__name__}: {error}")
         return True
+
+    def _not_learned(self, why: str) -> Literal[False]:
+        self.step_fault = why
+        log.warning("nothing was learned at once: %s", why)
+        self._bump(live.FAILED, 1)
+        return False
 
     def _serving(self) -> tuple[int, Path | None]:
         registry = self._registry
@@ -323,17 +334,21 @@ class AgentSession:
         for turn, _ in call.denied:
             self.recorder.record(turn)
         self.recorder.flush()
-        for turn, reason in call.denied:
-            if self._store.turns.has(turn.id):
-                clean = redact(reason, self.config.privacy.redact_personal).text
-                deny(self._store, turn.id, clean, turn.response[0].tool_calls[0].name)
-
-    def _count_redrawn(self, call: Call) -> None:
         try:
-            if call.redrawn:
-                self._store.counters.bump(REDRAWN, call.redrawn)
+            for turn, reason in call.denied:
+                if self._store.turns.has(turn.id):
+                    clean = redact(reason, self.config.privacy.redact_personal).text
+                    deny(self._store, turn.id, clean, turn.response[0].tool_calls[0].name)
+        except (StoreError, NotFound) as error:  # forgotten in between
+            log.warning("why a call was denied could not be stored: %s", error)
+
+    def _bump(self, counter: str, by: int) -> None:
+        """Count what a database that breaks keeps from no answer."""
+        try:
+            if by:
+                self._store.counters.bump(counter, by)
         except StoreError as error:
-            log.warning("%d redrawn answers could not be counted: %s", call.redrawn, error)
+            log.warning("%s could not be counted (%d): %s", counter, by, error)
 
     def _response(self) -> list[Message]:
         values = self._graph.get_state(self._thread()).values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from align_agent.agent.commands import Command
 from align_agent.agent.session import AgentSession
 from align_agent.config import Config
 from align_agent.distill.select import select
-from align_agent.errors import ConfigError, NotFound, TrainingDiverged, UsageError
+from align_agent.errors import ConfigError, NotFound, StoreError, TrainingDiverged, UsageError
 from align_agent.privacy.forget import forget
 from align_agent.privacy.wanted import Wanted
 from align_agent.records import ToolCall, denied_in
@@ -230,6 +231,46 @@ def test_a_step_that_fails_costs_no_answer_and_is_counted(
     assert answering(session) == {}
     with Store.open(session.home.database) as store:
         assert store.counters.all()[live.FAILED] == 1
+
+
+@pytest.mark.parametrize(
+    "error, told",
+    [
+        (RuntimeError("CUDA out of memory"), "out of memory"),
+        (RuntimeError("no kernel"), "RuntimeError: no kernel"),
+        (StoreError("the database is locked", hint="wait"), "the database is locked"),
+    ],
+)
+def test_whatever_a_step_fails_of_the_answer_comes(
+    make_session: Make,
+    living: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    told: str,
+) -> None:
+    session = make_session(config=living)
+    list(session.send("Hello!"))
+
+    def fails(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(live, "learn", fails)
+    if isinstance(error, StoreError):  # then nothing can be counted either
+        monkeypatch.setattr(type(session._store.counters), "bump", fails)
+    assert "".join(session.send(COMPLAINT))
+    assert session.step_fault == told
+    assert session.last_turn is not None and session.last_turn.user_text == COMPLAINT
+
+
+def test_a_database_that_cannot_take_a_denial_costs_no_answer(
+    make_session: Make, asking: Config
+) -> None:
+    session = make_session(config=asking)
+    heard(session, Decision("deny", WHY))
+    with sqlite3.connect(session.home.database) as database:
+        database.execute("alter table feedback rename to gone")
+    assert "".join(session.send("7*6?"))
+    assert session.last_turn is not None
 
 
 def test_forgetting_anything_drops_what_was_learned_at_once(

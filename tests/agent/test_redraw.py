@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from align_agent.agent.call import Call
+from align_agent.agent.pump import Stopped
 from align_agent.agent.redraw import REDRAWN, REDRAWS, until_read
 from align_agent.config import Config
 from align_agent.models.answer import AnswerBuilder
 from align_agent.models.generation import Generation
 from align_agent.models.local import LocalModel
+from align_agent.records import Message
 from align_agent.store import Store
 
 GOOD = '<tool_call>{"name": "calculator", "arguments": {"expression": "7*6"}}</tool_call>'
@@ -105,4 +108,38 @@ def test_greedy_answers_are_drawn_once(make_session: Any, scholar: LocalModel) -
     mangling = Mangling(scholar, times=1)
     session = make_session(model=mangling)
     assert "".join(session.send("7*6?")) == BROKEN
+    assert len(mangling.seeds) == 1
+
+
+@pytest.mark.parametrize("redraws", [0, 1])
+def test_what_is_not_drawn_again_is_shown_as_it_comes(redraws: int) -> None:
+    said: list[str] = []
+    text = "Write <tool_call> and so on."
+
+    def plain() -> Iterator[str | Generation]:
+        for letter in ["Write ", "<tool_call>", " and", " so on."]:
+            said.append(letter)
+            yield letter
+        yield Generation(text, (), (), "stop")
+
+    pieces = until_read(lambda _: plain(), redraws, lambda: None)
+    assert [next(pieces) for _ in range(3)] == said
+
+
+def test_nobody_waits_for_another_draw_who_has_stopped(
+    make_session: Any, scholar: LocalModel, config: Config
+) -> None:
+    sampled = replace(config, model=replace(config.model, temperature=0.01))
+    mangling = Mangling(scholar, times=3)
+    session = make_session(config=sampled, model=mangling)
+    call = Call(session, None, "7*6?", 0)
+
+    def stream(*_: Any, **facts: Any) -> Iterator[Any]:
+        mangling.seeds.append(facts["sampling"].seed)
+        call.stop.set()
+        return written(BROKEN)
+
+    mangling.stream = stream  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        list(call([Message("user", "7*6?")], 0, True))
     assert len(mangling.seeds) == 1
