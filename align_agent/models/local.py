@@ -50,6 +50,7 @@ class LocalModel:
             getattr(network.config.get_text_config(), "max_position_embeddings", _CONTEXT)
         )
         self.vocab_size = int(network.get_output_embeddings().weight.shape[0])
+        self._words = int(network.get_input_embeddings().weight.shape[0])
         self.eos_ids = _eos_ids(network, tokenizer)
         self.chat = ChatFormat(tokenizer, self.eos_ids)
         self._network = network
@@ -80,19 +81,22 @@ class LocalModel:
         self, messages: Sequence[Message], tools: Tools = (), *, add_generation_prompt: bool = True
     ) -> list[int]:
         """The token ids of the messages through the chat template. Raises ModelError."""
-        return self.chat.encode(messages, tools, add_generation_prompt=add_generation_prompt)
+        ids = self.chat.encode(messages, tools, add_generation_prompt=add_generation_prompt)
+        return self._readable(ids)
 
     def encode_answer(
         self, prompt: Sequence[Message], response: Sequence[Message], tools: Tools = ()
     ) -> Encoded:
         """Prompt and answer apart, with a mask of the tokens that the model wrote."""
-        return self.chat.encode_answer(prompt, response, tools)
+        turn = self.chat.encode_answer(prompt, response, tools)
+        self._readable([*turn.prompt_ids, *turn.answer_ids])
+        return turn
 
     def encode_turn(
         self, prompt: Sequence[Message], response: Sequence[Message], tools: Tools = ()
     ) -> tuple[list[int], list[bool]]:
         """A turn's token ids, and a mask that is True on those the model wrote."""
-        turn = self.chat.encode_answer(prompt, response, tools)
+        turn = self.encode_answer(prompt, response, tools)
         mask = [False] * len(turn.prompt_ids) + list(turn.mask)
         return [*turn.prompt_ids, *turn.answer_ids], mask
 
@@ -291,9 +295,21 @@ class LocalModel:
         lora.save_lora(peft_model, folder, base=self.base)
 
     def _prompt_ids(self, messages: Sequence[Message], tools: Tools, begun: str = "") -> list[int]:
-        ids = self.chat.encode(messages, tools, begun=begun)
+        ids = self._readable(self.chat.encode(messages, tools, begun=begun))
         if len(ids) >= self.context:
             raise too_long(len(ids) + 1, self.context)
+        return ids
+
+    def _readable(self, ids: list[int]) -> list[int]:
+        """The ids, where the network knows them all: a card would be lost to its process over one
+        that it does not."""
+        most = max(ids, default=0)
+        if most >= self._words:
+            raise ModelError(
+                f"the tokenizer of {self.base} writes token {most}, but its network knows only "
+                f"{self._words}",
+                hint="tokenizer and weights are of different models: fetch the model again",
+            )
         return ids
 
     def _builder(

@@ -336,3 +336,26 @@ def test_answering_draws_no_warning_of_the_libraries(model: LocalModel, adapter:
         warnings.simplefilter("error")
         ask(model, PROMPTS[0], GREEDY, adapter=adapter)
         model.generate_batch(PROMPTS[:3], sampling=GREEDY)
+
+
+def test_a_tokenizer_with_words_that_the_network_lacks_is_told_in_words(
+    tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model_dir, folder)
+    whole = LocalModel.load(str(folder), device="cpu")
+    asked, known = [Message("user", "Show the steps, one by one.")], 40
+    assert max(whole.encode(asked)) >= known
+    network = whole.network(None)
+    network.resize_token_embeddings(known)
+    network.save_pretrained(folder)
+    model = LocalModel.load(str(folder), device="cpu")
+    said = [Message("assistant", "A")]
+    for attempt in (
+        lambda: model.encode(asked),
+        lambda: model.encode_turn(asked, said),
+        lambda: list(model.stream(asked)),
+    ):
+        with pytest.raises(ModelError, match="network knows only 40") as caught:
+            attempt()
+        assert caught.value.hint
