@@ -35,6 +35,13 @@ EXTRAS = {
 }
 _LOW_DISK = 2e9
 _LOSSES = ("dropped", "failed", "failures", "fallbacks", "unread")
+# Where the reason of a loss is told; only of the nights' own a log is kept.
+_REASONS = {
+    "nights_failed": "`align-agent runs` tells why a night failed",
+    "schedule_failures": "logs/night.log in the home tells how the night ended",
+    "serving_fallbacks": "`align-agent adapters` marks a damaged version",
+}
+_PRINTED = "what `align-agent chat` or `serve` printed then says why"
 _REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}"
 _ASK_TORCH = """
 import json, torch
@@ -67,6 +74,10 @@ def _python() -> Finding:
 def losses(counters: Mapping[str, int]) -> dict[str, int]:
     """Those of the store's counters that count something that should not happen."""
     return {name: count for name, count in counters.items() if count and name.endswith(_LOSSES)}
+
+
+def _reasons(lost: Mapping[str, int]) -> str:
+    return "; ".join(dict.fromkeys(_REASONS.get(name, _PRINTED) for name in lost))
 
 
 def required(extra: str) -> dict[str, str]:
@@ -222,7 +233,7 @@ def _database(home: Home) -> Finding:
         return Finding("database", "fail", "; ".join(problems[:3]), "align-agent store check")
     if lost:
         told = ", ".join(f"{name}: {count}" for name, count in lost.items())
-        return Finding("database", "warn", f"sound, but {told}", f"see {home.logs}")
+        return Finding("database", "warn", f"sound, but {told}", _reasons(lost))
     return Finding("database", "ok", str(home.database))
 
 

@@ -23,7 +23,8 @@ def tainted(version: int) -> GateRefused:
     label = version_label(version)
     return GateRefused(
         f"{label} learned from what was forgotten since",
-        hint=f"`align-agent adapters promote base`, or insist: promote {label} --force",
+        hint="`align-agent adapters promote base`, or insist: "
+        f"`align-agent adapters promote {label} --force`",
     )
 
 

@@ -248,7 +248,7 @@ def rollback(app: App, why: str) -> None:
     with app.registry() as (_, registry):
         old, new = registry.rollback(why=why)
     _moved_to(app, old, new, "rolled back")
-    note("promotion is held; `align-agent adapters release` lets nights promote again")
+    note("promotion is held: no night begins by itself until `align-agent adapters release`")
 
 
 def _moved_to(app: App, old: int, new: int, verb: str) -> None:
@@ -261,7 +261,10 @@ def _moved_to(app: App, old: int, new: int, verb: str) -> None:
 @common
 @click.pass_obj
 def hold(app: App, reason: str) -> None:
-    """Let no night promote anything until `release`. Nights still run."""
+    """Let no night begin by itself or promote anything until `release`.
+
+    `distill run` still learns; what passes then waits for your review.
+    """
     with app.registry() as (_, registry):
         registry.hold(reason)
         held = registry.held()
@@ -272,7 +275,7 @@ def hold(app: App, reason: str) -> None:
 @common
 @click.pass_obj
 def release(app: App) -> None:
-    """Let nights promote again."""
+    """Let nights begin by themselves and promote again."""
     with app.registry() as (_, registry):
         registry.release()
     emit({"held": ""}, app.json, lambda: say("nights may promote again"))

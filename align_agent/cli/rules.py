@@ -103,7 +103,7 @@ def show_one(app: App, rule_id: str) -> None:
 
 
 @command.command("explain")
-@click.argument("rule_id", metavar="ID", required=False)
+@click.argument("rule_id", metavar="[ID]", required=False)
 @common
 @click.pass_obj
 def explain(app: App, rule_id: str | None) -> None:

@@ -55,7 +55,7 @@ def list_(app: App, limit: int) -> None:
 
 
 @command.command("show")
-@click.argument("run_id", metavar="ID", default="latest")
+@click.argument("run_id", metavar="[ID]", default="latest")
 @detailed
 @common
 @click.pass_obj

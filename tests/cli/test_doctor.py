@@ -17,6 +17,7 @@ from align_agent import checkup
 from align_agent.models import pocket
 from align_agent.paths import Home
 from align_agent.sandbox import levels
+from align_agent.store import Store
 
 
 def finding(result: Result, name: str) -> dict[str, Any]:
@@ -167,11 +168,25 @@ def test_a_lost_database_is_told(doctor: Cli, lived: Home) -> None:
 
 
 def test_lost_turns_are_told(doctor: Cli, made: Home) -> None:
-    from align_agent.store import Store
-
     with Store.open(made.database) as store:
         store.counters.bump("capture.failed", 3)
-    assert "capture.failed: 3" in finding(doctor(), "database")["message"]
+    row = finding(doctor(), "database")
+    assert "capture.failed: 3" in row["message"]
+    assert "printed" in row["cure"] and "night.log" not in row["cure"]
+
+
+@pytest.mark.parametrize(
+    ("counter", "place"),
+    [
+        ("nights_failed", "align-agent runs"),
+        ("schedule_failures", "night.log"),
+        ("serving_fallbacks", "align-agent adapters"),
+    ],
+)
+def test_a_loss_is_told_with_the_place_of_its_reason(made: Home, counter: str, place: str) -> None:
+    with Store.open(made.database) as store:
+        store.counters.bump(counter)
+    assert place in checkup._database(made).cure
 
 
 def test_a_little_disk_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

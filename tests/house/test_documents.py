@@ -83,6 +83,35 @@ def test_commands_named_in_documents_exist(path: Path) -> None:
             assert command.get_command(context, verb), f"{path.name}: align-agent {noun} {verb}"
 
 
+def _can_be_typed(said: str) -> bool:
+    """Whether the words after `align-agent` are a command, its options among them known."""
+    import click
+
+    from align_agent.cli.root import root
+
+    command: click.Command = root
+    words = said.replace('"', " ").split()
+    while words and isinstance(command, click.Group) and not words[0].startswith("--"):
+        found = command.get_command(click.Context(command), words.pop(0))
+        if found is None:
+            return False
+        command = found
+    known = {"--help", *(name for param in command.params for name in param.opts)}
+    return known.issuperset(word for word in words if word.startswith("--"))
+
+
+def test_commands_named_in_the_programs_own_texts_exist() -> None:
+    """A hint is of use only where its command can be typed, options and all."""
+    package = ROOT / "align_agent"
+    said = [
+        (path.name, words)
+        for path in [*package.rglob("*.py"), *package.rglob("*.html")]
+        for words in re.findall(r"`align-agent ([a-z][^`{}]*)", path.read_text(encoding="utf-8"))
+    ]
+    assert len(said) > 50
+    assert [where for where in said if not _can_be_typed(where[1])] == []
+
+
 def test_the_architecture_lists_the_phases_of_a_night_in_their_order() -> None:
     from align_agent.night.phases import PHASES
 

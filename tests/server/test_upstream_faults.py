@@ -198,7 +198,9 @@ def test_an_upstream_that_does_not_stream_is_understood(upstream: Any) -> None:
 
 def test_a_wrong_address_is_no_answer(upstream: Any) -> None:
     door, _ = upstream(lambda told: told.tell(200, "<html>Welcome</html>"))
-    assert ask(door).status_code == 502
+    answer = ask(door)
+    assert answer.status_code == 502
+    assert "upstream.base_url" in answer.json()["error"]["message"]
 
 
 @EITHER_WAY

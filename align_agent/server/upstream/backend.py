@@ -23,7 +23,7 @@ from align_agent.records import BASE_VERSION, Message
 from align_agent.server.answers import Answers, Ask, Listen
 from align_agent.server.upstream.kinds import KINDS
 from align_agent.server.upstream.remote import LOAD_SECONDS, Remote
-from align_agent.server.upstream.wire import Reading, Tokens, request_of
+from align_agent.server.upstream.wire import NO_ANSWER, Reading, Tokens, request_of
 from align_agent.server.versions import FAMILY, Served
 
 log = logging.getLogger(__name__)
@@ -161,7 +161,9 @@ class Upstream:
             self.counts["failed"] += 1
             if not isinstance(error, AlignAgentError):
                 log.exception("an answer of the upstream could not be read")
-                error = UpstreamError(f"the upstream's answer cannot be read: {error!r}")
+                error = UpstreamError(
+                    f"the upstream's answer cannot be read: {error!r}", hint=NO_ANSWER
+                )
             if not opened.done():
                 opened.set_exception(error)  # the caller raises it
             else:

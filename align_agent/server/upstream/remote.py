@@ -13,7 +13,7 @@ from align_agent.config import UpstreamConfig
 from align_agent.errors import ConfigError, MissingDependency, UpstreamError
 from align_agent.server.access import LOOPBACK
 from align_agent.server.upstream.near import Near, Unreachable
-from align_agent.server.upstream.wire import refusal
+from align_agent.server.upstream.wire import NO_ANSWER, refusal
 
 if TYPE_CHECKING:
     import aiohttp
@@ -170,7 +170,9 @@ class Remote:
                     if line.startswith(b"data:"):
                         yield line[5:].strip().decode("utf-8", "replace")
                 if len(rest) > _MAX_LINE:
-                    raise UpstreamError("the upstream's answer has a line without end")
+                    raise UpstreamError(
+                        "the upstream's answer has a line without end", hint=NO_ANSWER
+                    )
         if rest.startswith(b"data:"):
             yield rest[5:].strip().decode("utf-8", "replace")
 
@@ -199,6 +201,7 @@ class _Told:
                 f"the upstream at {self._url} did not answer in time",
                 status=504,
                 code="upstream_timeout",
+                hint="see whether it is overloaded; its own log may say why",
             ) from error
         if isinstance(error, aiohttp.ClientError | OSError):
             name = type(error).__name__

@@ -24,6 +24,7 @@ _REASONS: dict[str, FinishReason] = {
     "function_call": "tool_calls",
 }
 _SAMPLING = {"max_tokens": "max_new_tokens", "temperature": "temperature", "top_p": "top_p"}
+NO_ANSWER = "see whether upstream.base_url leads to an API like OpenAI's; its own log may say more"
 UNKNOWN_ID = -1  # of a token that was only counted
 
 
@@ -142,10 +143,11 @@ class Reading:
         self.prompt_tokens = 0
         self.reused = 0
         self._written = 0
-        self._done = False
+        self._begun = self._done = False
 
     def take(self, data: str) -> Iterator[tuple[int, Piece]]:
         """The pieces of one event. Raises UpstreamError for an error that it tells."""
+        self._begun = True
         if data == "[DONE]":
             self._done = True
             return
@@ -154,7 +156,7 @@ class Reading:
         except (ValueError, RecursionError):
             event = None
         if not isinstance(event, dict):
-            raise UpstreamError("the upstream sent an event that is no JSON object")
+            raise UpstreamError("the upstream sent an event that is no JSON object", hint=NO_ANSWER)
         if event.get("error"):
             raise refusal(502, event, {})
         self._count(event.get("usage"))
@@ -178,6 +180,8 @@ class Reading:
 
     def finish(self) -> list[Generation]:
         """The answers, once all has been read. Raises UpstreamError when it broke off before."""
+        if not self._begun:  # a page of some web server, say
+            raise UpstreamError("the upstream sent no event of an answer", hint=NO_ANSWER)
         if not self._done and not all(choice.reason for choice in self._choices):
             raise UpstreamError(
                 "the upstream broke off in the middle of its answer",
