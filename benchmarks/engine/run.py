@@ -62,6 +62,7 @@ def measured(python: str, script: str, *arguments: str, threads: int) -> dict[st
     print(f"  {row} ...", file=sys.stderr, flush=True)
     command = [python, str(HERE / script), *arguments, "--threads", str(threads)]
     found = printed(command, environment)
+    ROWS.parent.mkdir(exist_ok=True)
     with ROWS.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps({"row": row, "found": found}) + "\n")
     print(f"  {found}", file=sys.stderr, flush=True)
