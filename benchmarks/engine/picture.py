@@ -16,7 +16,7 @@ Row = Mapping[str, float]
 
 def draw(curves: Mapping[str, Sequence[Row]], title: str) -> str:
     """The picture of rows with `n`, `seconds` and `mb`, by the curve's name."""
-    wide = 2 * (_WIDTH + _LEFT) + 40
+    wide = 2 * (_WIDTH + _LEFT) + 70
     high = _TOP + _HEIGHT + 50 + 16 * len(curves)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '
