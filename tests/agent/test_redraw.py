@@ -87,10 +87,15 @@ class Mangling:
         return self._model.stream(*args, **kwargs)  # type: ignore[no-any-return]
 
 
+@pytest.fixture
+def sampled(config: Config) -> Config:
+    """Answers that are drawn, if hardly by chance: greedy ones are never drawn again."""
+    return replace(config, model=replace(config.model, temperature=0.01))
+
+
 def test_a_session_answers_as_if_the_broken_call_had_not_been_written(
-    make_session: Any, scholar: LocalModel, config: Config
+    make_session: Any, scholar: LocalModel, sampled: Config
 ) -> None:
-    sampled = replace(config, model=replace(config.model, temperature=0.01))
     mangling = Mangling(scholar, times=2)
     session = make_session(config=sampled, model=mangling)
     assert "".join(session.send("7*6?")) == "It is 42."
@@ -127,9 +132,8 @@ def test_what_is_not_drawn_again_is_shown_as_it_comes(redraws: int) -> None:
 
 
 def test_nobody_waits_for_another_draw_who_has_stopped(
-    make_session: Any, scholar: LocalModel, config: Config
+    make_session: Any, scholar: LocalModel, sampled: Config
 ) -> None:
-    sampled = replace(config, model=replace(config.model, temperature=0.01))
     mangling = Mangling(scholar, times=3)
     session = make_session(config=sampled, model=mangling)
     call = Call(session, None, "7*6?", 0)
