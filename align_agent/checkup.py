@@ -18,11 +18,14 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from align_agent.errors import AlignAgentError, StoreError
 from align_agent.paths import Home
 from align_agent.records import version_label
+
+if TYPE_CHECKING:
+    from align_agent.store import Store
 
 Status = Literal["ok", "warn", "fail"]
 PACKAGE = "align-agent"
@@ -41,6 +44,7 @@ _REASONS = {
     "schedule_failures": "logs/night.log in the home tells how the night ended",
     "serving_fallbacks": "`align-agent adapters` marks a damaged version",
 }
+_KNOWN = "losses.known"
 _PRINTED = "what `align-agent chat` or `serve` printed then says why"
 _REINSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}"
 _ASK_TORCH = """
@@ -71,9 +75,27 @@ def _python() -> Finding:
     return Finding("python", "ok", f"{version} ({sys.executable})")
 
 
-def losses(counters: Mapping[str, int]) -> dict[str, int]:
-    """Those of the store's counters that count something that should not happen."""
-    return {name: count for name, count in counters.items() if count and name.endswith(_LOSSES)}
+def losses(store: Store) -> dict[str, int]:
+    """How often what should not happen did, by counter, since the user last said it is known."""
+    known = _known_losses(store)
+    since = {name: count - known.get(name, 0) for name, count in _all_losses(store).items()}
+    return {name: count for name, count in since.items() if count > 0}
+
+
+def note_losses(store: Store) -> dict[str, int]:
+    """Let nothing warn of what was lost so far; the counters stay. Returns what that was."""
+    noted = losses(store)
+    store.state.set(_KNOWN, json.dumps(_all_losses(store)))
+    return noted
+
+
+def _all_losses(store: Store) -> dict[str, int]:
+    counters = store.counters.all()
+    return {name: count for name, count in counters.items() if name.endswith(_LOSSES)}
+
+
+def _known_losses(store: Store) -> dict[str, int]:
+    return dict(json.loads(store.state.get(_KNOWN, "{}")))
 
 
 def _reasons(lost: Mapping[str, int]) -> str:
@@ -226,14 +248,15 @@ def _database(home: Home) -> Finding:
             return Finding("database", "warn", missing, "align-agent init")
         with Store.open(home.database, read_only=True) as store:
             problems = store.check()
-            lost = losses(store.counters.all())
+            lost = losses(store)
     except AlignAgentError as error:
         return Finding("database", "fail", error.message, error.hint)
     if problems:
         return Finding("database", "fail", "; ".join(problems[:3]), "align-agent store check")
     if lost:
         told = ", ".join(f"{name}: {count}" for name, count in lost.items())
-        return Finding("database", "warn", f"sound, but {told}", _reasons(lost))
+        cure = f"{_reasons(lost)}; once it is known, `align-agent doctor --known` ends this warning"
+        return Finding("database", "warn", f"sound, but {told}", cure)
     return Finding("database", "ok", str(home.database))
 
 

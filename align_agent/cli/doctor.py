@@ -18,15 +18,19 @@ _READABLE = 30  # columns that a message needs to stand beside its name
 
 
 @click.command()
+@click.option("--known", is_flag=True, help="What was lost so far is known: warn of it no more.")
 @common
 @click.pass_obj
-def command(app: App) -> None:
+def command(app: App, known: bool) -> None:
     """What this machine lacks, and how to get it.
 
     Exit code 1 if something fails that the agent cannot work without.
     """
-    from align_agent.checkup import examine
+    from align_agent.checkup import examine, note_losses
 
+    if known:
+        with app.store() as store:
+            note_losses(store)
     report(examine(app.home), as_json=app.json)
 
 

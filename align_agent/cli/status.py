@@ -78,7 +78,7 @@ def gather(app: App) -> dict[str, Any]:
                 "tainted": registry.tainted(),
             },
             "counters": counters,
-            "losses": losses(counters),
+            "losses": losses(store),
             "disk": _disk(app.home.root),
         }
 

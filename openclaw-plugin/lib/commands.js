@@ -89,7 +89,7 @@ async function rollback(plugin) {
   const wanted = { why: "/align rollback in OpenClaw" };
   const { status: code, data } = await ask(plugin.settings, "POST", "/v1/align/rollback", wanted);
   if (code !== 200) return problem(code, data);
-  return `Rolled back from ${data.old} to ${data.new}. No night promotes until \`align-agent adapters release\`.`;
+  return `Rolled back from ${data.old} to ${data.new}. No night begins by itself or promotes until \`align-agent adapters release\`.`;
 }
 
 async function forget(plugin, ctx) {

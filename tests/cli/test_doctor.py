@@ -175,6 +175,23 @@ def test_lost_turns_are_told(doctor: Cli, made: Home) -> None:
     assert "printed" in row["cure"] and "night.log" not in row["cure"]
 
 
+def test_what_the_user_knows_is_no_longer_warned_of(doctor: Cli, cli: Cli, made: Home) -> None:
+    with Store.open(made.database) as store:
+        store.counters.bump("capture.failed", 3)
+    assert finding(doctor("--known"), "database")["status"] == "ok"
+    assert cli("status", "--json").json["losses"] == {}
+
+
+def test_a_loss_after_what_is_known_is_warned_of_alone(doctor: Cli, made: Home) -> None:
+    with Store.open(made.database) as store:
+        store.counters.bump("capture.failed", 3)
+        assert checkup.note_losses(store) == {"capture.failed": 3}
+        store.counters.bump("capture.failed")
+        store.counters.bump("nights_failed")
+        assert checkup.losses(store) == {"capture.failed": 1, "nights_failed": 1}
+    assert "doctor --known" in finding(doctor(), "database")["cure"]
+
+
 @pytest.mark.parametrize(
     ("counter", "place"),
     [

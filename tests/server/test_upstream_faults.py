@@ -196,8 +196,9 @@ def test_an_upstream_that_does_not_stream_is_understood(upstream: Any) -> None:
     assert (made["choices"][0]["finish_reason"], made["usage"]["prompt_tokens"]) == ("length", 5)
 
 
-def test_a_wrong_address_is_no_answer(upstream: Any) -> None:
-    door, _ = upstream(lambda told: told.tell(200, "<html>Welcome</html>"))
+@pytest.mark.parametrize("page", ["<html>Welcome</html>", {"status": "ok"}, {"choices": []}])
+def test_a_wrong_address_is_no_answer(upstream: Any, page: Any) -> None:
+    door, _ = upstream(lambda told: told.tell(200, page))
     answer = ask(door)
     assert answer.status_code == 502
     assert "upstream.base_url" in answer.json()["error"]["message"]

@@ -147,7 +147,6 @@ class Reading:
 
     def take(self, data: str) -> Iterator[tuple[int, Piece]]:
         """The pieces of one event. Raises UpstreamError for an error that it tells."""
-        self._begun = True
         if data == "[DONE]":
             self._done = True
             return
@@ -161,6 +160,7 @@ class Reading:
             raise refusal(502, event, {})
         self._count(event.get("usage"))
         for choice in event.get("choices") or ():
+            self._begun = True
             yield from self._choice(choice)
 
     @property
@@ -180,7 +180,7 @@ class Reading:
 
     def finish(self) -> list[Generation]:
         """The answers, once all has been read. Raises UpstreamError when it broke off before."""
-        if not self._begun:  # a page of some web server, say
+        if not self._begun:  # a page of some web server, or what another kind of API says
             raise UpstreamError("the upstream sent no event of an answer", hint=NO_ANSWER)
         if not self._done and not all(choice.reason for choice in self._choices):
             raise UpstreamError(

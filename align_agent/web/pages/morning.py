@@ -212,5 +212,5 @@ def _learned(desk: Desk, run: Run | None) -> dict[str, Any]:
 
 def _warnings(desk: Desk) -> list[str]:
     """What was lost, in words."""
-    lost = losses(desk.store.counters.all())
+    lost = losses(desk.store)
     return [f"{number:,} {name.replace('_', ' ')}" for name, number in lost.items()]
