@@ -154,7 +154,7 @@ def _show(data: dict[str, Any]) -> None:
     if champion["fallback"]:
         cure = "restore its folder, or `align-agent adapters promote base`"
         warn(f"{champion['fallback']} ({cure})")
-    _warn_of_forgotten(data["forgotten"], champion["version"])
+    _warn_of_forgotten(data["forgotten"], champion["version"], held=bool(data["held"]))
     if data["to_review"]:
         waiting = counted(data["to_review"], "opinion")
         say(f"{waiting} to look at: `align-agent feedback list --review`")
@@ -167,13 +167,16 @@ def _show(data: dict[str, Any]) -> None:
         say(paint("nothing to learn from yet: `align-agent distill plan` says why", dim=True))
 
 
-def _warn_of_forgotten(forgotten: dict[str, Any], champion: int) -> None:
+def _warn_of_forgotten(forgotten: dict[str, Any], champion: int, *, held: bool) -> None:
     if forgotten["unfinished"]:
         warn("a forgetting was interrupted: `align-agent forget --resume` finishes it")
     if champion in forgotten["tainted"]:
+        night = (
+            "no night replaces it while promotion is held" if held else "the next night replaces it"
+        )
         warn(
-            f"{version_label(champion)} learned from what you forgot since; the next night "
-            "replaces it, `align-agent adapters delete --tainted` removes it now"
+            f"{version_label(champion)} learned from what you forgot since; {night}, "
+            "`align-agent adapters delete --tainted` removes it now"
         )
 
 

@@ -38,7 +38,9 @@ def test_forgetting_shows_in_status_and_in_the_versions(cli: Cli, lived: Home) -
         "unfinished": 0,
         "tainted": [2, 1],
     }
-    assert "learned from what you forgot" in cli("status").err
+    assert "the next night replaces it" in cli("status").err
+    cli("adapters", "hold")
+    assert "no night replaces it while promotion is held" in cli("status").err
     assert "tainted" in cli("adapters", "list").out
 
 
