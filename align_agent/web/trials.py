@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from align_agent.capture.ignore import Ignore
 from align_agent.capture.redact import redact
 from align_agent.config.preferences import shown_rules
 from align_agent.errors import InputError, NotFound
@@ -49,6 +50,7 @@ async def ask_both(service: Service, text: str, names: tuple[str, str]) -> str:
     """
     if len(text) > MAX_PROMPT:
         raise InputError(f"the prompt has {len(text):,} characters", hint=f"at most {MAX_PROMPT:,}")
+    _refuse_ignored(service, text)
     answers = list(await asyncio.gather(*(_ask(service, text, name) for name in names)))
     if answers[0].version == answers[1].version:
         raise InputError("both are the same version", hint="choose two that differ")
@@ -58,6 +60,16 @@ async def ask_both(service: Service, text: str, names: tuple[str, str]) -> str:
         service.scribe.consult(lambda store: _keep(store, service, trial, text, answers))
     )
     return trial
+
+
+def _refuse_ignored(service: Service, text: str) -> None:
+    """A trial is stored, so what must not be stored makes none."""
+    asked = Turn(KIND, (Message("user", text),), (), user_text=text, answer="", channel=CHANNEL)
+    if Ignore(service.config.privacy.ignore).matches(asked):
+        raise InputError(
+            "privacy.ignore keeps this out of the log, where both answers would be kept",
+            hint="ask something else, or change privacy.ignore in config.yaml",
+        )
 
 
 async def _ask(service: Service, text: str, name: str) -> Answered:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -105,6 +106,18 @@ def test_a_draw_teaches_nothing(client: Any, dashboard: Dashboard) -> None:
 )
 def test_what_cannot_be_tried_is_told(client: Any, fields: dict[str, str]) -> None:
     assert post(client, "try", **fields).status_code in (400, 404)
+
+
+def test_what_is_not_to_be_stored_is_not_tried(
+    client: Any, dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dashboard.service.config
+    kept_out = replace(config, privacy=replace(config.privacy, ignore=("topic:surgery",)))
+    monkeypatch.setattr(dashboard.service, "config", kept_out)
+    told = post(client, "try", prompt="My surgery is on Monday", a="base", b="v1")
+    assert told.status_code == 400 and "privacy.ignore" in told.text
+    with dashboard.store() as store:
+        assert not [turn for turn in store.turns.list(limit=-1) if "surgery" in turn.user_text]
 
 
 def test_a_turn_and_a_conversation_are_forgotten_for_good(
