@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from align_agent.cli.app import App, common
+from align_agent.cli.app import App, common, confirm, destructive
 from align_agent.cli.groups import NounGroup
-from align_agent.cli.output import emit, note, pairs, plain, say
+from align_agent.cli.output import emit, note, pairs, plain, say, table, when
 from align_agent.display import counted
 from align_agent.errors import StoreCorrupt, StoreError, UsageError
 
@@ -77,6 +78,55 @@ def backup(app: App, target: Path | None) -> None:
         path = store.backup(target)
     data = {"path": str(path), "bytes": path.stat().st_size}
     emit(data, app.json, lambda: say(str(path)))
+
+
+@command.command("backups")
+@common
+@click.pass_obj
+def backups(app: App) -> None:
+    """The copies in the home's backups folder, the newest first."""
+    from align_agent.store.backup import copies
+
+    found = [(path, path.stat()) for path in copies(app.require_home().database)]
+    rows: list[dict[str, Any]] = [
+        {
+            "path": str(path),
+            "written": datetime.fromtimestamp(stat.st_mtime, UTC).isoformat(),
+            "bytes": stat.st_size,
+        }
+        for path, stat in found
+    ]
+
+    def show() -> None:
+        shown = [
+            (Path(row["path"]).name, when(row["written"]), f"{row['bytes'] / 1e6:.1f} MB")
+            for row in rows
+        ]
+        table(("copy", "written", "size"), shown, flexible=(0,))
+        if not rows:
+            say("no copies so far: `align-agent store backup` makes one")
+
+    emit(rows, app.json, show)
+
+
+@command.command("prune")
+@click.option("--keep", type=click.IntRange(min=0), default=5, show_default=True)
+@destructive
+@common
+@click.pass_obj
+def prune(app: App, keep: int, yes: bool, dry_run: bool) -> None:
+    """Delete the oldest copies in the backups folder. Files with names of your own stay."""
+    from align_agent.store.backup import prune as prune_copies
+
+    database = app.require_home().database
+    doomed = prune_copies(database, keep, dry_run=True)
+    if doomed and not dry_run:
+        confirm(f"Delete {counted(len(doomed), 'backup')}?", yes=yes)
+        doomed = prune_copies(database, keep)
+    verb = "would delete" if dry_run else "deleted"
+    listed = ", ".join(path.name for path in doomed) or "nothing"
+    data = {"deleted": [str(path) for path in doomed], "dry_run": dry_run}
+    emit(data, app.json, lambda: say(f"{verb} {listed}"))
 
 
 @command.command("restore")

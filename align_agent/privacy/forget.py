@@ -29,7 +29,7 @@ from align_agent.privacy.wanted import Wanted
 from align_agent.privacy.words import Words
 from align_agent.records import denied_in, version_label
 from align_agent.store import Store
-from align_agent.store.backup import BESIDE, leave_log
+from align_agent.store.backup import BESIDE, copies, leave_log
 from align_agent.store.connection import Connection
 from align_agent.store.lost import DAMAGED
 from align_agent.store.scrub import Scrubbed, any_holding, erase_pages, scrub
@@ -82,7 +82,7 @@ def preview(home: Home, wanted: Wanted) -> Forgetting:
         with suppress(_Undone), store.transaction():
             found = _scrub(store, wanted)
             raise _Undone
-    return _told(found, len(_backups(home)), _elsewhere(home, wanted), done=False)
+    return _told(found, len(copies(home.database)), _elsewhere(home, wanted), done=False)
 
 
 def forget(home: Home, wanted: Wanted, *, on_step: Step = lambda _: None) -> Forgetting:
@@ -225,7 +225,9 @@ def _elsewhere(home: Home, wanted: Wanted) -> tuple[str, ...]:
     for folder in sorted(home.runs.iterdir()) if home.runs.is_dir() else ():
         if folder.is_dir() and _any_holds(folder, words):
             found.append(f"{home.runs.name}/{folder.name}")
-    found += [f"{home.backups.name}/{p.name}" for p in _backups(home) if _would_change(p, words)]
+    found += [
+        f"{home.backups.name}/{p.name}" for p in copies(home.database) if _would_change(p, words)
+    ]
     return tuple(found)
 
 
@@ -240,15 +242,11 @@ def _would_change(path: Path, words: Words) -> bool:
         return True  # it would be removed: nobody could say what it holds
 
 
-def _backups(home: Home) -> list[Path]:
-    return sorted(home.backups.glob("*.db")) if home.backups.is_dir() else []
-
-
 def _clean_backups(home: Home, work: dict[str, Any]) -> int:
     """Take the same turns out of our backups. One that is no sound database is removed: nobody
     could say what it holds. Returns how many there are."""
     words = Words(work["query"]) if work["query"] else None
-    found = _backups(home)
+    found = copies(home.database)
     for path in found:
         try:
             _clean_backup(path, work["turns"], words, work["unlearn"])

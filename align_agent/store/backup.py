@@ -19,13 +19,44 @@ from align_agent.store.lost import DAMAGED, is_empty
 
 REPLACED = "-replaced"  # how the name of a copy ends that was kept before another was put back
 BESIDE = ("-wal", "-shm", "-journal")  # how the names of files end that SQLite lays beside one
+_OURS = "align-"  # how the names of copies begin that are made here
 _PATIENCE_S = 2.0
 
 
 def place_for(path: Path, ending: str = "") -> Path:
     """Where a copy of the database belongs that is made now: `backups/` beside it."""
     moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-    return path.parent / "backups" / f"align-{moment}{ending}.db"
+    return _folder(path) / f"{_OURS}{moment}{ending}.db"
+
+
+def copies(path: Path) -> list[Path]:
+    """The copies beside a database, the newest first; whatever else lies there comes before."""
+    found = _folder(path).glob("*.db")
+    return sorted(
+        found, key=lambda copy: (not copy.name.startswith(_OURS), copy.name), reverse=True
+    )
+
+
+def prune(path: Path, keep: int, *, dry_run: bool = False) -> list[Path]:
+    """Delete the oldest copies so that `keep` remain. Returns them, the newest first.
+
+    Files that were not made here stay. Raises DiskFull or StoreError.
+    """
+    doomed = [copy for copy in copies(path) if _is_ours(copy)][max(keep, 0) :]
+    for copy in () if dry_run else doomed:
+        try:
+            copy.unlink(missing_ok=True)
+        except OSError as error:
+            raise refused(error, copy) from error
+    return doomed
+
+
+def _is_ours(copy: Path) -> bool:
+    return copy.name.startswith(_OURS)
+
+
+def _folder(path: Path) -> Path:
+    return path.parent / "backups"
 
 
 def back_up(connection: Connection, target: Path) -> Path:

@@ -414,6 +414,26 @@ def test_a_backup_never_overwrites(cli: Cli, lived: Home, tmp_path: Path) -> Non
     assert target.read_text() == "precious"
 
 
+def test_copies_are_listed_the_newest_first(cli: Cli, lived: Home) -> None:
+    made = [cli("store", "backup").out.strip() for _ in range(3)]
+    listed = cli("store", "backups", "--json").json
+    assert [row["path"] for row in listed] == made[::-1]
+    assert all(row["bytes"] == Path(row["path"]).stat().st_size for row in listed)
+    assert Path(made[0]).name in cli("store", "backups").out
+
+
+def test_the_oldest_copies_are_pruned_and_ones_own_files_stay(cli: Cli, lived: Home) -> None:
+    made = [cli("store", "backup").out.strip() for _ in range(3)]
+    own = lived.backups / "a-keepsake.db"
+    cli("store", "backup", str(own))
+    assert (
+        cli("store", "prune", "--keep", "1", "--dry-run", "--json").json["deleted"] == made[1::-1]
+    )
+    assert "--yes" in cli("store", "prune", "--keep", "1", code=2).err
+    cli("store", "prune", "--keep", "1", "--yes")
+    assert sorted(lived.backups.glob("*.db")) == [own, Path(made[2])]
+
+
 def test_a_backup_is_put_back_and_the_way_back_is_told(cli: Cli, lived: Home) -> None:
     backup = cli("store", "backup").out.strip()
     with Store.open(lived.database) as store:
