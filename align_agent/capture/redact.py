@@ -25,7 +25,8 @@ from align_agent.store import storable
 _SHORT_CHARS = 8_192
 _LONG_CHARS = 262_144
 _MARGIN = 16_384  # more than any secret is long: none is cut in half before it is seen
-_ROUNDS = 4
+_ROUNDS = (4, 64)  # at least, at most
+_READ_AGAIN = 262_144  # characters that all rounds together read, where the least are not more
 _DEPTH = 16
 
 
@@ -154,8 +155,10 @@ def _long(text: str, personal: bool) -> Redacted:
 
 def _redact(text: str, personal: bool) -> Redacted:
     found: Counter[str] = Counter()
-    # A marker in the middle of a text can give its neighbours the boundary they lacked.
-    for _ in range(_ROUNDS):
+    least, most = _ROUNDS
+    # A marker in the middle of a text can give its neighbours the boundary they lacked: of what is
+    # glued together (+49 170 1234567+49 170 1234567...) each round may free one.
+    for _ in range(max(least, min(most, _READ_AGAIN // max(1, len(text))))):
         changed = _one_round(text, personal, found)
         if changed == text:
             break

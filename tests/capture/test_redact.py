@@ -242,6 +242,12 @@ pieces = st.one_of(
 mixtures = st.lists(pieces, max_size=8).map("".join)
 
 
+@pytest.mark.parametrize("number", ["+49 170 1234567", "(555) 123-4567"])
+def test_numbers_that_are_glued_together_are_all_redacted(number):
+    found = redact(12 * number, personal=True)
+    assert (found.text, found.found) == (12 * "[redacted:phone]", {"phone": 12})
+
+
 @given(mixtures, st.booleans())
 @settings(deadline=None, max_examples=300)
 def test_redacting_twice_changes_nothing_more(text, personal):
