@@ -15,7 +15,7 @@ from pathlib import Path
 from align_agent.errors import StoreCorrupt, StoreError
 from align_agent.paths import fsync
 from align_agent.store.connection import Connection, is_open_here, refused
-from align_agent.store.lost import DAMAGED, is_empty
+from align_agent.store.lost import DAMAGED, backups_of, is_empty
 
 REPLACED = "-replaced"  # how the name of a copy ends that was kept before another was put back
 BESIDE = ("-wal", "-shm", "-journal")  # how the names of files end that SQLite lays beside one
@@ -26,15 +26,13 @@ _PATIENCE_S = 2.0
 def place_for(path: Path, ending: str = "") -> Path:
     """Where a copy of the database belongs that is made now: `backups/` beside it."""
     moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-    return _folder(path) / f"{_OURS}{moment}{ending}.db"
+    return backups_of(path) / f"{_OURS}{moment}{ending}.db"
 
 
 def copies(path: Path) -> list[Path]:
     """The copies beside a database, the newest first; whatever else lies there comes before."""
-    found = _folder(path).glob("*.db")
-    return sorted(
-        found, key=lambda copy: (not copy.name.startswith(_OURS), copy.name), reverse=True
-    )
+    found = backups_of(path).glob("*.db")
+    return sorted(found, key=lambda copy: (not _is_ours(copy), copy.name), reverse=True)
 
 
 def prune(path: Path, keep: int, *, dry_run: bool = False) -> list[Path]:
@@ -53,10 +51,6 @@ def prune(path: Path, keep: int, *, dry_run: bool = False) -> list[Path]:
 
 def _is_ours(copy: Path) -> bool:
     return copy.name.startswith(_OURS)
-
-
-def _folder(path: Path) -> Path:
-    return path.parent / "backups"
 
 
 def back_up(connection: Connection, target: Path) -> Path:

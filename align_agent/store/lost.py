@@ -33,9 +33,14 @@ def refuse_lost(path: Path) -> None:
     )
 
 
+def backups_of(path: Path) -> Path:
+    """The folder of a database's copies, which lies beside it."""
+    return path.parent / "backups"
+
+
 def newest_backup(path: Path) -> Path | None:
     """The sound copy of this database that was made last, None where there is none."""
-    backups = (path.parent / "backups").glob("*.db")
+    backups = backups_of(path).glob("*.db")
     sound = [backup for backup in backups if not backup.stem.endswith(DAMAGED)]
     return max(sound, key=lambda backup: backup.stat().st_mtime, default=None)
 
