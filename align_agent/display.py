@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 
 _KEEP = {"\n", "\t"}
 _HIDDEN = "\ufffd"
@@ -29,3 +30,13 @@ def _shown(character: str) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Such as "1 turn", "2,000 turns"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Named counters in words, such as "1 night failed, 2 serving fallbacks"; "" for none."""
+    return ", ".join(f"{number:,} {_named(name, number)}" for name, number in counts.items())
+
+
+def _named(name: str, number: int) -> str:
+    words = name.split("_")
+    return " ".join(word.removesuffix("s") for word in words) if number == 1 else " ".join(words)

@@ -9,6 +9,7 @@ import click
 
 from align_agent.cli.app import App, common
 from align_agent.cli.output import columns, emit, paint, say, wrapped
+from align_agent.display import tally
 
 if TYPE_CHECKING:
     from align_agent.checkup import Finding
@@ -30,7 +31,9 @@ def command(app: App, known: bool) -> None:
 
     if known:
         with app.store() as store:
-            note_losses(store)
+            noted = note_losses(store)
+        if not app.json:
+            say(f"known from now on: {tally(noted) or 'nothing was lost'}")
     report(examine(app.home), as_json=app.json)
 
 

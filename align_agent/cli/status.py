@@ -12,7 +12,7 @@ from align_agent.adapters.working import standing
 from align_agent.checkup import losses
 from align_agent.cli.app import App, common
 from align_agent.cli.output import emit, paint, pairs, say, warn, when
-from align_agent.display import counted
+from align_agent.display import counted, tally
 from align_agent.paths import size_of
 from align_agent.records import version_label
 from align_agent.store.lost import refuse_lost
@@ -142,12 +142,12 @@ def _show(data: dict[str, Any]) -> None:
             ("last night", _told(night)),
             ("next night", told(ahead)),
             ("now", ("may run: " if ahead["may_run_now"] else "") + "; ".join(ahead["reasons"])),
-            ("turns", _counted(data["turns"])),
-            ("feedback", _counted(data["feedback"])),
-            ("rules", _counted(data["rules"])),
+            ("turns", tally(data["turns"]) or "none"),
+            ("feedback", tally(data["feedback"]) or "none"),
+            ("rules", tally(data["rules"]) or "none"),
             ("held", data["held"] or "no"),
             ("at once", _told_live(data["live"])),
-            ("recorder", "nothing lost" if not data["losses"] else _counted(data["losses"])),
+            ("recorder", tally(data["losses"]) or "nothing lost"),
             ("disk", _sizes(data["disk"])),
         ]
     )
@@ -159,7 +159,7 @@ def _show(data: dict[str, Any]) -> None:
         waiting = counted(data["to_review"], "opinion")
         say(f"{waiting} to look at: `align-agent feedback list --review`")
     if data["losses"]:
-        warn(f"something went wrong: {_counted(data['losses'])} (`align-agent doctor`)")
+        warn(f"something went wrong: {tally(data['losses'])} (`align-agent doctor`)")
     if data["arrivals"]["alarm"]:
         warn(f"{data['arrivals']['alarm']} (`align-agent turns`)")
     in_force = data["rules"].get("active", 0) + data["rules"].get("declared", 0)
@@ -195,18 +195,6 @@ def _told_live(live: dict[str, Any]) -> str:
     if not live["on"]:
         return f"off; {steps} are kept and do not answer (learn.live)"
     return f"{steps} beyond the champion, the last {when(live['at'])}; /undo takes it back"
-
-
-def _counted(counts: dict[str, Any]) -> str:
-    return (
-        ", ".join(f"{number} {_named(name, number)}" for name, number in counts.items()) or "none"
-    )
-
-
-def _named(name: str, number: int) -> str:
-    """A counter's name, such as "serving fallbacks"; of one without its plural."""
-    words = name.replace("_", " ")
-    return words.removesuffix("s") if number == 1 and words.endswith("s") else words
 
 
 def _sizes(disk: dict[str, int]) -> str:

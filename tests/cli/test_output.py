@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from align_agent.cli.output import pairs, say_json, shorten, table, when, width
-from align_agent.display import printable
+from align_agent.display import printable, tally
 
 ANY_TEXT = st.text(st.characters(), max_size=200)
 
@@ -71,3 +71,11 @@ def test_a_value_of_several_lines_stays_indented(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("stamp", ["", "not a date"])
 def test_a_moment_that_is_none_is_shown_as_it_is(stamp: str) -> None:
     assert when(stamp) == stamp
+
+
+def test_counters_are_told_in_words() -> None:
+    assert (
+        tally({"nights_failed": 1, "serving_fallbacks": 1}) == "1 night failed, 1 serving fallback"
+    )
+    assert tally({"nights_failed": 2000}) == "2,000 nights failed"
+    assert tally({}) == ""
