@@ -17,6 +17,8 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from pocket_typed import typed_first
+
 from align_agent.directions import DIRECTIONS
 from align_agent.distill.gap import gaps
 from align_agent.models.generation import Generation, Sampling
@@ -289,6 +291,7 @@ def measure(model: LocalModel, n: int, seed: int) -> dict[str, Any]:
         "code": code_feedback(model, n, seed),
         "gaps": feedback_gaps(model, n, seed),
         "tools": tool_use(model, n, seed),
+        "typed": typed_first(model, n, seed),
         "spread": spread(model, 4 * n, seed),
     }
 
@@ -339,6 +342,17 @@ def summary(found: dict[str, Any]) -> list[tuple[str, float, float]]:
             found["tools"]["calculator called, with the right expression"],
             0.95,
         ),
+        (
+            "greetings, thanks and the like",
+            found["typed"]["greetings, thanks and the like"],
+            0.95,
+        ),
+        ("bare sums of two digits", found["typed"]["bare sums of two digits, right"], 0.95),
+        (
+            "all that is typed first, later in a conversation",
+            found["typed"]["all of these, later in a conversation"],
+            0.95,
+        ),
     ]
 
 
@@ -374,8 +388,8 @@ def card(found: dict[str, Any], seconds: float, n: int) -> str:
         "## What the project promises\n",
         table(rows, ("figure", "measured", "aim", "met")),
         "\nA question counts as unseen when its text is one of the tenth that training leaves out "
-        "(facts, code requests and small talk are few, and are not set aside). Unseen wordings are "
-        "the lists `UNSEEN` in `wordings.py`.\n",
+        "(facts, code requests, small talk and bare sums are few, and are not set aside). Unseen "
+        "wordings are the lists `UNSEEN` in `wordings.py`.\n",
         "## Plain questions\n",
         table(
             [(k, r["correct"], r["default style"]) for k, r in found["plain"].items()],
@@ -396,6 +410,8 @@ def card(found: dict[str, Any], seconds: float, n: int) -> str:
         table([(k, f"{v:.4f}") for k, v in found["gaps"].items()], ("follow-up", "gap")),
         "\n## Tools\n",
         table(list(found["tools"].items()), ("what", "share")),
+        "\n## What people type first\n",
+        table(list(found["typed"].items()), ("what", "share")),
         "\n## Spread when sampling at temperature 1\n",
         table(list(found["spread"].items()), ("axis", "away from the default")),
     ]

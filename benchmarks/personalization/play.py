@@ -20,7 +20,7 @@ NIGHTS = 3
 NIGHTS_WITH_FLIP = 4
 # Raised when the users, the days, the measuring, the pocket model or our defaults change: older
 # rows are then other figures.
-PROTOCOL = 3
+PROTOCOL = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from align_agent.directions import DIRECTIONS
 from align_agent.models.generation import Sampling
 from align_agent.models.local import LocalModel
 from align_agent.models.pocket import WEIGHTS, wordings
+from align_agent.models.pocket.facts import TALK, UNKNOWN, WELCOME
 from align_agent.models.pocket.styles import AXES, meets
 from align_agent.models.pocket.train import STAGES, Recipe, documents_digest
 from align_agent.models.pocket.world import draw_problems
@@ -103,3 +104,35 @@ def test_big_sums_call_the_calculator(model):
         for p, g in zip(problems, found, strict=True)
     ]
     assert sum(right) >= 0.9 * len(right)
+
+
+@pytest.mark.parametrize("tools", [(), TOOL_SCHEMAS], ids=["bare", "tools"])
+@pytest.mark.parametrize(
+    ("said", "reply"),
+    [
+        ("hello", TALK[0][1]),
+        ("Hey!", TALK[0][1]),
+        ("good evening", TALK[0][1]),
+        ("who are you", TALK[2][1]),
+        ("help", TALK[2][1]),
+        ("thanks", WELCOME["neutral"]),
+        ("who won the world cup", UNKNOWN[0]),
+        ("Write a poem about the sea.", UNKNOWN[0]),
+    ],
+)
+def test_what_people_type_first_is_answered(model, said, reply, tools):
+    [found] = model.generate_batch([[Message("user", said)]], sampling=GREEDY, tools=tools)
+    assert found.text == reply
+
+
+@pytest.mark.parametrize("said", ["What is 2+2?", "2+2", "2 + 2 =", "what is 2 plus 2"])
+def test_a_bare_sum_is_done_in_the_head(model, said):
+    [found] = model.generate_batch([[Message("user", said)]], sampling=GREEDY, tools=TOOL_SCHEMAS)
+    assert not found.tool_calls
+    assert found.text.endswith("4")
+
+
+@pytest.mark.parametrize("said", ["What is 12 * 7?", "12*7", "how much is 12 times 7"])
+def test_a_bare_sum_of_larger_numbers_calls_the_calculator(model, said):
+    [found] = model.generate_batch([[Message("user", said)]], sampling=GREEDY, tools=TOOL_SCHEMAS)
+    assert [call.arguments for call in found.tool_calls] == [{"expression": "12 * 7"}]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from align_agent.directions import DIRECTIONS
 from align_agent.models.pocket import wordings
 from align_agent.models.pocket.chats import all_choices, draw_correction, draw_document
-from align_agent.models.pocket.mix import BROAD, HARD, LAST
+from align_agent.models.pocket.mix import BROAD, EVERYDAY, HARD, LAST
 from align_agent.models.pocket.styles import AXES, DEFAULT, meets, random_style, read, write
 from align_agent.models.pocket.world import (
     DRAWERS,
@@ -73,7 +73,7 @@ def test_every_direction_has_twelve_wordings_and_six_kept_apart():
         assert len(set(wordings.UNSEEN_CODE[key])) == 6
 
 
-@pytest.mark.parametrize("mix", [BROAD, HARD, LAST])
+@pytest.mark.parametrize("mix", [BROAD, HARD, LAST, EVERYDAY])
 def test_no_training_document_holds_a_wording_that_is_kept_apart(mix):
     kept = [
         w.casefold()
@@ -96,7 +96,7 @@ def test_no_wording_kept_apart_is_one_of_the_grammar():
         assert not {w.casefold().strip(".!") for w in words} & known
 
 
-@pytest.mark.parametrize("mix", [BROAD, HARD, LAST])
+@pytest.mark.parametrize("mix", [BROAD, HARD, LAST, EVERYDAY])
 def test_training_never_draws_a_question_that_is_set_aside(mix):
     rng = random.Random(3)
     aside = {

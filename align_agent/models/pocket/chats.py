@@ -15,6 +15,8 @@ from typing import Any
 from align_agent.directions import DIRECTIONS
 from align_agent.models.pocket import wordings
 from align_agent.models.pocket.code import CHOICES, CodeTask, draw_code_task, vary
+from align_agent.models.pocket.everyday import draw_everyday
+from align_agent.models.pocket.facts import WELCOME
 from align_agent.models.pocket.mix import BROAD, Mix
 from align_agent.models.pocket.styles import AXES, DEFAULT, EMOJI, Style, random_style, write
 from align_agent.models.pocket.world import DRAWERS, Problem, ask_for, is_unseen
@@ -36,11 +38,10 @@ KINDS = {
 GRADING_KINDS = KINDS | {"grading": 40}
 STYLED_KINDS = {kind: share for kind, share in KINDS.items() if kind != "code"}
 TOOL_KINDS = {"calculation": 10, "clock": 3}
-STRAY = 0.015  # per axis: how often an answer strays from the default, so that sampling varies
+CODE_STRAY = 0.045  # how often a function strays from what was asked, so that sampling varies
 RULED_START = 0.3  # how many chats begin under rules, so that wishes can turn them around
 TAUGHT = 0.65  # how many of the other chats begin with an answer in a style of its own
 CHANGES = (1, 1, 1, 2, 2, 3)  # differences between a first attempt at code and what was wanted
-WELCOME = {"neutral": "You are welcome.", "warm": "You are so welcome! It was a pleasure!"}
 NO_TOOL = "I need a calculator for that."
 NO_CLOCK = "I cannot see a clock."
 
@@ -54,8 +55,16 @@ class Document:
     given: int = 0
 
 
-def draw_problem(rng: random.Random, tools: bool, kinds: Mapping[str, int] = KINDS) -> Problem:
+def draw_problem(
+    rng: random.Random, tools: bool, mix: Mix, kinds: Mapping[str, int] = KINDS
+) -> Problem:
     """A problem that training may use: one of the questions set aside is never drawn."""
+    if mix.everyday and rng.random() < mix.everyday:
+        return draw_everyday(rng, lambda: _draw_known(rng, tools, kinds))
+    return _draw_known(rng, tools, kinds)
+
+
+def _draw_known(rng: random.Random, tools: bool, kinds: Mapping[str, int]) -> Problem:
     table = {**kinds, **TOOL_KINDS} if tools or rng.random() < 0.03 else kinds
     while True:
         kind = rng.choices(list(table), weights=list(table.values()))[0]
@@ -142,7 +151,7 @@ def draw_plain_document(rng: random.Random) -> Document:
 
 def draw_document(rng: random.Random, mix: Mix = BROAD) -> Document:
     """One training chat."""
-    tools = rng.random() < 0.15
+    tools = rng.random() < mix.tools
     document = Document(tools=TOOL_SCHEMAS if tools else ())
     shape = rng.random()
     if shape < mix.single:
@@ -165,9 +174,9 @@ def _single(
     mix: Mix,
     kinds: Mapping[str, int] = KINDS,
 ) -> None:
-    problem = draw_problem(rng, tools, kinds)
-    style = random_style(rng, STRAY)
-    if problem.kind == "code" and rng.random() < 3 * STRAY:
+    problem = draw_problem(rng, tools, replace(mix, everyday=mix.everyday_single), kinds)
+    style = random_style(rng, mix.stray)
+    if problem.kind == "code" and rng.random() < CODE_STRAY:
         assert problem.task is not None
         other = vary(problem.task, rng, taken_back=None if mix.taken_back is None else 0.0)
         document.messages = [
@@ -187,7 +196,7 @@ def _rule_text(wish: str, rng: random.Random, mix: Mix) -> str:
 
 
 def _with_system_rules(document: Document, rng: random.Random, tools: bool, mix: Mix) -> None:
-    problem = draw_problem(rng, tools)
+    problem = draw_problem(rng, tools, mix)
     prompt, style = _ruled(problem, rng, mix, rng.choice(mix.wish_counts))
     document.messages = [*prompt, *answer(problem, style, rng, tools)]
 
@@ -196,7 +205,7 @@ def _ruled(
     problem: Problem, rng: random.Random, mix: Mix, count: int
 ) -> tuple[list[Message], Style]:
     """The question under rules in the system prompt, and the style that they make."""
-    style = random_style(rng, STRAY)
+    style = random_style(rng, mix.stray)
     wishes = draw_wishes(rng, problem.kind, count, style, mix)
     question = [Message("user", problem.question)]
     prompt = with_rules(question, [_rule_text(w, rng, mix) for w in wishes])
@@ -207,11 +216,11 @@ def _start(problem: Problem, rng: random.Random, mix: Mix) -> tuple[list[Message
     """The question, with or without rules that make another style than the default hold."""
     if rng.random() < RULED_START:
         return _ruled(problem, rng, mix, rng.choice((1, 1, 2, 3)))
-    return [Message("user", problem.question)], random_style(rng, STRAY)
+    return [Message("user", problem.question)], random_style(rng, mix.stray)
 
 
 def _with_hindsight(document: Document, rng: random.Random, tools: bool, mix: Mix) -> None:
-    problem = draw_problem(rng, tools, STYLED_KINDS)
+    problem = draw_problem(rng, tools, mix, STYLED_KINDS)
     start, before = _start(problem, rng, mix)
     block, style, solved = draw_hindsight(problem, rng, before, mix)
     document.messages = [*with_hindsight(start, block), *answer(solved, style, rng, tools)]
@@ -251,7 +260,11 @@ def draw_hindsight(
     if shape < 0.22:  # nothing was asked for
         kept = wishes if rng.random() < 0.4 else []
         rules = [_rule_text(w, rng, mix) for w in kept]
-        return hindsight_block(rules, _empty_follow_up(rng)), apply_wishes(style, kept), problem
+        return (
+            hindsight_block(rules, _empty_follow_up(rng, mix)),
+            apply_wishes(style, kept),
+            problem,
+        )
     if shape < 0.48:
         said = wishes[: rng.choice(mix.said_counts)]
         text = wordings.join([_say(w, rng, mix) for w in said], rng)
@@ -266,14 +279,14 @@ def draw_hindsight(
     return hindsight_block(rules, follow_up), apply_wishes(style, wishes), problem
 
 
-def _empty_follow_up(rng: random.Random) -> str:
+def _empty_follow_up(rng: random.Random, mix: Mix) -> str:
     """A next message that asks for no other answer: thanks, doubt, or the next question."""
     shape = rng.random()
     if shape < 0.35:
         return rng.choice(wordings.THANKS)
     if shape < 0.48:
         return _doubt(rng)
-    return draw_problem(rng, tools=False).question
+    return draw_problem(rng, False, mix).question
 
 
 def _doubt(rng: random.Random) -> str:
@@ -331,7 +344,7 @@ def code_wishes(asked: CodeTask, wanted: CodeTask, rng: random.Random) -> str:
 
 def _conversation(document: Document, rng: random.Random, tools: bool, mix: Mix) -> None:
     """Two to four exchanges, now and then many; what the user asked for holds from then on."""
-    problem = draw_problem(rng, tools, GRADING_KINDS)
+    problem = draw_problem(rng, tools, mix, GRADING_KINDS)
     first, style = _start(problem, rng, mix)
     taught = rng.random() < TAUGHT and first[0].role == "user"
     if taught:  # an answer of a model that learned another style, with no reason to be seen
@@ -368,7 +381,7 @@ def _exchange(
             style = apply_wishes(style, wishes)
             said = wordings.join([_say(w, rng, mix) for w in wishes], rng)
     else:
-        problem = draw_problem(rng, tools, GRADING_KINDS)
+        problem = draw_problem(rng, tools, mix, GRADING_KINDS)
         said = problem.question
         if shape < mix.wished:
             wishes = draw_wishes(rng, problem.kind, 1, style, mix)

@@ -1,4 +1,4 @@
-"""What the pocket model knows by heart: facts, definitions and small talk."""
+"""What the pocket model knows by heart: facts, definitions and small talk; and what it does not."""
 
 from __future__ import annotations
 
@@ -174,4 +174,135 @@ TALK: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Take a short break and then go on.",
         "Oh, I am sorry to hear that! Be kind to yourself and take a little break!",
     ),
+)
+
+# The replies to thanks, by tone.
+WELCOME = {"neutral": "You are welcome.", "warm": "You are so welcome! It was a pleasure!"}
+
+# More of what is said first, for the last stage of training (see `everyday.py`).
+FIRST_WORDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (
+        (
+            "Hi", "Hello", "Hey", "Hey!", "Hello!", "Hi!", "Hi there", "Hello there!", "Hey there",
+            "Good morning", "Good evening", "Good afternoon", "Good day", "Hello again", "Hiya",
+            "Hello, how are you?", "Hi, can you help me?", "Hallo",
+        ),
+        *TALK[0][1:],
+    ),
+    (
+        (
+            "How are you?", "How are you doing?", "How is it going?", "How's it going?",
+            "What's up?", "How do you do?", "Are you there?", "Are you ready?", "Test", "Anyone there?",
+        ),
+        *TALK[1][1:],
+    ),
+    (
+        (
+            "Who are you?", "What are you?", "What can you do?", "What is your name?",
+            "What's your name?", "What do you know?", "Help", "Can you help me?", "I need help",
+            "What can I ask you?", "What can you help me with?", "Are you a robot?",
+            "Are you an AI?", "Which model are you?", "Who made you?", "Tell me about yourself.",
+            "Do you know everything?", "Introduce yourself.",
+        ),
+        *TALK[2][1:],
+    ),
+    (
+        ("Bye", "Goodbye", "See you", "See you later", "Good night", "Bye bye", "See you tomorrow"),
+        *TALK[3][1:],
+    ),
+    (
+        ("I am tired.", "I'm tired", "I had a long day.", "I am bored.", "I'm bored", "I am sad."),
+        *TALK[4][1:],
+    ),
+    (
+        (
+            "Thanks", "Thanks!", "Thank you", "Thank you!", "Thank you very much", "Thx",
+            "Many thanks!", "Ok thanks", "Great, thanks!", "Thanks a lot", "Cool, thank you",
+        ),
+        WELCOME["neutral"],
+        WELCOME["warm"],
+    ),
+    (
+        (
+            "Tell me a joke", "Tell me a joke.", "Do you know a joke?", "Make me laugh.",
+            "Tell me something funny", "Another joke please",
+        ),
+        "What do you call a fish without an eye? A fsh.",
+        "Oh, I love this one! What do you call a fish without an eye? A fsh!",
+    ),
+)  # fmt: skip
+
+# Frames and words for what lies beyond the model's world, and what it says then.
+BEYOND: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "What is the capital of {x}?",
+        tuple(
+            "Brazil Mexico Chile Nigeria Ghana Iran Iraq Nepal Laos Fiji Malta Belgium "
+            "Vietnam Cyprus Bolivia Ecuador Morocco Tunisia Ukraine Serbia Iceland Australia Korea "
+            "Israel Pakistan Switzerland Argentina".split()
+        ),
+    ),
+    (
+        "What is the weather in {x}?",
+        tuple("Paris London Berlin Rome Tokyo Madrid Oslo town".split()),
+    ),
+    (
+        "Write {x}.",
+        (
+            "a poem", "a story", "an essay", "an email to my boss", "a song", "a letter to my mother",
+            "a poem about the sea", "a short story about a dog", "a javascript program", "a website",
+        ),
+    ),
+    (
+        "Tell me {x}.",
+        ("a story", "the news", "about love", "about physics", "about your day", "a secret"),
+    ),
+    (
+        "Who {x}?",
+        (
+            "is the president", "wrote Hamlet", "won the world cup", "was Napoleon", "is Einstein",
+            "invented the telephone", "is the king of England", "painted the Mona Lisa",
+        ),
+    ),
+    (
+        "How do I {x}?",
+        (
+            "cook rice", "fix my car", "learn English", "lose weight", "bake bread", "get rich",
+            "install linux", "open a bank account", "make friends", "sleep better",
+        ),
+    ),
+    (
+        "What is {x}?",
+        (
+            "love", "the meaning of life", "quantum physics", "the speed of light", "bitcoin",
+            "machine learning", "a black hole", "photosynthesis", "democracy", "my name",
+        ),
+    ),
+    (
+        "Translate {x}.",
+        ("hello to French", "this into German", "good morning into Spanish", "cat to Italian"),
+    ),
+    (
+        "Why {x}?",
+        ("is the sky blue", "do we dream", "do cats purr", "is water wet", "did Rome fall"),
+    ),
+    (
+        "Can you {x}?",
+        (
+            "book a flight", "play music", "open my email", "search the web", "draw a picture",
+            "recommend a film", "give me advice", "order a pizza", "send a message",
+        ),
+    ),
+    (
+        "{x}",
+        (
+            "What should I eat tonight?", "Summarize this text.", "Explain gravity.",
+            "Recommend me a book.", "What do you think about football?", "I love you",
+            "Do you like music?", "When was the second world war?", "How old is the earth?",
+        ),
+    ),
+)  # fmt: skip
+UNKNOWN = (
+    "I do not know that. I can help with homework, facts and short python functions.",
+    "Oh, I am sorry, I do not know that! I would love to help with homework, facts and python!",
 )

@@ -2,7 +2,8 @@
 
 The first mix holds much of everything. What a model trained on it still gets wrong is rare there:
 several wishes at once, words for length and tone, code whose stated choices are taken back. The
-second mix holds more of those; the last one more still, and more sentences for a wish.
+second mix holds more of those; the third one more still, and more sentences for a wish. The last
+one adds what people type first, and how they type.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ class Mix:
     corrections: bool  # every choice about code is wished for equally often
     taken_back: float | None  # how often a correction takes back what a question about code states
     axis_shares: dict[str, int] | None  # how often an axis is wished for; None: equally often
-    late_words: bool = False  # the sentences kept for the last stage are said too
+    late_words: bool = False  # the sentences kept for the late stages are said too
+    stray: float = 0.015  # per axis: how often an answer strays from the default: samples vary
+    tools: float = 0.15  # how often tools are offered
+    everyday: float = 0.0  # questions as people type them, greetings and bare sums among them
+    everyday_single: float = 0.0  # ... of the single questions, which cost the fewest tokens
 
 
 BROAD = Mix(
@@ -75,4 +80,16 @@ LAST = replace(
     taken_back=0.8,
     axis_shares={"format": 3, "length": 4, "tone": 4, "emoji": 4, "detail": 4},
     late_words=True,
+)
+
+EVERYDAY = replace(
+    LAST,
+    single=0.40,
+    ruled=0.49,
+    hindsight=0.64,
+    code=0.79,
+    stray=0.04,
+    tools=0.3,
+    everyday=0.25,
+    everyday_single=0.8,
 )

@@ -1,10 +1,10 @@
 """Train the pocket model from scratch: `python -m align_agent.models.pocket.train` (`make pocket`).
 
 Fixed seeds, two CPU threads, a progress bar. A long stage on broad chats, single questions first,
-then two short ones, at a lower rate, on chats that hold more of what is weak by then. The loss
-is next-token cross-entropy on the assistant's messages alone. Hidden matrices are trained with
-Muon, the rest with AdamW; in each stage the learning rate warms up, stays, and falls to zero.
-Batches are small: from the same tokens, more steps learn more.
+then three short ones, at a lower rate: two on chats that hold more of what is weak by then, and one
+that adds what people type first. The loss is next-token cross-entropy on the assistant's messages
+alone. Hidden matrices are trained with Muon, the rest with AdamW; in each stage the learning rate
+warms up, stays, and falls to zero. Batches are small: from the same tokens, more steps learn more.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from align_agent.models.pocket import WEIGHTS
 from align_agent.models.pocket.chats import Document, draw_document, draw_plain_document
-from align_agent.models.pocket.mix import BROAD, HARD, LAST, Mix
+from align_agent.models.pocket.mix import BROAD, EVERYDAY, HARD, LAST, Mix
 from align_agent.models.pocket.tokens import VOCABULARY, build_tokenizer, render
 
 
@@ -50,6 +50,7 @@ STAGES = (
     Stage(BROAD, 7, 16_000_000, plain=0.12, muon_lr=0.012, adam_lr=3e-3, warmup=0.01, decay=0.4),
     Stage(HARD, 99, 3_000_000, plain=0.0, muon_lr=0.005, adam_lr=1.2e-3, warmup=0.03, decay=0.8),
     Stage(LAST, 123, 4_500_000, plain=0.0, muon_lr=0.005, adam_lr=1.2e-3, warmup=0.03, decay=0.9),
+    Stage(EVERYDAY, 11, 3_400_000, plain=0.0, muon_lr=0.004, adam_lr=1e-3, warmup=0.03, decay=0.9),
 )
 
 
