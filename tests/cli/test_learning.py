@@ -259,7 +259,10 @@ def test_the_real_conversations_come_in_and_every_one_has_its_reason(
 def test_a_night_on_real_conversations_ends_in_an_orderly_verdict(
     cli: Cli, made: Home, oasst: Path
 ) -> None:
+    # What the people there ask about is beyond the pocket model's world: it says so, and none of
+    # their own wishes changes that answer. A wish for emoji does.
     made.config.write_text(
+        "preferences:\n  do: [use emoji]\n"
         "distill:\n  epochs: 1\n  draft_epochs: 1\n  max_turns: 16\n"
         "gate:\n  probes: 8\n  samples: 1\n"
     )

@@ -19,7 +19,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def memory(model):
-    return play(model, Cell("one", "memory", 0), nights=1)
+    return play(model, Cell("one", "memory", 1), nights=1)
 
 
 def test_a_memory_of_rules_satisfies_within_the_first_day(memory):
@@ -36,7 +36,7 @@ def test_a_memory_costs_tokens_in_the_prompt(memory):
 
 
 def test_a_peer_learns_from_the_log_and_the_report_shows_it(model, tmp_path):
-    row = play(model, Cell("one", "sft", 0), nights=1, recipe=Recipe(3e-3, 16, True))
+    row = play(model, Cell("one", "sft", 1), nights=1, recipe=Recipe(3e-3, 16, True))
     before, after = row["nights"]
     assert after["ended"].startswith("trained")
     assert after["same"] < before["same"] == 1
@@ -57,7 +57,7 @@ def test_the_search_chooses_the_recipe_that_satisfies_most():
 
 
 def test_with_steps_by_day_the_first_corrections_already_count(model):
-    row = play(model, Cell("one", "ours-live", 0), nights=1)
+    row = play(model, Cell("one", "ours-live", 1), nights=1)
     assert row["first_answers"][0] is False
     assert row["first_answers"][-1] is True
     assert row["complaints"][0] < 6

@@ -19,7 +19,7 @@ _WORDS = {"+": ("plus",), "-": ("minus",), "*": ("times", "x")}
 _DONE = {"+": ("sum", "Add"), "-": ("difference", "Take away"), "*": ("product", "Multiply by")}
 
 _FIRST = [(text, (neutral, warm)) for said, neutral, warm in FIRST_WORDS for text in said]
-_BEYOND = [frame.format(x=words) for frame, each in BEYOND for words in each]
+_BEYOND = [frame.format(x=word) for frame, words in BEYOND for word in words]
 
 # A beginning, and others that people type for it.
 _INSTEAD = (
