@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from pocket_typed import typed_first
+from pocket_typed import GREEDY, typed_first
 
 from align_agent.directions import DIRECTIONS
 from align_agent.distill.gap import gaps
@@ -32,7 +32,6 @@ from align_agent.prompts import TOOL_SCHEMAS, hindsight_block, with_hindsight, w
 from align_agent.records import Message
 
 Case = tuple[Problem, list[Message]]
-GREEDY = Sampling(max_new_tokens=160, temperature=0.0)
 MATH = ("sum", "difference", "product", "two_step")
 STYLED = (*MATH, "grading", "fact")
 CARD = WEIGHTS.parent / "CARD.md"

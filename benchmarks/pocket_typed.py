@@ -8,8 +8,14 @@ from collections.abc import Callable, Sequence
 from align_agent.directions import DIRECTIONS
 from align_agent.models.generation import Generation, Sampling
 from align_agent.models.local import LocalModel
-from align_agent.models.pocket.everyday import draw_bare_calculation, draw_small_sum, typed
-from align_agent.models.pocket.facts import BEYOND, FIRST_WORDS, TALK, UNKNOWN, WELCOME
+from align_agent.models.pocket.everyday import (
+    ASKED_BEYOND,
+    FIRST,
+    draw_bare_calculation,
+    draw_small_sum,
+    typed,
+)
+from align_agent.models.pocket.facts import TALK, UNKNOWN, WELCOME
 from align_agent.models.pocket.styles import DEFAULT, meets, write
 from align_agent.models.pocket.world import Problem, draw_problems
 from align_agent.prompts import TOOL_SCHEMAS, with_rules
@@ -91,28 +97,28 @@ def typed_first(model: LocalModel, n: int, seed: int) -> dict[str, float]:
     small = [draw_small_sum(rng) for _ in range(n)]
     large = [draw_bare_calculation(rng) for _ in range(n)]
     known = [p for k in ("sum", "two_step", "grading", "fact") for p in draw_problems(k, n, seed)]
-    talk = [(t, reply) for said, reply, _ in FIRST_WORDS for t in said]
-    beyond = [frame.format(x=word) for frame, words in BEYOND for word in words]
+    talk = [(t, says(neutral)) for t, (neutral, _) in FIRST]
+    beyond = [(t, says(UNKNOWN[0])) for t in ASKED_BEYOND]
     typed_known = [(typed(p.question, rng), right(p)) for p in known]
-    then = [(t, says(reply)) for t, reply in talk] + [(t, says(UNKNOWN[0])) for t in beyond]
-    then += [(p.question, right(p)) for p in small] + typed_known
+    sums = [(p.question, right(p)) for p in small]
+    then = [*talk, *beyond, *sums, *typed_known]
     wished = []
     for problem in small:
         wishes = rng.sample(WISHES, 2)
         prompt = with_rules(asked(problem.question), [DIRECTIONS[w].text for w in wishes])
         wished.append((list(prompt), obeys(problem, wishes)))
     return {
-        "greetings, thanks and the like": answered([(asked(t), says(r)) for t, r in talk]),
+        "greetings, thanks and the like": answered([(asked(t), ok) for t, ok in talk]),
         "... in words never seen": answered(
             [(asked(t), says(reply)) for reply, said in UNSEEN_TALK.items() for t in said]
         ),
-        "bare sums of two digits, right": answered([(asked(p.question), right(p)) for p in small]),
+        "bare sums of two digits, right": answered([(asked(t), ok) for t, ok in sums]),
         "... under two rules, right and as wished": answered(wished),
         "bare larger sums, the calculator called rightly": answered(
             [(asked(p.question), calls(p)) for p in large]
         ),
         "questions as they are typed, right": answered([(asked(t), ok) for t, ok in typed_known]),
-        "beyond its world, said so": answered([(asked(t), says(UNKNOWN[0])) for t in beyond]),
+        "beyond its world, said so": answered([(asked(t), ok) for t, ok in beyond]),
         "... about things never seen": answered(
             [(asked(text), says(UNKNOWN[0])) for text in UNSEEN_BEYOND]
         ),

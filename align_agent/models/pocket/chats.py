@@ -59,6 +59,7 @@ def draw_problem(
     rng: random.Random, tools: bool, mix: Mix, kinds: Mapping[str, int] = KINDS
 ) -> Problem:
     """A problem that training may use: one of the questions set aside is never drawn."""
+    # Where there are none no number is drawn either: the other stages' documents stay as they are.
     if mix.everyday and rng.random() < mix.everyday:
         return draw_everyday(rng, lambda: _draw_known(rng, tools, kinds))
     return _draw_known(rng, tools, kinds)

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from align_agent.models.pocket.facts import BEYOND, FIRST_WORDS, UNKNOWN
-from align_agent.models.pocket.world import Problem, Step
+from align_agent.models.pocket.world import BARE_FRAMES, Problem, Step, reckon
 
 HEAD = 9  # two numbers up to here are reckoned in the head; larger ones take the calculator
 _WORDS = {"+": ("plus",), "-": ("minus",), "*": ("times", "x")}
 _DONE = {"+": ("sum", "Add"), "-": ("difference", "Take away"), "*": ("product", "Multiply by")}
 
-_FIRST = [(text, (neutral, warm)) for said, neutral, warm in FIRST_WORDS for text in said]
-_BEYOND = [frame.format(x=word) for frame, words in BEYOND for word in words]
+FIRST = [(text, (neutral, warm)) for said, neutral, warm in FIRST_WORDS for text in said]
+ASKED_BEYOND = [frame.format(x=word) for frame, words in BEYOND for word in words]
 
 # A beginning, and others that people type for it.
 _INSTEAD = (
@@ -40,10 +40,10 @@ def draw_everyday(rng: random.Random, draw: Callable[[], Problem]) -> Problem:
     questions as people type it."""
     shape = rng.random()
     if shape < 0.18:
-        said, replies = rng.choice(_FIRST)
+        said, replies = rng.choice(FIRST)
         return Problem("talk", loose(said, rng), replies=replies)
     if shape < 0.33:
-        return Problem("talk", loose(rng.choice(_BEYOND), rng), replies=UNKNOWN)
+        return Problem("talk", loose(rng.choice(ASKED_BEYOND), rng), replies=UNKNOWN)
     if shape < 0.58:
         return draw_small_sum(rng)
     if shape < 0.70:
@@ -58,7 +58,7 @@ def draw_small_sum(rng: random.Random) -> Problem:
     a, b = rng.randint(1, HEAD), rng.randint(1, HEAD)
     if symbol == "-" and b > a:
         a, b = b, a
-    total = {"+": a + b, "-": a - b, "*": a * b}[symbol]
+    total = reckon(a, symbol, b)
     kind, verb = _DONE[symbol]
     steps = (Step(f"{verb} {b}", f"{a} {symbol} {b} = {total}"),)
     return Problem(kind, _asked(a, symbol, b, rng), steps, total, start=f"Start with {a}")
@@ -71,8 +71,8 @@ def draw_bare_calculation(rng: random.Random) -> Problem:
     if (symbol == "-" and b > a) or (symbol != "-" and rng.random() < 0.3):
         a, b = b, a
     expression = f"{a} {symbol} {b}"
-    total = {"+": a + b, "-": a - b, "*": a * b}[symbol]
-    return Problem("calculation", _asked(a, symbol, b, rng), answer=total, expression=expression)
+    question = _asked(a, symbol, b, rng)
+    return Problem("calculation", question, answer=reckon(a, symbol, b), expression=expression)
 
 
 def _asked(a: int, symbol: str, b: int, rng: random.Random) -> str:
@@ -82,18 +82,7 @@ def _asked(a: int, symbol: str, b: int, rng: random.Random) -> str:
         bare = f"{a}{symbol}{b}"
     elif shape < 0.5:
         bare = f"{a} {rng.choice(_WORDS[symbol])} {b}"
-    frame = rng.choice(
-        (
-            "What is {x}?",
-            "What is {x}?",
-            "Calculate {x}.",
-            "How much is {x}?",
-            "Please work out {x}.",
-            "{x} = ?",
-            "{x}",
-            "{x}=",
-        )
-    )
+    frame = rng.choice(("What is {x}?", *BARE_FRAMES, "{x}", "{x}="))
     return loose(frame.format(x=bare), rng)
 
 

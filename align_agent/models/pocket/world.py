@@ -26,6 +26,15 @@ THINGS = (
 ).split()
 BOXES = ("boxes", "bags", "baskets", "jars", "packs", "shelves")
 
+# How a sum is asked for that no story tells.
+BARE_FRAMES = (
+    "What is {x}?",
+    "Calculate {x}.",
+    "How much is {x}?",
+    "Please work out {x}.",
+    "{x} = ?",
+)
+
 _NUMBER = re.compile(r"\d+")
 
 
@@ -238,17 +247,12 @@ def draw_calculation(rng: random.Random) -> Problem:
     if symbol == "-" and b > a:
         a, b = b, a
     expression = f"{a} {symbol} {b}"
-    result = {"+": a + b, "-": a - b, "*": a * b}[symbol]
-    question = rng.choice(
-        (
-            f"What is {expression}?",
-            f"Calculate {expression}.",
-            f"How much is {expression}?",
-            f"Please work out {expression}.",
-            f"{expression} = ?",
-        )
-    )
-    return Problem("calculation", question, answer=result, expression=expression)
+    question = rng.choice(BARE_FRAMES).format(x=expression)
+    return Problem("calculation", question, answer=reckon(a, symbol, b), expression=expression)
+
+
+def reckon(a: int, symbol: str, b: int) -> int:
+    return {"+": a + b, "-": a - b, "*": a * b}[symbol]
 
 
 def draw_clock(rng: random.Random) -> Problem:
